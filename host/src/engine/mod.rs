@@ -1,0 +1,298 @@
+//! Containers: what the host asks of the container engine, and nothing of what it is asked for.
+//!
+//! [`Engine`] is the seam: [`docker`] is the real one. Everything above this module speaks to the trait alone.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use serde::{Deserialize, Serialize};
+
+mod compose;
+pub mod docker;
+mod files;
+mod namespace;
+
+/// The label that names the compose project of everything that duress made.
+pub const LABEL_PROJECT: &str = "io.duress.project";
+/// The label that names the trial for which it was made.
+pub const LABEL_TRIAL: &str = "io.duress.trial";
+/// The label that names the database which holds that trial.
+pub const LABEL_DATABASE: &str = "io.duress.database";
+
+/// A compose project of duress's own, e.g. `duress-3f9a1c02`: one for each trial.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Project(pub String);
+
+impl fmt::Display for Project {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// The engine's own name for a container; it stays when the container is restarted.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct ContainerId(pub String);
+
+/// See `containers.state` in `wit/plugin.wit`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum State {
+    /// Made, and not started yet.
+    Created,
+    /// Its first process runs.
+    Running,
+    /// All of its processes are frozen.
+    Paused,
+    /// It ended, and the engine is starting it again.
+    Restarting,
+    /// Its first process has ended.
+    Exited,
+    /// The engine could not end or remove it.
+    Dead,
+}
+
+/// What the container's own health check says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Health {
+    /// It has no health check.
+    None,
+    /// Within its start period.
+    Starting,
+    /// The last check passed.
+    Healthy,
+    /// The last checks failed.
+    Unhealthy,
+}
+
+/// A container of a stack, as it was when it was asked for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Container {
+    /// The engine's name for it.
+    pub id: ContainerId,
+    /// What plugins call it: the service, or `service-N` from the second container of a service on.
+    pub name: String,
+    /// Its service in the compose file.
+    pub service: String,
+    /// Whether it runs.
+    pub state: State,
+    /// Its own health check's word.
+    pub health: Health,
+    /// Network (its name in the compose file) and address, one pair for each; none while it does not run.
+    pub addresses: Vec<(String, std::net::IpAddr)>,
+}
+
+/// A program to run, as an argument vector: no shell reads it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Program {
+    /// The program and its arguments; at least one.
+    pub command: Vec<String>,
+    /// After this it is given up.
+    pub timeout: Duration,
+}
+
+/// What a program left.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Output {
+    /// 128 and above for a signal.
+    pub exit_code: i32,
+    /// Cut at [`OUTPUT_LIMIT`].
+    pub stdout: Vec<u8>,
+    /// Cut at [`OUTPUT_LIMIT`].
+    pub stderr: Vec<u8>,
+}
+
+/// The most that is kept of each of a program's two outputs, in bytes: enough for any diagnosis, and no way to fill the host's memory.
+pub const OUTPUT_LIMIT: usize = 1 << 20;
+
+/// Limits on a container's resources; an absent one is left as it is (setting) or unlimited (asking).
+#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
+pub struct Limits {
+    /// Processors, e.g. 0.5.
+    pub cpus: Option<f64>,
+    /// Bytes of memory, swap included.
+    pub memory_bytes: Option<u64>,
+    /// Processes and threads.
+    pub pids: Option<u32>,
+}
+
+/// The file system that holds a path.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct FileSystem {
+    /// All of it, in bytes.
+    pub capacity: u64,
+    /// What an ordinary user could still write, in bytes.
+    pub available: u64,
+    /// It is the container's root file system.
+    pub root: bool,
+}
+
+/// A stack to bring up.
+#[derive(Debug, Clone)]
+pub struct Stack {
+    /// Whose it is: every container, network and volume belongs to it.
+    pub project: Project,
+    /// The compose file.
+    pub compose_file: PathBuf,
+    /// Variables for the compose file, beside the environment of duress itself.
+    pub environment: BTreeMap<String, String>,
+    /// Put on every container, network and volume.
+    pub labels: BTreeMap<String, String>,
+}
+
+/// Something that duress made and that is still there.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Leftover {
+    /// `container`, `network` or `volume`.
+    pub kind: &'static str,
+    /// The engine's name for it.
+    pub name: String,
+    /// Its project.
+    pub project: Project,
+    /// The trial's name, from [`LABEL_TRIAL`].
+    pub trial: String,
+    /// The database, from [`LABEL_DATABASE`].
+    pub database: String,
+}
+
+/// Where a program for `network-of-container` runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum NetDriver {
+    /// The host's own tool, in the container's network namespace: needs root on the engine's machine.
+    Namespace,
+    /// The container's own tool, by `exec`.
+    Container,
+}
+
+/// What the engine is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct EngineInfo {
+    /// e.g. `20.10.24`.
+    pub version: String,
+    /// Where it listens, e.g. `unix:///var/run/docker.sock`.
+    pub address: String,
+    /// 1 or 2.
+    pub cgroup_version: u8,
+    /// It runs on this machine and its processes are visible here.
+    pub local: bool,
+    /// Where programs for a container's network run.
+    pub net_driver: NetDriver,
+}
+
+/// Why an engine's operation did not succeed. Messages are whole: what, on what, why.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum EngineError {
+    /// The container was removed.
+    #[error("container {0} is gone")]
+    Gone(String),
+    /// The container is there and does not run.
+    #[error("container {container} does not run: it is {state:?}")]
+    NotRunning {
+        /// Its name.
+        container: String,
+        /// What it is instead.
+        state: State,
+    },
+    /// It did not finish in time.
+    #[error("{what} did not finish within {}", humantime_seconds(.after))]
+    Timeout {
+        /// What was tried.
+        what: String,
+        /// The limit.
+        after: Duration,
+    },
+    /// The environment lacks something: the engine, the compose tool, a program.
+    #[error("{message}")]
+    Missing {
+        /// What, for what.
+        message: String,
+        /// What to do.
+        hint: String,
+    },
+    /// It ran, and failed.
+    #[error("{0}")]
+    Failed(String),
+}
+
+fn humantime_seconds(duration: &Duration) -> String {
+    format!("{:.1} s", duration.as_secs_f64())
+}
+
+impl From<EngineError> for crate::Error {
+    fn from(error: EngineError) -> Self {
+        let message = error.to_string();
+        match error {
+            EngineError::Missing { hint, .. } => Self::environment(message).hint(hint),
+            _ => Self::failed(message),
+        }
+    }
+}
+
+/// What an operation on the engine returns.
+pub type EngineResult<T> = Result<T, EngineError>;
+
+/// A container engine.
+///
+/// Every method that changes something may be repeated: what is so already is no error.
+#[async_trait]
+pub trait Engine: Send + Sync + fmt::Debug {
+    /// What it is. Fails with [`EngineError::Missing`] where no engine answers.
+    async fn info(&self) -> EngineResult<EngineInfo>;
+
+    /// Create and start every service of the stack.
+    async fn stack_up(&self, stack: &Stack, timeout: Duration) -> EngineResult<()>;
+    /// Remove the stack with its networks and volumes, by the compose tool, and then whatever of the project it left.
+    async fn stack_down(&self, stack: &Stack, timeout: Duration) -> EngineResult<()>;
+    /// Remove everything of a project without its compose file.
+    async fn remove_project(&self, project: &Project) -> EngineResult<()>;
+    /// Everything that carries duress's labels, of whatever project.
+    async fn leftovers(&self) -> EngineResult<Vec<Leftover>>;
+
+    /// The containers of a project, by name.
+    async fn containers(&self, project: &Project) -> EngineResult<Vec<Container>>;
+    /// One container's state. [`EngineError::Gone`] when it was removed.
+    async fn state(&self, container: &ContainerId) -> EngineResult<State>;
+    /// The address at which this host reaches a container's TCP port.
+    async fn endpoint(&self, container: &ContainerId, port: u16) -> EngineResult<SocketAddr>;
+
+    /// Run a program in the container. An exit code other than 0 is no error.
+    async fn exec(&self, container: &ContainerId, program: &Program) -> EngineResult<Output>;
+    /// Run a program in the container's network namespace, by the driver of [`EngineInfo::net_driver`].
+    async fn run_in_network(
+        &self,
+        container: &ContainerId,
+        program: &Program,
+    ) -> EngineResult<Output>;
+
+    /// Send a signal, e.g. `SIGKILL`, to the container's first process.
+    async fn signal(&self, container: &ContainerId, signal: &str) -> EngineResult<()>;
+    /// Freeze it.
+    async fn pause(&self, container: &ContainerId) -> EngineResult<()>;
+    /// Let it go on. One that does not run is no error.
+    async fn unpause(&self, container: &ContainerId) -> EngineResult<()>;
+    /// Stop it; after the grace it is killed.
+    async fn stop(&self, container: &ContainerId, grace: Duration) -> EngineResult<()>;
+    /// Start it if it does not run.
+    async fn start(&self, container: &ContainerId) -> EngineResult<()>;
+
+    /// The limits it has; an absent one is unlimited.
+    async fn limits(&self, container: &ContainerId) -> EngineResult<Limits>;
+    /// Change the limits that are given. `f64::INFINITY` processors, or `u64::MAX` and `u32::MAX`, lift a limit.
+    async fn set_limits(&self, container: &ContainerId, limits: Limits) -> EngineResult<()>;
+
+    /// The file system that holds an absolute path of the container.
+    async fn file_system(&self, container: &ContainerId, path: &str) -> EngineResult<FileSystem>;
+    /// Allocate a new file of a size in bytes; what could not be allocated whole is removed again.
+    async fn fill_disk(&self, container: &ContainerId, path: &str, size: u64) -> EngineResult<()>;
+    /// A regular file's size in bytes; `None` when there is none.
+    async fn file_size(&self, container: &ContainerId, path: &str) -> EngineResult<Option<u64>>;
+    /// Remove a file. One that is not there is no error.
+    async fn remove_file(&self, container: &ContainerId, path: &str) -> EngineResult<()>;
+}

@@ -1,0 +1,86 @@
+//! The one error type of the library: what was tried, why it failed, and what to do about it.
+//!
+//! A message is a lower-case fragment that says what was tried, on what, and why not; hints say what to do. Only the command line
+//! prints them.
+
+use std::fmt;
+
+/// Whose matter an error is. It decides the exit code.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// Something that was tried on the system under test failed. Exit code 1.
+    Failed,
+    /// The user's input is wrong. Exit code 2.
+    Input,
+    /// The environment lacks something: an engine, a tool, a kernel feature, room on the disk. Exit code 3.
+    Environment,
+}
+
+/// An error with hints.
+#[derive(Debug, Clone)]
+pub struct Error {
+    kind: Kind,
+    message: String,
+    hints: Vec<String>,
+}
+
+/// What most functions of the library return.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+impl Error {
+    /// An error of a kind, without hints.
+    pub fn new(kind: Kind, message: impl Into<String>) -> Self {
+        Self {
+            kind,
+            message: message.into(),
+            hints: Vec::new(),
+        }
+    }
+
+    /// Something that was tried failed.
+    pub fn failed(message: impl Into<String>) -> Self {
+        Self::new(Kind::Failed, message)
+    }
+
+    /// The user's input is wrong.
+    pub fn input(message: impl Into<String>) -> Self {
+        Self::new(Kind::Input, message)
+    }
+
+    /// The environment lacks something.
+    pub fn environment(message: impl Into<String>) -> Self {
+        Self::new(Kind::Environment, message)
+    }
+
+    /// Add a line that says what to do.
+    #[must_use]
+    pub fn hint(mut self, hint: impl Into<String>) -> Self {
+        self.hints.push(hint.into());
+        self
+    }
+
+    /// Put what was tried before the message: `context: message`.
+    #[must_use]
+    pub fn context(mut self, context: impl fmt::Display) -> Self {
+        self.message = format!("{context}: {}", self.message);
+        self
+    }
+
+    /// Whose matter it is.
+    pub fn kind(&self) -> Kind {
+        self.kind
+    }
+
+    /// What to do, a line each.
+    pub fn hints(&self) -> &[String] {
+        &self.hints
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)
+    }
+}
+
+impl std::error::Error for Error {}

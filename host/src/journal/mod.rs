@@ -1,0 +1,2 @@
+//! Changes, written down before they are made.
+pub mod change;

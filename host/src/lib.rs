@@ -1,0 +1,10 @@
+//! duress: a chaos-campaign host.
+//!
+//! Each module is a room with one duty, and calls only rooms below it; `docs/architecture.md` draws the house.
+//! No module prints but the command line.
+
+pub mod engine;
+mod error;
+pub mod journal;
+
+pub use error::{Error, Kind, Result};
