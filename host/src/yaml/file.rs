@@ -1,0 +1,95 @@
+//! Reading a file that a person named, with hints when it is not there.
+
+use std::fs::File;
+use std::io::{ErrorKind, Read};
+use std::path::Path;
+
+use super::nearest::nearest;
+use crate::{Error, Result};
+
+/// The largest file that is read, in bytes: a hundred times any campaign that a person writes, and no way to fill the memory.
+pub(super) const SIZE_LIMIT: usize = 1 << 20;
+
+/// The text of a file, without a byte order mark. Everything that goes wrong is [`crate::Kind::Input`].
+pub(super) fn read(path: &Path) -> Result<String> {
+    let shown = path.display();
+    if path.is_dir() {
+        let mut error = Error::input(format!("cannot read {shown}: it is a directory"));
+        let files = yaml_files(path);
+        if !files.is_empty() {
+            error = error.hint(format!("name one of its files: {}", files.join(", ")));
+        }
+        return Err(error);
+    }
+    let mut file = File::open(path).map_err(|error| missing(path, &error))?;
+    let mut bytes = Vec::new();
+    file.by_ref()
+        .take(SIZE_LIMIT as u64 + 1)
+        .read_to_end(&mut bytes)
+        .map_err(|error| Error::input(format!("cannot read {shown}: {error}")))?;
+    if bytes.len() > SIZE_LIMIT {
+        return Err(Error::input(format!(
+            "cannot read {shown}: it is larger than 1 MiB"
+        )));
+    }
+    let text = String::from_utf8(bytes).map_err(|error| {
+        let good = &error.as_bytes()[..error.utf8_error().valid_up_to()];
+        let line = 1 + good.iter().filter(|byte| **byte == b'\n').count();
+        Error::input(format!(
+            "cannot read {shown}: it is not UTF-8 text (line {line})"
+        ))
+        .hint("save it as UTF-8")
+    })?;
+    Ok(match text.strip_prefix('\u{feff}') {
+        Some(rest) => rest.to_owned(),
+        None => text,
+    })
+}
+
+fn missing(path: &Path, error: &std::io::Error) -> Error {
+    let shown = path.display();
+    if error.kind() != ErrorKind::NotFound {
+        return Error::input(format!("cannot read {shown}: {error}"));
+    }
+    let failure = Error::input(format!("cannot read {shown}: there is no such file"));
+    let directory = match path.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent,
+        _ => Path::new("."),
+    };
+    if !directory.is_dir() {
+        return failure.hint(format!(
+            "there is no directory {} either",
+            directory.display()
+        ));
+    }
+    let files = yaml_files(directory);
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    if let Some(near) = nearest(&name, files.iter().map(String::as_str)) {
+        return failure.hint(format!(
+            "did you mean {}?",
+            path.with_file_name(near).display()
+        ));
+    }
+    if files.is_empty() {
+        return failure;
+    }
+    failure.hint(format!(
+        "{} holds {}",
+        directory.display(),
+        files.join(", ")
+    ))
+}
+
+/// The YAML files of a directory, sorted; at most ten, for a hint.
+fn yaml_files(directory: &Path) -> Vec<String> {
+    let Ok(entries) = std::fs::read_dir(directory) else {
+        return Vec::new();
+    };
+    let mut files: Vec<String> = entries
+        .filter_map(|entry| entry.ok()?.file_name().into_string().ok())
+        .filter(|name| name.ends_with(".yaml") || name.ends_with(".yml"))
+        .collect();
+    files.sort();
+    files.truncate(10);
+    files
+}

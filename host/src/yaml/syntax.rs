@@ -1,0 +1,54 @@
+//! What is wrong with a text that is no YAML, in words for people who do not know the parser.
+
+use serde_saphyr::Error;
+use serde_saphyr::budget::BudgetBreach;
+
+use super::words::shown;
+
+/// The parser's error as a message without a place.
+pub(super) fn words(error: &Error) -> String {
+    match error {
+        Error::MultipleDocuments { .. }
+        | Error::Budget {
+            breach: BudgetBreach::Documents { .. },
+            ..
+        } => "a second document begins here (`---`); a file holds exactly one".to_owned(),
+        Error::Budget {
+            breach: BudgetBreach::Depth { .. },
+            ..
+        } => "lists and mappings are nested too deeply here".to_owned(),
+        Error::Budget { .. }
+        | Error::AliasReplayLimitExceeded { .. }
+        | Error::AliasExpansionLimitExceeded { .. }
+        | Error::AliasReplayStackDepthExceeded { .. } => {
+            "the file is too large once its aliases (`*name`) are followed".to_owned()
+        }
+        Error::RecursiveReferencesRequireWeakTypes { .. } => {
+            "an alias (`*name`) stands within what it repeats".to_owned()
+        }
+        Error::UnknownAnchor { .. } => {
+            "an alias (`*name`) repeats something that has no such anchor (`&name`) before it"
+                .to_owned()
+        }
+        Error::UnsupportedTag { tag, .. } => format!("unknown tag `{}`", shown(tag)),
+        Error::NullIntoString { .. } => "a key must be text, not nothing".to_owned(),
+        Error::Unexpected {
+            expected: "string scalar",
+            ..
+        } => "a key must be text, not a list or a mapping".to_owned(),
+        Error::NonFiniteFloat { value, .. } => {
+            format!("`{}` is no number that can be used", shown(value))
+        }
+        other => format!("this is not valid YAML: {}", without_place(other)),
+    }
+}
+
+/// The parser puts the place behind its message; ours stands beside the text.
+fn without_place(error: &Error) -> String {
+    let message = error.without_snippet().to_string();
+    let message = match message.rsplit_once(" at line ") {
+        Some((before, _)) => before,
+        None => &message,
+    };
+    shown(message)
+}
