@@ -3,8 +3,12 @@
 //! Each module is a room with one duty, and calls only rooms below it; `docs/architecture.md` draws the house.
 //! No module prints but the command line.
 
+pub mod capability;
 pub mod engine;
 mod error;
+pub mod http;
 pub mod journal;
+pub mod plugin;
+pub mod store;
 
 pub use error::{Error, Kind, Result};

@@ -25,6 +25,8 @@ pub struct PlacedProgram {
     pub command: Vec<String>,
     /// After this it counts as failed.
     pub timeout_ms: u64,
+    /// Exit codes beside 0 that are no failure.
+    pub tolerated: Vec<i32>,
 }
 
 /// An HTTP request whose host may be a container's name.
@@ -92,6 +94,13 @@ pub enum Action {
 pub enum Probe {
     /// In force while the program exits 0.
     Run(PlacedProgram),
+    /// In force while the program's standard output holds every text; gone once it holds none.
+    Output {
+        /// What to run; when it fails, nothing is known.
+        program: PlacedProgram,
+        /// What to look for; at least one.
+        texts: Vec<String>,
+    },
     /// In force while the answer has status 200 and holds the text.
     Answer {
         /// What to ask.
@@ -120,4 +129,98 @@ pub struct Change {
     pub in_force: Option<Probe>,
     /// The HTTP hosts beyond the stack that its requests may go to.
     pub http_hosts: Vec<String>,
+}
+
+/// The most actions that a change may have each way: a rule for each of a hundred addresses, and some.
+const ACTION_LIMIT: usize = 256;
+/// The largest change, in bytes of JSON: it is a row, written before every fault.
+const SIZE_LIMIT: usize = 256 << 10;
+/// The longest summary, in bytes.
+const SUMMARY_LIMIT: usize = 500;
+
+impl Change {
+    /// Whether it is well-formed, before anything of it is written down.
+    ///
+    /// # Errors
+    /// What is wrong, as a sentence.
+    pub fn check(&self) -> Result<(), String> {
+        if self.summary.trim().is_empty() {
+            return Err("a change needs a summary".into());
+        }
+        let named = |why: String| format!("the change `{}` {why}", self.summary.escape_debug());
+        if self.summary.len() > SUMMARY_LIMIT || self.summary.contains(char::is_control) {
+            return Err(format!(
+                "a change's summary must be one line of at most {SUMMARY_LIMIT} bytes"
+            ));
+        }
+        if self.apply.is_empty() {
+            return Err(named("applies nothing".into()));
+        }
+        if self.revert.is_empty() {
+            return Err(named("has no way back".into()));
+        }
+        if self.apply.len() > ACTION_LIMIT || self.revert.len() > ACTION_LIMIT {
+            return Err(named(format!("has more than {ACTION_LIMIT} actions")));
+        }
+        for action in self.apply.iter().chain(&self.revert) {
+            action.check().map_err(named)?;
+        }
+        match &self.in_force {
+            Some(Probe::Run(program)) => program.check().map_err(named)?,
+            Some(Probe::Output { program, texts }) => {
+                program.check().map_err(named)?;
+                if texts.is_empty() || texts.iter().any(String::is_empty) {
+                    return Err(named("looks for no text in its probe's output".into()));
+                }
+            }
+            Some(Probe::Answer { .. }) | None => {}
+        }
+        let unseen = |action: &Action| matches!(action, Action::Run(_) | Action::Ask(_));
+        if self.in_force.is_none() && self.apply.iter().any(unseen) {
+            return Err(named(
+                "runs a program or asks the system, and brings no `in-force` probe to see it by".into(),
+            ));
+        }
+        let size = serde_json::to_string(self).map_or(usize::MAX, |text| text.len());
+        if size > SIZE_LIMIT {
+            return Err(named(format!("is larger than {} KiB", SIZE_LIMIT >> 10)));
+        }
+        Ok(())
+    }
+}
+
+impl PlacedProgram {
+    fn check(&self) -> Result<(), String> {
+        if self.command.first().is_none_or(String::is_empty) {
+            return Err("runs no program".into());
+        }
+        if self.command.iter().any(|argument| argument.contains('\0')) {
+            return Err("has an argument with a NUL character".into());
+        }
+        Ok(())
+    }
+}
+
+impl Action {
+    fn check(&self) -> Result<(), String> {
+        match self {
+            Self::Run(program) => program.check(),
+            Self::Signal(signal)
+                if !signal.strip_prefix("SIG").is_some_and(|name| {
+                    !name.is_empty()
+                        && name.chars().all(|c| c.is_ascii_uppercase() || c.is_ascii_digit())
+                }) =>
+            {
+                Err(format!("sends `{}`, which is no signal's name", signal.escape_debug()))
+            }
+            Self::FillDisk { path, .. } | Self::RemoveFill { path }
+                if !path.starts_with('/')
+                    || path.contains('\0')
+                    || path.split('/').any(|part| part == "..") =>
+            {
+                Err(format!("names `{}`, which is no plain absolute path", path.escape_debug()))
+            }
+            _ => Ok(()),
+        }
+    }
 }

@@ -1,2 +1,35 @@
-//! Changes, written down before they are made.
+//! Changes, written down before they are made, and taken back whatever happens.
+//!
+//! `applying → in force → reverting → reverted`, or `void` when the container is gone. The row `applying` is durable before the first
+//! action, so what a killed host left is always known; the row's change carries its own way back, so taking it back needs no plugin.
+
 pub mod change;
+mod act;
+mod lock;
+mod recover;
+mod trial;
+
+pub use act::Actor;
+pub use lock::{HostLock, boot_id};
+pub use recover::{Recovered, recover};
+pub use trial::{RollbackReport, Step, TrialJournal};
+
+/// Why a change was not made or not taken back.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum JournalError {
+    /// It is malformed, unknown, or comes too late. Nothing was done.
+    #[error("{0}")]
+    Refused(String),
+    /// It could not be made. What was made of it was taken back, unless the message says otherwise.
+    #[error("{0}")]
+    NotMade(String),
+    /// It was made and its effect could not be seen. It was taken back, unless the message says otherwise.
+    #[error("{0}")]
+    NotInForce(String),
+    /// It could not be taken back, or is still in force.
+    #[error("{0}")]
+    NotReverted(String),
+    /// The journal itself could not be written; nothing was done.
+    #[error("the journal cannot be written: {0}")]
+    Store(crate::Error),
+}

@@ -1,0 +1,116 @@
+//! What plugins asked for, on record: every call that can have an effect with its arguments, the others by number.
+
+use std::time::Instant;
+
+use serde_json::{Value, json};
+
+use super::{Ctx, GuestError, describe};
+use crate::store::{AuditEntry, LogLine, Store, Verdict};
+
+/// The longest arguments that are recorded, in bytes of JSON; longer ones are replaced by their length.
+const ARGUMENTS_LIMIT: usize = 4 << 10;
+
+/// Where a trial's calls and log lines are recorded. Recording never waits and never fails a call.
+#[derive(Debug, Clone)]
+pub struct Audit {
+    store: Store,
+    trial: String,
+}
+
+/// How often one call made the host calls that have no effect.
+#[derive(Debug, Default)]
+pub(crate) struct Counts {
+    pub(super) now: u64,
+    pub(super) random: u64,
+    pub(super) settings: u64,
+    pub(super) sleep: u64,
+}
+
+impl Audit {
+    /// For one trial, by its id in the store.
+    pub fn new(store: Store, trial: String) -> Self {
+        Self { store, trial }
+    }
+
+    /// A line of the trial's log.
+    pub fn log(&self, level: &str, source: &str, message: &str) {
+        self.store.post_log(LogLine {
+            trial_id: self.trial.clone(),
+            at: now(),
+            level: level.to_owned(),
+            source: source.to_owned(),
+            message: message.to_owned(),
+        });
+    }
+
+    pub(super) fn record_counts(&self, plugin: &str, function: &str, counts: Counts) {
+        let calls = [
+            ("host.now", counts.now),
+            ("host.random", counts.random),
+            ("host.settings", counts.settings),
+            ("host.sleep", counts.sleep),
+        ];
+        for (call, times) in calls.into_iter().filter(|(_, times)| *times > 0) {
+            self.record(plugin, function, call, &json!({ "times": times }), Verdict::Allowed, None, 0);
+        }
+    }
+
+    #[expect(clippy::too_many_arguments, reason = "the columns of one row")]
+    fn record(
+        &self,
+        plugin: &str,
+        function: &str,
+        call: &str,
+        arguments: &Value,
+        verdict: Verdict,
+        detail: Option<String>,
+        duration_us: i64,
+    ) {
+        let mut arguments = arguments.to_string();
+        if arguments.len() > ARGUMENTS_LIMIT {
+            arguments = json!({ "bytes": arguments.len() }).to_string();
+        }
+        self.store.post_audit(AuditEntry {
+            trial_id: self.trial.clone(),
+            at: now(),
+            plugin: plugin.to_owned(),
+            function: function.to_owned(),
+            call: call.to_owned(),
+            arguments,
+            verdict,
+            detail,
+            duration_us,
+        });
+    }
+}
+
+impl Ctx {
+    /// Make one host call: counted, timed, recorded.
+    pub(super) async fn audited<T>(
+        &mut self,
+        call: &'static str,
+        arguments: Value,
+        body: impl AsyncFnOnce(&Self) -> Result<T, GuestError>,
+    ) -> wasmtime::Result<Result<T, GuestError>> {
+        self.count()?;
+        let started = Instant::now();
+        let answer = body(self).await;
+        if let Some(trial) = &self.scope.trial {
+            let verdict = match &answer {
+                Ok(_) => Verdict::Allowed,
+                Err(GuestError::Denied(_)) => Verdict::Denied,
+                Err(_) => Verdict::Failed,
+            };
+            let detail = answer.as_ref().err().map(describe);
+            let took = i64::try_from(started.elapsed().as_micros()).unwrap_or(i64::MAX);
+            let (plugin, function) = (&self.scope.plugin, self.function);
+            trial.audit.record(plugin, function, call, &arguments, verdict, detail, took);
+        }
+        Ok(answer)
+    }
+}
+
+/// Milliseconds since the Unix epoch.
+fn now() -> i64 {
+    jiff::Timestamp::now().as_millisecond()
+}

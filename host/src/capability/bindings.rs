@@ -1,0 +1,16 @@
+//! What `wit/plugin.wit` says, as Rust types and traits. Generated; nothing else belongs here.
+#![expect(missing_docs, reason = "generated: the documentation is in wit/plugin.wit")]
+
+wasmtime::component::bindgen!({
+    path: "../wit",
+    world: "eval-subject",
+    imports: {
+        // Quick and without an effect: no need to suspend the guest.
+        "duress:plugin/host.log": trappable,
+        "duress:plugin/host.now": trappable,
+        "duress:plugin/host.random": trappable,
+        "duress:plugin/host.settings": trappable,
+        default: async | trappable,
+    },
+    exports: { default: async },
+});

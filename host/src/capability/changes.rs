@@ -1,0 +1,68 @@
+//! `changes`: everything that a plugin breaks. The target is checked here; the journal does the rest.
+
+use serde_json::json;
+
+use super::bindings::duress::plugin::changes::{Change, Host, Limits};
+use super::{Changes, Ctx, GuestError};
+use crate::journal::change;
+
+type Answer<T> = wasmtime::Result<Result<T, GuestError>>;
+
+impl Host for Ctx {
+    async fn apply(&mut self, change: Change) -> Answer<String> {
+        let arguments = json!({ "container": change.container, "summary": change.summary });
+        self.audited("changes.apply", arguments, async |ctx| {
+            let trial = ctx.trial()?;
+            let target = trial.container(&change.container).await?;
+            if !trial.is_targetable(&target.name) {
+                let radius: Vec<_> = trial.blast_radius.get().into_iter().flatten().cloned().collect();
+                let radius = if radius.is_empty() { "nothing yet".into() } else { radius.join(", ") };
+                return Err(GuestError::Denied(format!(
+                    "a change to `{}` was refused: it lies outside this trial's blast radius, which is {radius}; \
+                     `targets` and `target_count` in the campaign widen it, within `targets` of subject.yaml",
+                    target.name
+                )));
+            }
+            let change = change::Change {
+                project: trial.project.clone(),
+                container: target.id,
+                container_name: target.name,
+                summary: change.summary,
+                apply: change.apply.into_iter().map(Into::into).collect(),
+                revert: change.revert.into_iter().map(Into::into).collect(),
+                in_force: change.in_force.map(Into::into),
+                http_hosts: ctx.scope.http_hosts.clone(),
+            };
+            change.check().map_err(GuestError::Invalid)?;
+            match &trial.changes {
+                Changes::Made(journal) => Ok(journal.apply(change).await?),
+                Changes::Recorded(changes) => {
+                    let mut changes =
+                        changes.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+                    changes.push(change);
+                    Ok(format!("dry-run-{}", changes.len()))
+                }
+            }
+        })
+        .await
+    }
+
+    async fn revert(&mut self, id: String) -> Answer<()> {
+        self.audited("changes.revert", json!({ "id": id }), async |ctx| {
+            match &ctx.trial()?.changes {
+                Changes::Made(journal) => Ok(journal.revert(&id).await?),
+                Changes::Recorded(_) => Ok(()),
+            }
+        })
+        .await
+    }
+
+    async fn current_limits(&mut self, container: String) -> Answer<Limits> {
+        self.audited("changes.current-limits", json!({ "container": container }), async |ctx| {
+            let trial = ctx.trial()?;
+            let target = trial.container(&container).await?;
+            Ok(trial.engine()?.limits(&target.id).await?.into())
+        })
+        .await
+    }
+}

@@ -1,0 +1,79 @@
+//! `containers`: looking at the trial's own containers. Nothing here changes anything but what `exec`'s program does.
+
+use std::time::Duration;
+
+use serde_json::json;
+
+use super::bindings::duress::plugin::containers::{
+    Address, Container, FileSystem, Host, Output,
+};
+use super::{Ctx, GuestError, LONGEST_OPERATION};
+use crate::engine::Program;
+
+type Answer<T> = wasmtime::Result<Result<T, GuestError>>;
+
+impl Host for Ctx {
+    async fn list(&mut self) -> Answer<Vec<Container>> {
+        self.audited("containers.list", json!({}), async |ctx| {
+            let trial = ctx.trial()?;
+            let containers = trial.engine()?.containers(&trial.project).await?;
+            Ok(containers
+                .into_iter()
+                .map(|container| Container {
+                    targetable: trial.is_targetable(&container.name),
+                    name: container.name,
+                    service: container.service,
+                    state: container.state.into(),
+                    health: container.health.into(),
+                    addresses: container
+                        .addresses
+                        .into_iter()
+                        .map(|(network, ip)| Address { network, ip: ip.to_string() })
+                        .collect(),
+                })
+                .collect())
+        })
+        .await
+    }
+
+    async fn exec(
+        &mut self,
+        container: String,
+        command: Vec<String>,
+        timeout: u64,
+    ) -> Answer<Output> {
+        let arguments = json!({ "container": container, "command": command, "timeout": timeout });
+        self.audited("containers.exec", arguments, async |ctx| {
+            if command.is_empty() {
+                return Err(GuestError::Invalid("`exec` needs a program".into()));
+            }
+            let trial = ctx.trial()?;
+            let target = trial.container(&container).await?;
+            let timeout = Duration::from_millis(timeout).min(LONGEST_OPERATION);
+            let program = Program { command, timeout };
+            Ok(trial.engine()?.exec(&target.id, &program).await?.into())
+        })
+        .await
+    }
+
+    async fn endpoint(&mut self, container: String, port: u16) -> Answer<String> {
+        let arguments = json!({ "container": container, "port": port });
+        self.audited("containers.endpoint", arguments, async |ctx| {
+            let trial = ctx.trial()?;
+            let target = trial.container(&container).await?;
+            Ok(trial.engine()?.endpoint(&target.id, port).await?.to_string())
+        })
+        .await
+    }
+
+    async fn stat_file_system(&mut self, container: String, path: String) -> Answer<FileSystem> {
+        let arguments = json!({ "container": container, "path": path });
+        self.audited("containers.stat-file-system", arguments, async |ctx| {
+            let trial = ctx.trial()?;
+            let target = trial.container(&container).await?;
+            let stat = trial.engine()?.file_system(&target.id, &path).await?;
+            Ok(FileSystem { capacity: stat.capacity, available: stat.available, root: stat.root })
+        })
+        .await
+    }
+}

@@ -1,0 +1,167 @@
+//! The host's errors and shapes in the words of the interface, and back.
+
+use super::GuestError;
+use super::bindings::duress::plugin as wit;
+use crate::engine::{self, EngineError, Limits};
+use crate::http::{HttpError, HttpResponse};
+use crate::journal::JournalError;
+use crate::journal::change::{Action, HttpRequest, Place, PlacedProgram, Probe};
+
+impl From<EngineError> for GuestError {
+    fn from(error: EngineError) -> Self {
+        match error {
+            EngineError::Timeout { after, .. } => Self::Timeout(after.as_millis() as u64),
+            EngineError::Failed(message) => Self::Failed(message),
+            EngineError::Gone(_) | EngineError::NotRunning { .. } | EngineError::Missing { .. } => {
+                Self::Unavailable(error.to_string())
+            }
+        }
+    }
+}
+
+impl From<HttpError> for GuestError {
+    fn from(error: HttpError) -> Self {
+        match error {
+            HttpError::Denied(message) => Self::Denied(message),
+            HttpError::Invalid(message) => Self::Invalid(message),
+            HttpError::Unavailable(message) => Self::Unavailable(message),
+            HttpError::Timeout { after, .. } => Self::Timeout(after.as_millis() as u64),
+        }
+    }
+}
+
+impl From<JournalError> for GuestError {
+    fn from(error: JournalError) -> Self {
+        match error {
+            JournalError::Refused(message) => Self::Invalid(message),
+            other => Self::Failed(other.to_string()),
+        }
+    }
+}
+
+/// A guest's error as one line.
+pub(crate) fn describe(error: &GuestError) -> String {
+    match error {
+        GuestError::Denied(text) => format!("denied: {text}"),
+        GuestError::Invalid(text) | GuestError::Unavailable(text) | GuestError::Failed(text) => {
+            text.clone()
+        }
+        GuestError::Timeout(ms) => format!("it did not finish within {ms} ms"),
+    }
+}
+
+impl From<engine::State> for wit::containers::State {
+    fn from(state: engine::State) -> Self {
+        match state {
+            engine::State::Created => Self::Created,
+            engine::State::Running => Self::Running,
+            engine::State::Paused => Self::Paused,
+            engine::State::Restarting => Self::Restarting,
+            engine::State::Exited => Self::Exited,
+            engine::State::Dead => Self::Dead,
+        }
+    }
+}
+
+impl From<engine::Health> for wit::containers::Health {
+    fn from(health: engine::Health) -> Self {
+        match health {
+            engine::Health::None => Self::None,
+            engine::Health::Starting => Self::Starting,
+            engine::Health::Healthy => Self::Healthy,
+            engine::Health::Unhealthy => Self::Unhealthy,
+        }
+    }
+}
+
+impl From<engine::Output> for wit::containers::Output {
+    fn from(output: engine::Output) -> Self {
+        Self {
+            exit_code: output.exit_code,
+            stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
+            stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
+        }
+    }
+}
+
+impl From<Limits> for wit::changes::Limits {
+    fn from(limits: Limits) -> Self {
+        Self { cpus: limits.cpus, memory_bytes: limits.memory_bytes, pids: limits.pids }
+    }
+}
+
+impl From<HttpResponse> for wit::http::Response {
+    fn from(response: HttpResponse) -> Self {
+        Self {
+            status: response.status,
+            headers: response
+                .headers
+                .into_iter()
+                .map(|(name, value)| wit::http::Header { name, value })
+                .collect(),
+            body: response.body,
+        }
+    }
+}
+
+impl From<wit::http::Request> for HttpRequest {
+    fn from(request: wit::http::Request) -> Self {
+        Self {
+            method: request.method,
+            url: request.url,
+            headers: request.headers.into_iter().map(|header| (header.name, header.value)).collect(),
+            body: request.body,
+            timeout_ms: request.timeout,
+        }
+    }
+}
+
+impl From<wit::changes::Program> for PlacedProgram {
+    fn from(program: wit::changes::Program) -> Self {
+        Self {
+            place: match program.place {
+                wit::changes::Place::Container => Place::Container,
+                wit::changes::Place::NetworkOfContainer => Place::NetworkOfContainer,
+            },
+            command: program.command,
+            timeout_ms: program.timeout,
+            tolerated: program.tolerated,
+        }
+    }
+}
+
+impl From<wit::changes::Action> for Action {
+    fn from(action: wit::changes::Action) -> Self {
+        use wit::changes::Action as Wit;
+        match action {
+            Wit::Run(program) => Self::Run(program.into()),
+            Wit::Signal(signal) => Self::Signal(signal),
+            Wit::Pause => Self::Pause,
+            Wit::Unpause => Self::Unpause,
+            Wit::Stop(grace_ms) => Self::Stop { grace_ms },
+            Wit::Start => Self::Start,
+            Wit::Limit(limits) => Self::Limit(Limits {
+                cpus: limits.cpus,
+                memory_bytes: limits.memory_bytes,
+                pids: limits.pids,
+            }),
+            Wit::FillDisk(fill) => Self::FillDisk { path: fill.path, size: fill.size },
+            Wit::RemoveFill(path) => Self::RemoveFill { path },
+            Wit::Ask(request) => Self::Ask(request.into()),
+        }
+    }
+}
+
+impl From<wit::changes::Probe> for Probe {
+    fn from(probe: wit::changes::Probe) -> Self {
+        match probe {
+            wit::changes::Probe::Run(program) => Self::Run(program.into()),
+            wit::changes::Probe::Output((program, texts)) => {
+                Self::Output { program: program.into(), texts }
+            }
+            wit::changes::Probe::Answer((request, text)) => {
+                Self::Answer { request: request.into(), text }
+            }
+        }
+    }
+}

@@ -1,0 +1,122 @@
+//! What a component's calls do: one file for each interface of `wit/plugin.wit`.
+//!
+//! A call is checked before it has an effect and recorded either way. A refusal is a value of the WIT `result`, never a host error:
+//! after a host error the component's store is unusable. The one exception is a component that floods the host with calls: its call
+//! is ended.
+
+mod audit;
+pub mod bindings;
+mod changes;
+mod containers;
+mod convert;
+mod host;
+mod http;
+mod scope;
+mod stack;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use wasmtime::component::{HasSelf, Linker, ResourceTable};
+use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
+
+pub use audit::Audit;
+pub use bindings::duress::plugin::types::Error as GuestError;
+pub(crate) use convert::describe;
+pub use scope::{Changes, PluginScope, SeededRandom, Services, TrialScope};
+
+/// The most host calls that one call into a component may make. A fault on a hundred containers needs a few thousand; a component
+/// that makes more is stuck in a loop.
+pub const HOST_CALL_LIMIT: u64 = 100_000;
+/// The most memory that an instance may have, in bytes: room for an interpreter that was compiled to WebAssembly.
+pub const MEMORY_LIMIT: usize = 256 << 20;
+/// The longest that a program, a request or a wait that a component asks for may take.
+pub const LONGEST_OPERATION: Duration = Duration::from_secs(600);
+
+/// The state of one call into a component: it lives exactly as long.
+pub struct Ctx {
+    /// Whose call it is, and what it may reach.
+    pub(crate) scope: Arc<PluginScope>,
+    /// The export that runs, e.g. `chaos.inject`.
+    pub(crate) function: &'static str,
+    /// What limits its memory.
+    pub(crate) limits: wasmtime::StoreLimits,
+    host_calls: u64,
+    counts: audit::Counts,
+    /// What it has logged.
+    pub(crate) log: host::CallLog,
+    wasi: WasiCtx,
+    table: ResourceTable,
+}
+
+impl Ctx {
+    /// The state for one call of an export.
+    pub(crate) fn new(scope: Arc<PluginScope>, function: &'static str) -> Self {
+        Self {
+            scope,
+            function,
+            limits: wasmtime::StoreLimitsBuilder::new()
+                .memory_size(MEMORY_LIMIT)
+                .instances(64)
+                .memories(16)
+                .tables(64)
+                .build(),
+            host_calls: 0,
+            counts: audit::Counts::default(),
+            log: host::CallLog::default(),
+            // No files, no network, no environment, no arguments: a component from another language can do nothing but call us.
+            wasi: WasiCtx::builder().allow_tcp(false).allow_udp(false).build(),
+            table: ResourceTable::new(),
+        }
+    }
+
+    /// Count a host call.
+    ///
+    /// # Errors
+    /// Over [`HOST_CALL_LIMIT`], which ends the component's call.
+    fn count(&mut self) -> wasmtime::Result<()> {
+        self.host_calls += 1;
+        if self.host_calls > HOST_CALL_LIMIT {
+            return Err(wasmtime::Error::msg(format!(
+                "it made more than {HOST_CALL_LIMIT} host calls"
+            )));
+        }
+        Ok(())
+    }
+
+    /// The trial that the call belongs to.
+    ///
+    /// # Errors
+    /// Denied where there is none: while a component lists its faults or checks parameters.
+    fn trial(&self) -> Result<&Arc<TrialScope>, GuestError> {
+        self.scope.trial.as_ref().ok_or_else(|| {
+            GuestError::Denied(format!("no trial runs while `{}` is called", self.function))
+        })
+    }
+
+    /// What is to be recorded at the call's end.
+    pub(crate) fn finish(&mut self) {
+        let counts = std::mem::take(&mut self.counts);
+        if let Some(trial) = &self.scope.trial {
+            trial.audit.record_counts(&self.scope.plugin, self.function, counts);
+        }
+    }
+}
+
+impl WasiView for Ctx {
+    fn ctx(&mut self) -> WasiCtxView<'_> {
+        WasiCtxView { ctx: &mut self.wasi, table: &mut self.table }
+    }
+}
+
+/// Everything that a component can import.
+pub(crate) fn add_to_linker(linker: &mut Linker<Ctx>) -> wasmtime::Result<()> {
+    use bindings::duress::plugin;
+    wasmtime_wasi::p2::add_to_linker_async(linker)?;
+    plugin::types::add_to_linker::<_, HasSelf<Ctx>>(linker, |ctx| ctx)?;
+    plugin::host::add_to_linker::<_, HasSelf<Ctx>>(linker, |ctx| ctx)?;
+    plugin::containers::add_to_linker::<_, HasSelf<Ctx>>(linker, |ctx| ctx)?;
+    plugin::http::add_to_linker::<_, HasSelf<Ctx>>(linker, |ctx| ctx)?;
+    plugin::changes::add_to_linker::<_, HasSelf<Ctx>>(linker, |ctx| ctx)?;
+    plugin::stack::add_to_linker::<_, HasSelf<Ctx>>(linker, |ctx| ctx)
+}

@@ -1,0 +1,141 @@
+//! What one plugin may reach during one trial.
+
+use std::collections::BTreeSet;
+use std::sync::{Arc, Mutex, OnceLock};
+
+use rand_chacha::ChaCha12Rng;
+use rand_chacha::rand_core::{Rng, SeedableRng};
+
+use super::{Audit, GuestError};
+use crate::engine::{Container, Engine, Project, Stack};
+use crate::http::{Client, Reach};
+use crate::journal::TrialJournal;
+use crate::journal::change::Change;
+
+/// What becomes of the changes that a plugin asks for.
+#[derive(Debug)]
+pub enum Changes {
+    /// They are journaled and made.
+    Made(TrialJournal),
+    /// They are written down alone: a dry run.
+    Recorded(Mutex<Vec<Change>>),
+}
+
+/// What a trial lends to every plugin that it calls.
+#[derive(Debug)]
+pub struct TrialScope {
+    /// The trial's name, for messages.
+    pub name: String,
+    /// The trial's compose project.
+    pub project: Project,
+    /// What `stack.up` brings up; `None` where the subject has no compose file.
+    pub stack: Option<Stack>,
+    /// The engine; `None` where the subject has no compose file.
+    pub engine: Option<Arc<dyn Engine>>,
+    /// The names of the containers that a change may touch; empty until the trial has picked them.
+    pub blast_radius: OnceLock<BTreeSet<String>>,
+    /// What becomes of changes.
+    pub changes: Changes,
+    /// Where calls are recorded.
+    pub audit: Audit,
+    /// For requests.
+    pub http: Client,
+    /// The trial's seeded sequence.
+    pub random: Mutex<SeededRandom>,
+}
+
+/// What one plugin may reach: a trial, if one runs, under the plugin's own grants.
+#[derive(Debug)]
+pub struct PluginScope {
+    /// The plugin's name.
+    pub plugin: String,
+    /// Its settings, merged: a JSON object.
+    pub settings: serde_json::Value,
+    /// `host:port` beyond the stack that its requests may go to.
+    pub http_hosts: Vec<String>,
+    /// The trial; `None` while it lists its faults or checks parameters.
+    pub trial: Option<Arc<TrialScope>>,
+}
+
+impl TrialScope {
+    /// The engine, as a plugin's call needs it.
+    pub(super) fn engine(&self) -> Result<&Arc<dyn Engine>, GuestError> {
+        self.engine.as_ref().ok_or_else(|| {
+            GuestError::Denied("this subject has no compose file, and so no containers".into())
+        })
+    }
+
+    /// The stack's container of that name.
+    pub(super) async fn container(&self, name: &str) -> Result<Container, GuestError> {
+        let containers = self.engine()?.containers(&self.project).await?;
+        let names: Vec<_> = containers.iter().map(|container| container.name.clone()).collect();
+        containers.into_iter().find(|container| container.name == name).ok_or_else(|| {
+            GuestError::Invalid(format!(
+                "no container `{}` is in this trial's stack; there are: {}",
+                name.escape_debug(),
+                if names.is_empty() { "none".into() } else { names.join(", ") }
+            ))
+        })
+    }
+
+    /// Whether a change may touch the container of that name.
+    pub(super) fn is_targetable(&self, name: &str) -> bool {
+        self.blast_radius.get().is_some_and(|names| names.contains(name))
+    }
+
+    /// Where requests of a plugin with these grants may go.
+    pub(super) fn reach<'a>(&'a self, hosts: &'a [String]) -> Reach<'a> {
+        Reach { engine: self.engine.as_deref(), project: &self.project, hosts }
+    }
+}
+
+/// A set of services: names, or beginnings with `*` behind them. Nothing stands for "any" but `*` itself.
+///
+/// ```
+/// let services = duress::capability::Services::new(["tikv*", "pd0"]);
+/// assert!(services.contains("tikv2"));
+/// assert!(!services.contains("pd1"));
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Services(Vec<String>);
+
+impl Services {
+    /// From patterns.
+    pub fn new<S: Into<String>>(patterns: impl IntoIterator<Item = S>) -> Self {
+        Self(patterns.into_iter().map(Into::into).collect())
+    }
+
+    /// Whether a service is one of them.
+    pub fn contains(&self, service: &str) -> bool {
+        self.0.iter().any(|pattern| match pattern.strip_suffix('*') {
+            Some(beginning) => service.starts_with(beginning),
+            None => service == pattern,
+        })
+    }
+
+    /// The patterns.
+    pub fn patterns(&self) -> &[String] {
+        &self.0
+    }
+}
+
+/// Chance that can be repeated: the same seed gives the same sequence on every machine and in every version.
+#[derive(Debug)]
+pub struct SeededRandom(ChaCha12Rng);
+
+impl SeededRandom {
+    /// The sequence of a seed.
+    pub fn new(seed: u64) -> Self {
+        Self(ChaCha12Rng::seed_from_u64(seed))
+    }
+
+    /// The next number.
+    pub fn next(&mut self) -> u64 {
+        self.0.next_u64()
+    }
+
+    /// A number below `bound`, which is at least 1. The bias of the remainder is below one in 2^32 for any number of containers.
+    pub fn below(&mut self, bound: usize) -> usize {
+        (self.next() % bound as u64) as usize
+    }
+}

@@ -1,0 +1,199 @@
+//! Doing and looking: one action at a time, and whether a change is in force.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::change::{Action, Change, Place, PlacedProgram, Probe};
+use crate::engine::{Engine, EngineError, EngineResult, Output, Program, State};
+use crate::http::{Client, Reach};
+
+/// The longest that one program of a change may take, whatever the change says: rollback waits for it.
+const LONGEST_PROGRAM: Duration = Duration::from_secs(60);
+/// Signals whose effect is that the first process ends.
+const ENDING_SIGNALS: [&str; 5] = ["SIGKILL", "SIGTERM", "SIGINT", "SIGQUIT", "SIGABRT"];
+
+/// Why an action failed.
+pub(super) enum Failure {
+    /// The container was removed, and with it whatever was changed in it.
+    Gone,
+    /// Anything else, as a sentence.
+    Other(String),
+}
+
+impl From<EngineError> for Failure {
+    fn from(error: EngineError) -> Self {
+        match error {
+            EngineError::Gone(_) => Self::Gone,
+            other => Self::Other(other.to_string()),
+        }
+    }
+}
+
+/// What acts on containers for the journal.
+#[derive(Debug, Clone)]
+pub struct Actor {
+    /// The containers' engine.
+    pub engine: Arc<dyn Engine>,
+    /// For `ask` and its probes.
+    pub http: Client,
+}
+
+impl Actor {
+    /// Do one action of a change.
+    pub(super) async fn act(&self, change: &Change, action: &Action) -> Result<(), Failure> {
+        let (engine, id) = (&self.engine, &change.container);
+        match action {
+            Action::Run(program) => {
+                let output = self.run(change, program).await?;
+                if output.exit_code != 0 && !program.tolerated.contains(&output.exit_code) {
+                    return Err(Failure::Other(complaint(change, program, &output)));
+                }
+            }
+            Action::Signal(signal) => engine.signal(id, signal).await?,
+            Action::Pause => engine.pause(id).await?,
+            Action::Unpause => engine.unpause(id).await?,
+            Action::Stop { grace_ms } => {
+                let grace = Duration::from_millis(*grace_ms).min(LONGEST_PROGRAM);
+                engine.stop(id, grace).await?;
+            }
+            Action::Start => engine.start(id).await?,
+            Action::Limit(limits) => engine.set_limits(id, *limits).await?,
+            Action::FillDisk { path, size } => engine.fill_disk(id, path, *size).await?,
+            Action::RemoveFill { path } => engine.remove_file(id, path).await?,
+            Action::Ask(request) => {
+                let answer = self
+                    .http
+                    .send(self.reach(change), request)
+                    .await
+                    .map_err(|error| Failure::Other(error.to_string()))?;
+                if answer.status >= 400 {
+                    return Err(Failure::Other(format!(
+                        "{} {} answered {}: {}",
+                        request.method,
+                        request.url,
+                        answer.status,
+                        first_line(&answer.body)
+                    )));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// For each part of a change that can be seen, whether it is in force.
+    pub(super) async fn observe(&self, change: &Change) -> Result<Vec<(String, bool)>, Failure> {
+        let (engine, id) = (&self.engine, &change.container);
+        let mut seen = Vec::new();
+        for action in &change.apply {
+            match action {
+                Action::Signal(signal) if ENDING_SIGNALS.contains(&signal.as_str()) => {
+                    let state = engine.state(id).await?;
+                    seen.push((format!("it ended by {signal}"), !is_up(state)));
+                }
+                Action::Stop { .. } => {
+                    seen.push(("it is stopped".to_owned(), !is_up(engine.state(id).await?)));
+                }
+                Action::Pause => {
+                    let paused = engine.state(id).await? == State::Paused;
+                    seen.push(("it is paused".to_owned(), paused));
+                }
+                Action::Limit(wanted) => {
+                    let now = engine.limits(id).await?;
+                    let same = (wanted.cpus.is_none() || wanted.cpus == now.cpus)
+                        && (wanted.memory_bytes.is_none() || wanted.memory_bytes == now.memory_bytes)
+                        && (wanted.pids.is_none() || wanted.pids == now.pids);
+                    seen.push(("its limits are set".to_owned(), same));
+                }
+                Action::FillDisk { path, size } => {
+                    let there = engine.file_size(id, path).await? == Some(*size);
+                    seen.push((format!("{path} takes up {size} bytes"), there));
+                }
+                // What a program or a request did is the probe's to tell.
+                Action::Signal(_)
+                | Action::Run(_)
+                | Action::Unpause
+                | Action::Start
+                | Action::RemoveFill { .. }
+                | Action::Ask(_) => {}
+            }
+        }
+        match &change.in_force {
+            Some(Probe::Run(program)) => {
+                let holds = match self.run(change, program).await {
+                    Ok(output) => output.exit_code == 0,
+                    // Rules and processes end with the container's processes.
+                    Err(EngineError::NotRunning { state, .. }) if !is_up(state) => false,
+                    Err(error) => return Err(error.into()),
+                };
+                seen.push((format!("`{}` says so", program.command.join(" ")), holds));
+            }
+            Some(Probe::Output { program, texts }) => {
+                let stdout = match self.run(change, program).await {
+                    Ok(output) if output.exit_code == 0 => output.stdout,
+                    Ok(output) => return Err(Failure::Other(complaint(change, program, &output))),
+                    Err(EngineError::NotRunning { state, .. }) if !is_up(state) => Vec::new(),
+                    Err(error) => return Err(error.into()),
+                };
+                let stdout = String::from_utf8_lossy(&stdout);
+                let command = program.command.join(" ");
+                seen.extend(texts.iter().map(|text| {
+                    (format!("`{command}` shows `{text}`"), stdout.contains(text.as_str()))
+                }));
+            }
+            Some(Probe::Answer { request, text }) => {
+                let answer = self
+                    .http
+                    .send(self.reach(change), request)
+                    .await
+                    .map_err(|error| Failure::Other(error.to_string()))?;
+                let holds =
+                    answer.status == 200 && String::from_utf8_lossy(&answer.body).contains(text);
+                seen.push((format!("{} says {text}", request.url), holds));
+            }
+            None => {}
+        }
+        Ok(seen)
+    }
+
+    async fn run(&self, change: &Change, program: &PlacedProgram) -> EngineResult<Output> {
+        let timeout = Duration::from_millis(program.timeout_ms).min(LONGEST_PROGRAM);
+        let run = Program { command: program.command.clone(), timeout };
+        match program.place {
+            Place::Container => self.engine.exec(&change.container, &run).await,
+            Place::NetworkOfContainer => self.engine.run_in_network(&change.container, &run).await,
+        }
+    }
+
+    fn reach<'a>(&'a self, change: &'a Change) -> Reach<'a> {
+        Reach {
+            engine: Some(self.engine.as_ref()),
+            project: &change.project,
+            hosts: &change.http_hosts,
+        }
+    }
+}
+
+/// Its first process is there.
+fn is_up(state: State) -> bool {
+    matches!(state, State::Running | State::Paused | State::Restarting)
+}
+
+fn complaint(change: &Change, program: &PlacedProgram, output: &Output) -> String {
+    let text = if output.stderr.is_empty() { &output.stdout } else { &output.stderr };
+    let place = match program.place {
+        Place::Container => "in",
+        Place::NetworkOfContainer => "in the network of",
+    };
+    format!(
+        "`{}` {place} {} ended with exit code {}: {}",
+        program.command.join(" "),
+        change.container_name,
+        output.exit_code,
+        first_line(text)
+    )
+}
+
+fn first_line(text: &[u8]) -> String {
+    let text = String::from_utf8_lossy(text);
+    text.lines().find(|line| !line.trim().is_empty()).unwrap_or("(it said nothing)").trim().to_owned()
+}

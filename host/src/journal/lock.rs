@@ -1,0 +1,94 @@
+//! Which hosts are alive: each process that runs trials holds a locked file for as long as it lives.
+//!
+//! The lock is the operating system's, so it ends with the process however that ends, and a process with a recycled pid cannot be
+//! taken for it. The file's content is for people.
+
+use std::fs::{self, File, TryLockError};
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+
+use crate::{Error, Result};
+
+/// A living host's lock. Dropping it says that the host has ended in good order.
+#[derive(Debug)]
+pub struct HostLock {
+    id: String,
+    path: PathBuf,
+    /// The lock lasts as long as the open file.
+    _file: File,
+}
+
+impl HostLock {
+    /// Make and hold the lock of a new host in a directory beside the database.
+    ///
+    /// # Errors
+    /// `Environment` when the file cannot be written.
+    pub fn acquire(directory: &Path) -> Result<Self> {
+        let id = uuid::Uuid::now_v7().to_string();
+        let path = path(directory, &id);
+        let failed = |error: std::io::Error| {
+            Error::environment(format!("write the host's lock {}: {error}", path.display()))
+        };
+        fs::create_dir_all(directory).map_err(failed)?;
+        let mut file = File::create_new(&path).map_err(failed)?;
+        file.lock().map_err(failed)?;
+        let content = format!("pid {}\nboot {}\n", std::process::id(), boot_id());
+        file.write_all(content.as_bytes()).map_err(failed)?;
+        Ok(Self { id, path, _file: file })
+    }
+
+    /// The host's name in the database.
+    pub fn id(&self) -> &str {
+        &self.id
+    }
+
+    /// Whether the host of that name has ended. Its lock file may be gone, or be there unlocked.
+    pub fn is_dead(directory: &Path, id: &str) -> bool {
+        match File::open(path(directory, id)) {
+            Err(error) => error.kind() == std::io::ErrorKind::NotFound,
+            Ok(file) => match file.try_lock() {
+                Ok(()) => true,
+                // Whatever keeps us from knowing, a living host's trials are never touched.
+                Err(TryLockError::WouldBlock | TryLockError::Error(_)) => false,
+            },
+        }
+    }
+
+    /// Forget a dead host's lock file, once everything of it is settled.
+    pub fn forget(directory: &Path, id: &str) {
+        // One that cannot be removed is in nobody's way.
+        let _ = fs::remove_file(path(directory, id));
+    }
+}
+
+impl Drop for HostLock {
+    fn drop(&mut self) {
+        // One that cannot be removed reads as a dead host's, which it is.
+        let _ = fs::remove_file(&self.path);
+    }
+}
+
+fn path(directory: &Path, id: &str) -> PathBuf {
+    directory.join(format!("{id}.lock"))
+}
+
+/// The kernel's name for this boot of the machine (random(4)); empty where there is none.
+pub fn boot_id() -> String {
+    fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default().trim().to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_held_lock_is_alive_and_a_dropped_one_is_dead() {
+        let directory = std::env::temp_dir().join(format!("duress-lock-{}", uuid::Uuid::now_v7()));
+        let lock = HostLock::acquire(&directory).expect("acquire");
+        let id = lock.id().to_owned();
+        assert!(!HostLock::is_dead(&directory, &id));
+        drop(lock);
+        assert!(HostLock::is_dead(&directory, &id));
+        fs::remove_dir_all(&directory).expect("clean up");
+    }
+}

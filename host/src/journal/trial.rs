@@ -1,0 +1,307 @@
+//! One trial's changes: made one at a time, and all taken back at its end.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use tokio::sync::{Mutex, mpsc};
+use tokio::time::Instant;
+
+use super::act::{Actor, Failure};
+use super::change::{Action, Change};
+use super::JournalError;
+use crate::store::{ChangeRow, ChangeStatus, NewChange, Store};
+
+/// How long the effect of a change may take to show, or to go, after its actions have ended.
+const SETTLING: Duration = Duration::from_secs(5);
+/// How often it is looked for meanwhile.
+const LOOKS: Duration = Duration::from_millis(50);
+/// How often taking a change back is tried before it is reported.
+const REVERT_ATTEMPTS: u32 = 3;
+/// Between two attempts.
+const BETWEEN_ATTEMPTS: Duration = Duration::from_millis(300);
+
+/// What the journal tells whoever follows a trial.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Step {
+    /// A change is in force.
+    Applied(String),
+    /// A change was taken back.
+    Reverted(String),
+    /// A change could not be taken back.
+    Stuck(String, String),
+}
+
+/// The journal of one trial. Cheap to clone; the clones are one.
+#[derive(Debug, Clone)]
+pub struct TrialJournal(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    store: Store,
+    actor: Actor,
+    trial: String,
+    host: String,
+    /// One change at a time; `true` once the rollback has begun, after which nothing more is made.
+    closed: Mutex<bool>,
+    not_in_force: AtomicBool,
+    steps: mpsc::UnboundedSender<Step>,
+}
+
+/// What a rollback did.
+#[derive(Debug, Clone, Default)]
+pub struct RollbackReport {
+    /// Summaries of what was taken back.
+    pub reverted: Vec<String>,
+    /// Summaries of what is still in force or unknown, and why.
+    pub stuck: Vec<(String, String)>,
+}
+
+impl TrialJournal {
+    /// The journal of a trial that a host runs, both by their ids in the store. Steps are told on the channel.
+    pub fn new(
+        store: Store,
+        actor: Actor,
+        trial: String,
+        host: String,
+        steps: mpsc::UnboundedSender<Step>,
+    ) -> Self {
+        Self(Arc::new(Inner {
+            store,
+            actor,
+            trial,
+            host,
+            closed: Mutex::new(false),
+            not_in_force: AtomicBool::new(false),
+            steps,
+        }))
+    }
+
+    /// Write a change down, make it, and see that it is in force. Returns its id.
+    ///
+    /// It goes on to its end when the caller is dropped, so that no change is ever half made and unknown.
+    pub async fn apply(&self, change: Change) -> Result<String, JournalError> {
+        let inner = Arc::clone(&self.0);
+        finish(tokio::spawn(async move { inner.apply(change).await })).await
+    }
+
+    /// Take one of this trial's changes back, and see that it is gone. One that is settled is no error.
+    pub async fn revert(&self, id: &str) -> Result<(), JournalError> {
+        let inner = Arc::clone(&self.0);
+        let id = id.to_owned();
+        finish(tokio::spawn(async move {
+            let _one_at_a_time = inner.closed.lock().await;
+            let row = inner
+                .unsettled()
+                .await?
+                .into_iter()
+                .find(|row| row.id == id);
+            match row {
+                Some(row) => inner.revert(&row).await,
+                None if inner.is_mine(&id).await? => Ok(()),
+                None => Err(JournalError::Refused(format!(
+                    "`{}` is no change of this trial",
+                    id.escape_debug()
+                ))),
+            }
+        }))
+        .await
+    }
+
+    /// Take back everything that is not settled, newest first. One failure does not stop the others. Nothing can be made any more.
+    pub async fn roll_back(&self) -> Result<RollbackReport, JournalError> {
+        let inner = Arc::clone(&self.0);
+        finish(tokio::spawn(async move {
+            *inner.closed.lock().await = true;
+            let mut report = RollbackReport::default();
+            for row in inner.unsettled().await? {
+                match inner.revert(&row).await {
+                    Ok(()) => report.reverted.push(row.summary),
+                    Err(error) => report.stuck.push((row.summary, error.to_string())),
+                }
+            }
+            Ok(report)
+        }))
+        .await
+    }
+
+    /// Whether some change was made whose effect could not be seen: the trial proves nothing.
+    pub fn effect_was_missing(&self) -> bool {
+        self.0.not_in_force.load(Ordering::Relaxed)
+    }
+}
+
+async fn finish<T>(
+    task: tokio::task::JoinHandle<Result<T, JournalError>>,
+) -> Result<T, JournalError> {
+    task.await.unwrap_or_else(|error| {
+        Err(JournalError::NotReverted(format!("the journal's task broke off: {error}")))
+    })
+}
+
+impl Inner {
+    async fn apply(&self, change: Change) -> Result<String, JournalError> {
+        let closed = self.closed.lock().await;
+        if *closed {
+            return Err(JournalError::Refused(format!(
+                "the change `{}` comes too late: the trial is being rolled back",
+                change.summary
+            )));
+        }
+        let id = uuid::Uuid::now_v7().to_string();
+        let row = NewChange {
+            id: id.clone(),
+            trial_id: self.trial.clone(),
+            host_id: self.host.clone(),
+            project: change.project.to_string(),
+            container: change.container.0.clone(),
+            container_name: change.container_name.clone(),
+            summary: change.summary.clone(),
+            change: serde_json::to_value(&change).unwrap_or_default(),
+        };
+        let row = self.store.insert_change(row).await.map_err(JournalError::Store)?;
+        let made = self.make(&change).await;
+        let Err(error) = made else {
+            // If this row is lost with the host, recovery takes the change back all the same.
+            self.store.post_change_in_force(&id);
+            self.tell(Step::Applied(change.summary));
+            return Ok(id);
+        };
+        if matches!(error, JournalError::NotInForce(_)) {
+            self.not_in_force.store(true, Ordering::Relaxed);
+        }
+        match self.revert(&row).await {
+            Ok(()) => Err(error),
+            Err(left) => Err(JournalError::NotReverted(format!("{error}; and {left}"))),
+        }
+    }
+
+    async fn make(&self, change: &Change) -> Result<(), JournalError> {
+        let named = |why: String| JournalError::NotMade(format!("{}: {why}", change.summary));
+        for action in &change.apply {
+            self.actor.act(change, action).await.map_err(|failure| match failure {
+                Failure::Gone => named(format!("{} is gone", change.container_name)),
+                Failure::Other(why) => named(why),
+            })?;
+        }
+        self.actor.settle(change, true).await.map_err(|failure| {
+            let why = match failure {
+                Failure::Gone => format!("{} is gone", change.container_name),
+                Failure::Other(why) => why,
+            };
+            JournalError::NotInForce(format!("{}: it took no effect: {why}", change.summary))
+        })
+    }
+
+    async fn revert(&self, row: &ChangeRow) -> Result<(), JournalError> {
+        let outcome = take_back(&self.store, &self.actor, row).await;
+        match &outcome {
+            Ok(()) => self.tell(Step::Reverted(row.summary.clone())),
+            Err(error) => self.tell(Step::Stuck(row.summary.clone(), error.to_string())),
+        }
+        outcome
+    }
+
+    async fn unsettled(&self) -> Result<Vec<ChangeRow>, JournalError> {
+        self.store.unsettled_changes_of_trial(&self.trial).await.map_err(JournalError::Store)
+    }
+
+    async fn is_mine(&self, id: &str) -> Result<bool, JournalError> {
+        let rows = self.store.changes_of_trial(&self.trial).await.map_err(JournalError::Store)?;
+        Ok(rows.iter().any(|row| row.id == id))
+    }
+
+    fn tell(&self, step: Step) {
+        // Nobody may be listening any more; the store has it.
+        let _ = self.steps.send(step);
+    }
+}
+
+/// Take one change back: written down, done, seen, written down. Idempotent.
+pub(super) async fn take_back(
+    store: &Store,
+    actor: &Actor,
+    row: &ChangeRow,
+) -> Result<(), JournalError> {
+    let unreadable = |error| {
+        JournalError::NotReverted(format!("{}: its row cannot be read: {error}", row.summary))
+    };
+    let change: Change = serde_json::from_value(row.change.clone()).map_err(unreadable)?;
+    let mut last = String::new();
+    for attempt in 0..REVERT_ATTEMPTS {
+        if attempt > 0 {
+            tokio::time::sleep(BETWEEN_ATTEMPTS).await;
+        }
+        store.change_reverting(&row.id).await.map_err(JournalError::Store)?;
+        let (status, why) = match actor.undo(&change).await {
+            Ok(()) => (ChangeStatus::Reverted, None),
+            Err(Failure::Gone) => (ChangeStatus::Void, None),
+            Err(Failure::Other(why)) => (ChangeStatus::Reverting, Some(why)),
+        };
+        if let Some(why) = why {
+            last = why;
+            continue;
+        }
+        return store.settle_change(&row.id, status).await.map_err(JournalError::Store);
+    }
+    store.change_stuck(&row.id, &last).await.map_err(JournalError::Store)?;
+    Err(JournalError::NotReverted(format!(
+        "{} on {} could not be taken back: {last}",
+        row.summary, row.container_name
+    )))
+}
+
+impl Actor {
+    /// Do every action of the way back, and see that nothing of the change is in force.
+    async fn undo(&self, change: &Change) -> Result<(), Failure> {
+        let mut failures = Vec::new();
+        for action in &change.revert {
+            match self.act(change, action).await {
+                Ok(()) => {}
+                Err(Failure::Gone) => return Err(Failure::Gone),
+                // A network's rules end with the container's processes; what is still there is seen below.
+                Err(Failure::Other(_)) if self.network_is_gone(change, action).await => {}
+                Err(Failure::Other(why)) => failures.push(why),
+            }
+        }
+        self.settle(change, false).await?;
+        if failures.is_empty() { Ok(()) } else { Err(Failure::Other(failures.join("; "))) }
+    }
+
+    async fn network_is_gone(&self, change: &Change, action: &Action) -> bool {
+        use super::change::Place;
+        use crate::engine::State;
+        matches!(action, Action::Run(program) if program.place == Place::NetworkOfContainer)
+            && matches!(
+                self.engine.state(&change.container).await,
+                Ok(State::Created | State::Exited | State::Dead)
+            )
+    }
+
+    /// Wait until every part of a change that can be seen is in force, or none is.
+    async fn settle(&self, change: &Change, in_force: bool) -> Result<(), Failure> {
+        let deadline = Instant::now() + SETTLING;
+        loop {
+            let unseen = match self.observe(change).await {
+                Ok(seen) => {
+                    let wrong: Vec<_> = seen
+                        .into_iter()
+                        .filter(|(_, holds)| *holds != in_force)
+                        .map(|(what, _)| what)
+                        .collect();
+                    if wrong.is_empty() {
+                        return Ok(());
+                    }
+                    let not = if in_force { "it is not so that" } else { "it is still so that" };
+                    format!("{not} {}", wrong.join(", and "))
+                }
+                Err(Failure::Gone) => return Err(Failure::Gone),
+                Err(Failure::Other(why)) => why,
+            };
+            if Instant::now() >= deadline {
+                return Err(Failure::Other(unseen));
+            }
+            tokio::time::sleep(LOOKS).await;
+        }
+    }
+}

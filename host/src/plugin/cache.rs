@@ -1,0 +1,125 @@
+//! Compiled components on disk, so that loading one again takes milliseconds.
+//!
+//! A compiled component is machine code, and loading it trusts every byte. So an entry is loaded only from a directory that belongs
+//! to this user and that nobody else can write, and only when its content has the digest that it was written with. Anything else is
+//! ignored and compiled again.
+
+use std::fs;
+use std::hash::{Hash, Hasher};
+use std::io::Write as _;
+use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _};
+use std::path::{Path, PathBuf};
+
+use sha2::{Digest as _, Sha256};
+use wasmtime::Engine;
+use wasmtime::component::Component;
+
+/// The length of a SHA-256 digest in bytes.
+const DIGEST_LENGTH: usize = 32;
+
+/// A directory of compiled components for one engine configuration.
+#[derive(Debug)]
+pub struct Cache {
+    directory: PathBuf,
+}
+
+impl Cache {
+    /// The cache for an engine beneath a directory, which is made where it is missing.
+    ///
+    /// # Errors
+    /// As a sentence, when the directory belongs to somebody else, others can write it, or it cannot be made.
+    pub fn open(base: &Path, engine: &Engine) -> Result<Self, String> {
+        let mut hasher = Sha256Hasher(Sha256::new());
+        engine.precompile_compatibility_hash().hash(&mut hasher);
+        let directory = base.join(hex(&hasher.0.finalize()[..8]));
+        fs::DirBuilder::new()
+            .recursive(true)
+            .mode(0o700)
+            .create(&directory)
+            .map_err(|error| format!("cannot make {}: {error}", directory.display()))?;
+        for path in [base, &directory] {
+            let metadata = fs::symlink_metadata(path)
+                .map_err(|error| format!("cannot read {}: {error}", path.display()))?;
+            if !metadata.is_dir() || !private(&metadata) {
+                return Err(format!(
+                    "{} is not a directory that this user alone can write",
+                    path.display()
+                ));
+            }
+        }
+        Ok(Self { directory })
+    }
+
+    /// The compiled form of the component with this digest, if a sound one is there.
+    pub(super) fn get(&self, engine: &Engine, digest: &str) -> Option<Component> {
+        let path = self.path(digest);
+        let metadata = fs::symlink_metadata(&path).ok()?;
+        if !metadata.is_file() || !private(&metadata) {
+            tracing::warn!("{} was not written by duress for this user: ignored", path.display());
+            return None;
+        }
+        let bytes = fs::read(&path).ok()?;
+        let (written, code) = bytes.split_at_checked(DIGEST_LENGTH)?;
+        if Sha256::digest(code).as_slice() != written {
+            tracing::warn!("{} is damaged: the component is compiled again", path.display());
+            return None;
+        }
+        #[expect(unsafe_code, reason = "loading machine code is unsafe by nature")]
+        // SAFETY: `code` was made by `Component::serialize`: it is whole (its digest was checked) and lies in a file and a
+        // directory that only this user can write. Wasmtime checks that its version and configuration are this engine's.
+        let component = unsafe { Component::deserialize(engine, code) };
+        component
+            .inspect_err(|error| tracing::warn!("{} is not used: {error:#}", path.display()))
+            .ok()
+    }
+
+    /// Keep a compiled component. Whoever reads meanwhile sees the whole entry or none.
+    pub(super) fn put(&self, digest: &str, component: &Component) -> Result<(), String> {
+        let code = component.serialize().map_err(|error| error.to_string())?;
+        let path = self.path(digest);
+        let temporary = path.with_extension(format!("{}.tmp", std::process::id()));
+        let write = || -> std::io::Result<()> {
+            let mut file = fs::OpenOptions::new()
+                .write(true)
+                .create(true)
+                .truncate(true)
+                .mode(0o600)
+                .open(&temporary)?;
+            file.write_all(&Sha256::digest(&code))?;
+            file.write_all(&code)?;
+            fs::rename(&temporary, &path)
+        };
+        write().map_err(|error| {
+            // What is left of it is of no use; that it cannot be removed either is the same trouble.
+            let _ = fs::remove_file(&temporary);
+            format!("cannot write {}: {error}", path.display())
+        })
+    }
+
+    fn path(&self, digest: &str) -> PathBuf {
+        self.directory.join(format!("{}.cwasm", digest.trim_start_matches("sha256:")))
+    }
+}
+
+/// This user's, and writable by nobody else.
+fn private(metadata: &fs::Metadata) -> bool {
+    metadata.uid() == rustix::process::geteuid().as_raw() && metadata.mode() & 0o022 == 0
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// A hasher that is the same in every process, unlike the standard library's.
+struct Sha256Hasher(Sha256);
+
+impl Hasher for Sha256Hasher {
+    fn write(&mut self, bytes: &[u8]) {
+        self.0.update(bytes);
+    }
+
+    /// Not used: the whole digest is taken instead.
+    fn finish(&self) -> u64 {
+        0
+    }
+}

@@ -1,0 +1,205 @@
+//! What there is to run against: the subjects and plugins beneath a few folders, found by name and loaded when they are asked for.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use tokio::sync::Mutex;
+
+use super::call::CallLimits;
+use super::component::{FaultType, Kind, Plugin};
+use super::manifest::{PluginManifest, SubjectManifest};
+use super::runtime::Runtime;
+use crate::{Error, Result, yaml};
+
+/// Folders whose subjects and plugins are found beside those of the working directory, separated by `:`.
+pub const PATH_VARIABLE: &str = "DURESS_PATH";
+
+/// A plugin that is loaded, with its faults.
+#[derive(Debug)]
+pub struct LoadedPlugin {
+    /// The component.
+    pub plugin: Plugin,
+    /// Every fault that it brings.
+    pub faults: Vec<FaultType>,
+}
+
+/// A subject that is loaded.
+#[derive(Debug)]
+pub struct Subject {
+    /// What `subject.yaml` says.
+    pub manifest: SubjectManifest,
+    /// The folder that holds it.
+    pub directory: PathBuf,
+    /// The plugin that knows it.
+    pub plugin: Arc<LoadedPlugin>,
+}
+
+impl Subject {
+    /// The compose file's path; `None` for a subject without containers.
+    pub fn compose_file(&self) -> Option<PathBuf> {
+        self.manifest.compose.as_ref().map(|file| self.directory.join(file))
+    }
+}
+
+/// A subject that was found and is not loaded yet.
+#[derive(Debug, Clone)]
+pub struct SubjectEntry {
+    /// Its folder's name, which is its own.
+    pub name: String,
+    /// The folder.
+    pub directory: PathBuf,
+}
+
+/// The subjects and plugins of a set of folders.
+#[derive(Debug)]
+pub struct Catalog {
+    runtime: Runtime,
+    roots: Vec<PathBuf>,
+    subjects: BTreeMap<String, PathBuf>,
+    plugins: BTreeMap<String, PathBuf>,
+    loaded_subjects: Mutex<BTreeMap<String, Arc<Subject>>>,
+    loaded_plugins: Mutex<BTreeMap<PathBuf, Arc<LoadedPlugin>>>,
+}
+
+impl Catalog {
+    /// The catalog of these folders, each with `subjects/` and `plugins/` beneath it. The first that has a name wins.
+    pub fn discover(runtime: Runtime, roots: Vec<PathBuf>) -> Self {
+        let find = |kind: &str, file: &str| {
+            let mut found = BTreeMap::new();
+            for root in &roots {
+                let Ok(entries) = std::fs::read_dir(root.join(kind)) else { continue };
+                for directory in entries.flatten().map(|entry| entry.path()) {
+                    let name = directory.file_name().and_then(|name| name.to_str());
+                    if let Some(name) = name
+                        && directory.join(file).is_file()
+                    {
+                        found.entry(name.to_owned()).or_insert(directory.clone());
+                    }
+                }
+            }
+            found
+        };
+        let (subjects, plugins) = (find("subjects", "subject.yaml"), find("plugins", "plugin.yaml"));
+        Self {
+            runtime,
+            roots,
+            subjects,
+            plugins,
+            loaded_subjects: Mutex::default(),
+            loaded_plugins: Mutex::default(),
+        }
+    }
+
+    /// The folders to search: those of [`PATH_VARIABLE`], then the nearest folder at or above `start` with a `subjects` folder.
+    pub fn default_roots(start: &Path) -> Vec<PathBuf> {
+        let named = std::env::var_os(PATH_VARIABLE)
+            .map(|paths| std::env::split_paths(&paths).filter(|p| !p.as_os_str().is_empty()).collect())
+            .unwrap_or_else(Vec::new);
+        let near = start.ancestors().find(|folder| folder.join("subjects").is_dir());
+        named.into_iter().chain(near.map(Path::to_owned)).collect()
+    }
+
+    /// The subjects that were found, by name.
+    pub fn subjects(&self) -> Vec<SubjectEntry> {
+        let entry = |(name, directory): (&String, &PathBuf)| SubjectEntry {
+            name: name.clone(),
+            directory: directory.clone(),
+        };
+        self.subjects.iter().map(entry).collect()
+    }
+
+    /// The names of the plugins that were found.
+    pub fn plugin_names(&self) -> Vec<String> {
+        self.plugins.keys().cloned().collect()
+    }
+
+    /// A subject with its plugin.
+    ///
+    /// # Errors
+    /// `Input` where there is none of that name, or its files or its component are wrong.
+    pub async fn subject(&self, name: &str) -> Result<Arc<Subject>> {
+        if let Some(subject) = self.loaded_subjects.lock().await.get(name) {
+            return Ok(Arc::clone(subject));
+        }
+        let directory = self.subjects.get(name).ok_or_else(|| self.unknown("subject", name, &self.subjects))?;
+        let path = directory.join("subject.yaml");
+        let (manifest, _) = yaml::load::<SubjectManifest>(&path)?;
+        if manifest.name != name {
+            return Err(Error::input(format!(
+                "{} names its subject `{}`; its folder is `{name}`",
+                path.display(),
+                manifest.name
+            ))
+            .hint("give both the same name"));
+        }
+        if let Some(compose) = manifest.compose.as_ref().map(|file| directory.join(file))
+            && !compose.is_file()
+        {
+            return Err(Error::input(format!(
+                "the compose file {} of subject `{name}` does not exist",
+                compose.display()
+            ))
+            .hint(format!("`compose` in {} names it", path.display())));
+        }
+        let plugin = if manifest.plugin.starts_with('.') {
+            self.load(&directory.join(&manifest.plugin)).await?
+        } else {
+            self.plugin(&manifest.plugin).await?
+        };
+        if plugin.plugin.kind() != Kind::Subject {
+            return Err(Error::input(format!(
+                "the plugin `{}` of subject `{name}` brings faults alone, and no subject",
+                manifest.plugin
+            )));
+        }
+        let subject = Arc::new(Subject { manifest, directory: directory.clone(), plugin });
+        self.loaded_subjects.lock().await.insert(name.to_owned(), Arc::clone(&subject));
+        Ok(subject)
+    }
+
+    /// A plugin by name.
+    ///
+    /// # Errors
+    /// As for [`Self::subject`].
+    pub async fn plugin(&self, name: &str) -> Result<Arc<LoadedPlugin>> {
+        let directory =
+            self.plugins.get(name).ok_or_else(|| self.unknown("plugin", name, &self.plugins))?;
+        self.load(directory).await
+    }
+
+    async fn load(&self, directory: &Path) -> Result<Arc<LoadedPlugin>> {
+        let mut loaded = self.loaded_plugins.lock().await;
+        if let Some(plugin) = loaded.get(directory) {
+            return Ok(Arc::clone(plugin));
+        }
+        let (manifest, _) = yaml::load::<PluginManifest>(&directory.join("plugin.yaml"))?;
+        let plugin = self.runtime.load(manifest, directory)?;
+        let faults = plugin
+            .fault_types(&CallLimits::default())
+            .await
+            .map_err(|error| Error::from(error).context("list its faults"))?;
+        let plugin = Arc::new(LoadedPlugin { plugin, faults });
+        loaded.insert(directory.to_owned(), Arc::clone(&plugin));
+        Ok(plugin)
+    }
+
+    fn unknown(&self, what: &str, name: &str, known: &BTreeMap<String, PathBuf>) -> Error {
+        let mut error = Error::input(format!("unknown {what} `{}`", name.escape_debug()));
+        if let Some(near) = yaml::nearest(name, known.keys().map(String::as_str)) {
+            error = error.hint(format!("did you mean `{near}`?"));
+        }
+        if known.is_empty() {
+            let searched: Vec<_> =
+                self.roots.iter().map(|root| root.display().to_string()).collect();
+            let searched = if searched.is_empty() {
+                "no folder named `subjects` is at or above the working directory".to_owned()
+            } else {
+                format!("none is beneath {}", searched.join(", "))
+            };
+            return error.hint(format!("{searched}; {PATH_VARIABLE} names further folders"));
+        }
+        let names: Vec<_> = known.keys().map(String::as_str).collect();
+        error.hint(format!("there are: {}", names.join(", ")))
+    }
+}

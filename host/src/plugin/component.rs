@@ -1,0 +1,382 @@
+//! A linked component, and its exports as methods.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde::Serialize;
+use serde_json::Value;
+use wasmtime::component::{Component, InstancePre, Linker};
+
+use super::call::{CallError, CallLimits, OUTPUT_LIMIT, call};
+use super::manifest::PluginManifest;
+use crate::capability::bindings::exports::duress::plugin::{chaos, subject};
+use crate::capability::{Ctx, GuestError, PluginScope};
+use crate::{Error, Result};
+
+/// The interface package, as imports and exports name it.
+const PACKAGE: &str = "duress:plugin/";
+/// The version of it that this host offers.
+pub const WIT_VERSION: &str = "0.1.0";
+
+/// What a component brings.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Kind {
+    /// A system under test, with faults of its own: the world `eval-subject`.
+    Subject,
+    /// Faults for any subject: the world `chaos-plugin`.
+    Chaos,
+}
+
+/// Who picks a fault's targets.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Choice {
+    /// The host, from the trial's seed.
+    ByHost,
+    /// The fault, by the system's state.
+    ByFault,
+}
+
+/// See `chaos.fault-type` in `wit/plugin.wit`.
+#[derive(Debug, Clone, Serialize)]
+pub struct FaultType {
+    /// e.g. `network_partition`.
+    pub name: String,
+    /// One sentence.
+    pub summary: String,
+    /// JSON Schema of its parameters.
+    pub parameters: Value,
+    /// What it needs, e.g. `tool:tc`.
+    pub requires: Vec<String>,
+    /// The services that it may hurt; none: any.
+    pub services: Vec<String>,
+    /// Who picks among them.
+    pub choice: Choice,
+}
+
+/// What is wrong with a parameter.
+#[derive(Debug, Clone)]
+pub struct ParameterProblem {
+    /// A JSON Pointer into the parameters.
+    pub pointer: String,
+    /// A fragment.
+    pub message: String,
+}
+
+/// Whether a subject does its work.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Health {
+    /// It does.
+    pub healthy: bool,
+    /// Why, in one line.
+    pub detail: String,
+}
+
+/// One measurement of a subject.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Metric {
+    /// e.g. `stores_up`.
+    pub name: String,
+    /// Its value.
+    pub value: f64,
+    /// A UCUM code.
+    pub unit: String,
+}
+
+/// What a subject says of itself.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct State {
+    /// For people and reports.
+    pub document: Value,
+    /// The same as numbers.
+    pub metrics: Vec<Metric>,
+}
+
+/// A component that can be called. Cheap to share.
+pub struct Plugin {
+    /// What its manifest says.
+    pub manifest: PluginManifest,
+    /// e.g. `sha256:2c26…`, over the component's bytes.
+    pub digest: String,
+    pre: InstancePre<Ctx>,
+    chaos: chaos::GuestIndices,
+    subject: Option<subject::GuestIndices>,
+}
+
+impl std::fmt::Debug for Plugin {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Plugin").field("name", &self.manifest.name).finish_non_exhaustive()
+    }
+}
+
+impl Plugin {
+    pub(super) fn link(
+        linker: &Linker<Ctx>,
+        component: &Component,
+        manifest: PluginManifest,
+        digest: String,
+    ) -> Result<Self> {
+        check_names(linker, component)?;
+        let pre = linker.instantiate_pre(component).map_err(|error| {
+            Error::input(format!("it does not fit this host: {}", error.root_cause()))
+                .hint(format!("build it against wit/ of version {WIT_VERSION}"))
+        })?;
+        let chaos = chaos::GuestIndices::new(&pre).map_err(|error| {
+            Error::input(format!("its export `chaos` does not fit this host: {}", error.root_cause()))
+        })?;
+        let subject = subject::GuestIndices::new(&pre).ok();
+        Ok(Self { manifest, digest, pre, chaos, subject })
+    }
+
+    /// What it brings.
+    pub fn kind(&self) -> Kind {
+        if self.subject.is_some() { Kind::Subject } else { Kind::Chaos }
+    }
+
+    /// Every fault that it brings.
+    pub async fn fault_types(&self, limits: &CallLimits) -> Result<Vec<FaultType>, CallError> {
+        let scope = self.describing();
+        let function = "chaos.fault-types";
+        let list = call(&self.pre, &scope, function, limits.describe, async |store, instance| {
+            let guest = self.chaos.load(&mut *store, &instance)?;
+            guest.call_fault_types(store).await
+        })
+        .await?;
+        list.into_iter()
+            .map(|fault| {
+                let parameters = self.json(function, "parameters", &fault.parameters)?;
+                Ok(FaultType {
+                    name: fault.name,
+                    summary: fault.summary,
+                    parameters,
+                    requires: fault.requires,
+                    services: fault.services,
+                    choice: match fault.choice {
+                        chaos::Choice::ByHost => Choice::ByHost,
+                        chaos::Choice::ByFault => Choice::ByFault,
+                    },
+                })
+            })
+            .collect()
+    }
+
+    /// What is wrong with parameters that fit the fault's schema.
+    pub async fn check_parameters(
+        &self,
+        fault: &str,
+        parameters: &Value,
+        limits: &CallLimits,
+    ) -> Result<Vec<ParameterProblem>, CallError> {
+        let parameters = parameters.to_string();
+        let scope = self.describing();
+        let problems = call(
+            &self.pre,
+            &scope,
+            "chaos.check-parameters",
+            limits.describe,
+            async |store, instance| {
+                let guest = self.chaos.load(&mut *store, &instance)?;
+                guest.call_check_parameters(store, fault, &parameters).await
+            },
+        )
+        .await?;
+        Ok(problems
+            .into_iter()
+            .map(|problem| ParameterProblem { pointer: problem.pointer, message: problem.message })
+            .collect())
+    }
+
+    /// Break targets; the metadata is what `cleanup` needs.
+    pub async fn inject(
+        &self,
+        scope: &Arc<PluginScope>,
+        fault: &str,
+        parameters: &Value,
+        targets: &[String],
+        limit: Duration,
+    ) -> Result<Value, CallError> {
+        let function = "chaos.inject";
+        let request = chaos::Request {
+            fault: fault.to_owned(),
+            parameters: parameters.to_string(),
+            targets: targets.to_vec(),
+        };
+        let answer = call(&self.pre, scope, function, limit, async |store, instance| {
+            let guest = self.chaos.load(&mut *store, &instance)?;
+            guest.call_inject(store, &request).await
+        })
+        .await?;
+        let metadata = self.object(function, "metadata", &self.answer(function, answer)?)?;
+        Ok(metadata)
+    }
+
+    /// Take back what `inject` did.
+    pub async fn cleanup(
+        &self,
+        scope: &Arc<PluginScope>,
+        metadata: &Value,
+        limit: Duration,
+    ) -> Result<(), CallError> {
+        let function = "chaos.cleanup";
+        let metadata = metadata.to_string();
+        let answer = call(&self.pre, scope, function, limit, async |store, instance| {
+            let guest = self.chaos.load(&mut *store, &instance)?;
+            guest.call_cleanup(store, &metadata).await
+        })
+        .await?;
+        self.answer(function, answer)
+    }
+
+    /// Bring a fresh stack up.
+    pub async fn reset(&self, scope: &Arc<PluginScope>, limit: Duration) -> Result<(), CallError> {
+        let function = "subject.reset";
+        let subject = self.subject(function)?;
+        let answer = call(&self.pre, scope, function, limit, async |store, instance| {
+            let guest = subject.load(&mut *store, &instance)?;
+            guest.call_reset(store).await
+        })
+        .await?;
+        self.answer(function, answer)
+    }
+
+    /// Ask whether it is healthy.
+    pub async fn health(
+        &self,
+        scope: &Arc<PluginScope>,
+        limit: Duration,
+    ) -> Result<Health, CallError> {
+        let function = "subject.health";
+        let subject = self.subject(function)?;
+        let answer = call(&self.pre, scope, function, limit, async |store, instance| {
+            let guest = subject.load(&mut *store, &instance)?;
+            guest.call_health(store).await
+        })
+        .await?;
+        let report = self.answer(function, answer)?;
+        self.bounded(function, report.detail.len())?;
+        Ok(Health { healthy: report.healthy, detail: report.detail })
+    }
+
+    /// Ask for its state.
+    pub async fn capture_state(
+        &self,
+        scope: &Arc<PluginScope>,
+        limit: Duration,
+    ) -> Result<State, CallError> {
+        let function = "subject.capture-state";
+        let subject = self.subject(function)?;
+        let answer = call(&self.pre, scope, function, limit, async |store, instance| {
+            let guest = subject.load(&mut *store, &instance)?;
+            guest.call_capture_state(store).await
+        })
+        .await?;
+        let state = self.answer(function, answer)?;
+        let document = self.object(function, "state", &state.document)?;
+        let metrics = state
+            .metrics
+            .into_iter()
+            .map(|metric| Metric { name: metric.name, value: metric.value, unit: metric.unit })
+            .collect();
+        Ok(State { document, metrics })
+    }
+
+    /// The scope for calls that belong to no trial.
+    fn describing(&self) -> Arc<PluginScope> {
+        Arc::new(PluginScope {
+            plugin: self.manifest.name.clone(),
+            settings: self.manifest.settings.clone(),
+            http_hosts: Vec::new(),
+            trial: None,
+        })
+    }
+
+    fn subject(&self, function: &'static str) -> Result<&subject::GuestIndices, CallError> {
+        self.subject
+            .as_ref()
+            .ok_or_else(|| self.broken(function, "it brings faults, and no subject".to_owned()))
+    }
+
+    fn answer<T>(
+        &self,
+        function: &'static str,
+        answer: Result<T, GuestError>,
+    ) -> Result<T, CallError> {
+        answer.map_err(|error| CallError::Guest {
+            plugin: self.manifest.name.clone(),
+            function,
+            error,
+        })
+    }
+
+    fn object(&self, function: &'static str, what: &str, text: &str) -> Result<Value, CallError> {
+        let value = self.json(function, what, text)?;
+        if !value.is_object() {
+            return Err(self.broken(function, format!("its {what} must be a JSON object")));
+        }
+        Ok(value)
+    }
+
+    fn json(&self, function: &'static str, what: &str, text: &str) -> Result<Value, CallError> {
+        self.bounded(function, text.len())?;
+        serde_json::from_str(text)
+            .map_err(|error| self.broken(function, format!("its {what} is no JSON: {error}")))
+    }
+
+    fn bounded(&self, function: &'static str, length: usize) -> Result<(), CallError> {
+        if length > OUTPUT_LIMIT {
+            let reason =
+                format!("it returned {} MiB; the limit is {}", length >> 20, OUTPUT_LIMIT >> 20);
+            return Err(self.broken(function, reason));
+        }
+        Ok(())
+    }
+
+    fn broken(&self, function: &'static str, reason: String) -> CallError {
+        CallError::Broken { plugin: self.manifest.name.clone(), function, reason }
+    }
+}
+
+/// What a person needs to know and the linker's own errors do not say: the version, and what is missing.
+fn check_names(linker: &Linker<Ctx>, component: &Component) -> Result<()> {
+    let engine = linker.engine();
+    let ty = component.component_type();
+    let exports: Vec<&str> = ty.exports(engine).map(|(name, _)| name).collect();
+    let names = ty.imports(engine).map(|(name, _)| name).chain(exports.iter().copied());
+    for name in names {
+        if let Some(version) =
+            name.starts_with(PACKAGE).then(|| name.split_once('@')).flatten().map(|(_, v)| v)
+            && !compatible(version)
+        {
+            return Err(Error::input(format!(
+                "it was built for version {version} of the plugin interface; this host supports {WIT_VERSION}"
+            ))
+            .hint("build it again against this host's wit/, or use a duress of that version"));
+        }
+    }
+    let has = |interface: &str| {
+        exports.iter().any(|name| name.starts_with(&format!("{PACKAGE}{interface}@")))
+    };
+    if !has("chaos") {
+        return Err(Error::input(format!(
+            "it exports no `{PACKAGE}chaos`, so it is no plugin of duress"
+        ))
+        .hint("a plugin targets the world `eval-subject` or `chaos-plugin` of wit/plugin.wit"));
+    }
+    let stack = ty.imports(engine).any(|(name, _)| name.starts_with(&format!("{PACKAGE}stack@")));
+    if stack && !has("subject") {
+        return Err(Error::input("it imports `stack`, which is for subjects alone"));
+    }
+    Ok(())
+}
+
+/// Within 0.1.x and within 1.x, versions fit each other.
+fn compatible(version: &str) -> bool {
+    let series = |text: &str| {
+        let mut parts = text.split('.').map(str::to_owned);
+        let major = parts.next();
+        let minor = parts.next();
+        if major.as_deref() == Some("0") { (major, minor) } else { (major, None) }
+    };
+    series(version) == series(WIT_VERSION)
+}

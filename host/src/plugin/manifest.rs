@@ -1,0 +1,90 @@
+//! `plugin.yaml` and `subject.yaml`: what stands beside a component, and beside a subject's compose file.
+
+use std::path::PathBuf;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+/// `plugin.yaml`: what a component is and what it asks for.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct PluginManifest {
+    /// The name by which subjects and campaigns call it, e.g. `etcd`.
+    #[schemars(regex(pattern = r"^[a-z0-9][a-z0-9_-]{0,63}$"))]
+    pub name: String,
+    /// Its own version, e.g. `0.1.0`.
+    #[schemars(regex(pattern = r"^[0-9]+\.[0-9]+\.[0-9]+([-+][0-9A-Za-z.+-]+)?$"))]
+    pub version: String,
+    /// One sentence.
+    #[schemars(length(min = 1, max = 200))]
+    pub summary: String,
+    /// An SPDX expression, e.g. `Apache-2.0`.
+    #[schemars(length(min = 1, max = 100))]
+    pub license: String,
+    /// The component, beside this file, e.g. `etcd.wasm`.
+    pub component: PathBuf,
+    /// Hosts beyond the stack, each `host:port`, that it may send requests to.
+    #[serde(default)]
+    pub http_hosts: Vec<String>,
+    /// Handed to the component; a subject's own settings come over them.
+    #[serde(default)]
+    #[schemars(schema_with = "object")]
+    pub settings: Value,
+}
+
+/// `subject.yaml`: a system under test.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct SubjectManifest {
+    /// The name by which campaigns call it, e.g. `tikv`.
+    #[schemars(regex(pattern = r"^[a-z0-9][a-z0-9_-]{0,63}$"))]
+    pub name: String,
+    /// One sentence.
+    #[schemars(length(min = 1, max = 200))]
+    pub summary: String,
+    /// The plugin that knows it: a name, or the path of a plugin's folder that begins with `.` and is relative to this file.
+    pub plugin: String,
+    /// The compose file, beside this file; absent for a subject without containers.
+    #[serde(default)]
+    pub compose: Option<PathBuf>,
+    /// The services that faults may touch at most: names, or beginnings with `*` behind them.
+    #[serde(default)]
+    pub targets: Vec<String>,
+    /// Handed to the component.
+    #[serde(default)]
+    #[schemars(schema_with = "object")]
+    pub settings: Value,
+    /// How long things take.
+    #[serde(default)]
+    pub timeouts: Timeouts,
+}
+
+/// How long a subject's things may take.
+#[derive(Debug, Clone, Copy, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Timeouts {
+    /// From nothing to healthy, in seconds.
+    #[schemars(range(min = 1, max = 3600))]
+    pub reset_seconds: f64,
+    /// From the end of a fault to healthy, in seconds.
+    #[schemars(range(min = 1, max = 3600))]
+    pub recovery_seconds: f64,
+}
+
+impl Default for Timeouts {
+    fn default() -> Self {
+        Self { reset_seconds: 300.0, recovery_seconds: 120.0 }
+    }
+}
+
+fn object(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+    schemars::json_schema!({ "type": "object" })
+}
+
+/// Two settings in one: the keys of `over` win.
+pub(crate) fn merged(under: &Value, over: &Value) -> Value {
+    let mut all: Map<String, Value> = under.as_object().cloned().unwrap_or_default();
+    all.extend(over.as_object().cloned().unwrap_or_default());
+    Value::Object(all)
+}

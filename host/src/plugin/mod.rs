@@ -1,0 +1,18 @@
+//! Components: found, compiled, cached, and called one call at a time.
+//!
+//! A plugin has no state: each call gets a fresh store and instance, which are dropped when it ends. So a trap or a time-out harms
+//! one call alone, and cleanup works in another process, after a crash.
+
+mod cache;
+mod call;
+mod catalog;
+mod component;
+mod manifest;
+mod runtime;
+
+pub use cache::Cache;
+pub use call::{CallError, CallLimits};
+pub use catalog::{Catalog, LoadedPlugin, PATH_VARIABLE, Subject, SubjectEntry};
+pub use component::{WIT_VERSION, Choice, FaultType, Health, Kind, Metric, ParameterProblem, Plugin, State};
+pub use manifest::{PluginManifest, SubjectManifest, Timeouts};
+pub use runtime::Runtime;

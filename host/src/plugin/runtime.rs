@@ -1,0 +1,185 @@
+//! The one WebAssembly engine of the process: its configuration, its linker, its clock. The command line, the tests and the cache
+//! all use this one constructor.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use wasmtime::component::{Component, Linker};
+use wasmtime::{Config, Engine};
+
+use super::cache::Cache;
+use super::component::Plugin;
+use super::manifest::PluginManifest;
+use crate::capability::{self, Ctx};
+use crate::{Error, Result};
+
+/// How often a running guest gives way to the rest of the program. A time limit is noticed within this.
+const TICK: Duration = Duration::from_millis(10);
+/// The most stack that a guest may use, in bytes; recursion without end traps there.
+const STACK_LIMIT: usize = 1 << 20;
+/// The largest component that is read, in bytes: an interpreter with its library has some 20 MB.
+const COMPONENT_LIMIT: u64 = 256 << 20;
+
+/// Compiles and links components.
+pub struct Runtime {
+    engine: Engine,
+    linker: Linker<Ctx>,
+    cache: Option<Cache>,
+}
+
+impl Runtime {
+    /// A runtime that keeps compiled components in a directory, if one is given.
+    ///
+    /// # Errors
+    /// `Environment` where this machine cannot run WebAssembly. A cache that cannot be used is logged and left aside.
+    pub fn new(cache_directory: Option<&Path>) -> Result<Self> {
+        let engine = engine().map_err(|error| unusable(&error))?;
+        let mut linker = Linker::new(&engine);
+        capability::add_to_linker(&mut linker).map_err(|error| unusable(&error))?;
+        start_clock(&engine)?;
+        let cache = cache_directory.and_then(|directory| match Cache::open(directory, &engine) {
+            Ok(cache) => Some(cache),
+            Err(error) => {
+                tracing::warn!("compiled components are not kept: {error}");
+                None
+            }
+        });
+        Ok(Self { engine, linker, cache })
+    }
+
+    /// Where compiled components are kept unless the user says otherwise: `$XDG_CACHE_HOME/duress/components`.
+    pub fn default_cache_directory() -> Option<PathBuf> {
+        let absolute = |name| std::env::var_os(name).map(PathBuf::from).filter(|p| p.is_absolute());
+        absolute("XDG_CACHE_HOME")
+            .or_else(|| absolute("HOME").map(|home| home.join(".cache")))
+            .map(|base| base.join("duress/components"))
+    }
+
+    /// Load a plugin's component, from the cache where it was compiled before.
+    ///
+    /// # Errors
+    /// `Input` for a file that is missing, is no component, or was built for another interface.
+    pub fn load(&self, manifest: PluginManifest, directory: &Path) -> Result<Plugin> {
+        let path = directory.join(&manifest.component);
+        let bytes = read(&path)?;
+        let digest = sha256(&bytes);
+        let cached = self.cache.as_ref().and_then(|cache| cache.get(&self.engine, &digest));
+        let component = match cached {
+            Some(component) => component,
+            None => {
+                let component = self.compile(&path, &bytes)?;
+                if let Some(cache) = &self.cache
+                    && let Err(error) = cache.put(&digest, &component)
+                {
+                    tracing::warn!("the compiled form of {} is not kept: {error}", path.display());
+                }
+                component
+            }
+        };
+        Plugin::link(&self.linker, &component, manifest, digest)
+            .map_err(|error| error.context(format_args!("load {}", path.display())))
+    }
+
+    /// Compile a component without the cache.
+    pub fn compile(&self, path: &Path, bytes: &[u8]) -> Result<Component> {
+        let refused = |why: &str| Error::input(format!("{} {why}", path.display()));
+        if wasm_kind(bytes) == WasmKind::Module {
+            return Err(refused("is a core WebAssembly module, not a component")
+                .hint("build it for `wasm32-unknown-unknown` with the linker `wasm-component-ld`, or encode it with wit-component"));
+        }
+        if wasm_kind(bytes) == WasmKind::Other {
+            return Err(refused("is no WebAssembly component")
+                .hint("a component begins with the bytes 00 61 73 6d 0d 00 01 00; is this the right file?"));
+        }
+        Component::new(&self.engine, bytes).map_err(|error| {
+            refused(&format!("is a damaged WebAssembly component: {}", error.root_cause()))
+                .hint("build or download it again")
+        })
+    }
+}
+
+impl std::fmt::Debug for Runtime {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Runtime").field("cache", &self.cache).finish_non_exhaustive()
+    }
+}
+
+fn engine() -> wasmtime::Result<Engine> {
+    let mut config = Config::new();
+    config
+        .wasm_component_model(true)
+        .epoch_interruption(true)
+        .max_wasm_stack(STACK_LIMIT)
+        // The guest's stack, and room beside it for the host functions that it calls.
+        .async_stack_size(STACK_LIMIT * 2);
+    Engine::new(&config)
+}
+
+/// Epochs tick on a thread of their own, so that a guest that never waits still gives way. It ends with the engine.
+fn start_clock(engine: &Engine) -> Result<()> {
+    let engine = engine.weak();
+    std::thread::Builder::new()
+        .name("duress-epochs".into())
+        .spawn(move || {
+            while let Some(engine) = engine.upgrade() {
+                engine.increment_epoch();
+                drop(engine);
+                std::thread::sleep(TICK);
+            }
+        })
+        .map(drop)
+        .map_err(|error| Error::environment(format!("start the thread that limits plugins' time: {error}")))
+}
+
+fn unusable(error: &wasmtime::Error) -> Error {
+    Error::environment(format!("set up WebAssembly on this machine: {}", error.root_cause()))
+}
+
+fn read(path: &Path) -> Result<Vec<u8>> {
+    let failed = |error: std::io::Error| {
+        let message = Error::input(format!("read the component {}: {error}", path.display()));
+        match error.kind() {
+            std::io::ErrorKind::NotFound => message.hint("`cargo xtask build` builds the components of this repository"),
+            _ => message,
+        }
+    };
+    let size = std::fs::metadata(path).map_err(failed)?.len();
+    if size > COMPONENT_LIMIT {
+        return Err(Error::input(format!(
+            "{} has {} MiB; a component may have {}",
+            path.display(),
+            size >> 20,
+            COMPONENT_LIMIT >> 20
+        )));
+    }
+    std::fs::read(path).map_err(failed)
+}
+
+/// The digest by which a component is known, e.g. `sha256:2c26…`.
+fn sha256(bytes: &[u8]) -> String {
+    use std::fmt::Write as _;
+
+    use sha2::Digest as _;
+    let mut text = String::from("sha256:");
+    for byte in sha2::Sha256::digest(bytes) {
+        // Writing to a string cannot fail.
+        let _ = write!(text, "{byte:02x}");
+    }
+    text
+}
+
+#[derive(PartialEq, Eq)]
+enum WasmKind {
+    Component,
+    Module,
+    Other,
+}
+
+/// By the preamble: magic, version and layer (the component model's binary format).
+fn wasm_kind(bytes: &[u8]) -> WasmKind {
+    match bytes.get(..8) {
+        Some([0, b'a', b's', b'm', _, _, 1, 0]) => WasmKind::Component,
+        Some([0, b'a', b's', b'm', 1, 0, 0, 0]) => WasmKind::Module,
+        _ => WasmKind::Other,
+    }
+}

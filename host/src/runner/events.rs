@@ -1,0 +1,88 @@
+//! What happens in a run, as one stream: the terminal, plain log lines and JSON lines are its readers.
+
+use serde::Serialize;
+
+use crate::store::Outcome;
+use crate::trial::Phase;
+
+/// One thing that happened. Times are those of whoever reads.
+#[derive(Debug, Clone, Serialize)]
+#[serde(tag = "event", rename_all = "snake_case")]
+pub enum Event {
+    /// A campaign begins.
+    CampaignStarted {
+        /// Its id.
+        campaign: String,
+        /// How many trials it has.
+        trials: usize,
+        /// How many run at once.
+        parallel: usize,
+    },
+    /// A trial begins in a slot.
+    TrialStarted {
+        /// The trial's id.
+        id: String,
+        /// Its name.
+        trial: String,
+        /// The slot, from 0.
+        slot: usize,
+    },
+    /// A phase of a trial begins.
+    PhaseStarted {
+        /// The trial's name.
+        trial: String,
+        /// The slot.
+        slot: usize,
+        /// The phase.
+        phase: Phase,
+    },
+    /// Something worth a line happened in a trial.
+    Note {
+        /// The trial's name.
+        trial: String,
+        /// The slot.
+        slot: usize,
+        /// A line, e.g. `applied: delay eth0 by 100ms`.
+        message: String,
+        /// A person should see it even when little is shown.
+        important: bool,
+    },
+    /// A trial has ended and is stored.
+    TrialEnded {
+        /// The trial's id.
+        id: String,
+        /// Its name.
+        trial: String,
+        /// The slot.
+        slot: usize,
+        /// What came of it.
+        outcome: Outcome,
+        /// From the beginning of the rollback to the first healthy report, in milliseconds.
+        recovery_ms: Option<i64>,
+        /// Why it did not pass.
+        error: Option<String>,
+        /// What to do about it.
+        hints: Vec<String>,
+    },
+    /// A slot waits before its next trial.
+    CoolingDown {
+        /// The slot.
+        slot: usize,
+        /// For how long.
+        seconds: f64,
+    },
+    /// The user asked for the end: running trials are rolled back.
+    Stopping,
+    /// All is over.
+    CampaignEnded {
+        /// Its id.
+        campaign: String,
+        /// Trials that ran to their end, whatever their outcome.
+        finished: usize,
+        /// It was stopped before all had run.
+        interrupted: bool,
+    },
+}
+
+/// Where events go. Sending never waits.
+pub type EventSender = tokio::sync::mpsc::UnboundedSender<Event>;
