@@ -1,0 +1,1 @@
+//! The subject etcd: a cluster of members, and ways to break it

@@ -1,0 +1,41 @@
+//! The trial's containers: asking for them, and choosing among them.
+
+use crate::bindings::duress::plugin::containers;
+use crate::{Container, FileSystem, Result};
+
+/// Every container of the stack, by name.
+pub fn list() -> Result<Vec<Container>> {
+    containers::list()
+}
+
+/// The file system that holds an absolute path of a container.
+pub fn file_system(container: &str, path: &str) -> Result<FileSystem> {
+    containers::stat_file_system(container, path)
+}
+
+/// Whether a service is meant by one of the patterns: a name, or a beginning with `*` behind it.
+///
+/// ```
+/// use duress_sdk::containers::is_meant;
+/// assert!(is_meant("tikv1", &["pd0", "tikv*"]));
+/// assert!(!is_meant("tikv1", &["tikv"]));
+/// ```
+pub fn is_meant(service: &str, patterns: &[impl AsRef<str>]) -> bool {
+    patterns
+        .iter()
+        .map(AsRef::as_ref)
+        .any(|pattern| match pattern.strip_suffix('*') {
+            Some(beginning) => service.starts_with(beginning),
+            None => service == pattern,
+        })
+}
+
+/// Those of the stack whose service is meant.
+pub fn of_services<'a>(
+    stack: &'a [Container],
+    patterns: &'a [impl AsRef<str>],
+) -> impl Iterator<Item = &'a Container> {
+    stack
+        .iter()
+        .filter(|container| is_meant(&container.service, patterns))
+}

@@ -1,0 +1,153 @@
+//! What a fault is: how it describes itself, and how it plans its changes. It never makes them: [`crate::inject`] does.
+
+use schemars::JsonSchema;
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use serde_json::{Map, Value};
+
+use crate::bindings::exports::duress::plugin::chaos::FaultType;
+use crate::{Change, Choice, Container, Error, Problem, Result};
+
+/// The parameters of a fault. The type's schema carries their defaults, ranges and a sentence each.
+pub trait Parameters: DeserializeOwned + JsonSchema + 'static {
+    /// What a schema cannot say.
+    fn problems(&self) -> Vec<Problem> {
+        Vec::new()
+    }
+}
+
+/// No parameters at all.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct NoParameters {}
+
+impl Parameters for NoParameters {}
+
+/// What a fault sees when it plans.
+#[derive(Debug)]
+pub struct Scene {
+    /// The containers to break; for [`Choice::ByFault`] those that it may choose from.
+    pub targets: Vec<Container>,
+    /// Every container of the stack.
+    pub stack: Vec<Container>,
+}
+
+/// What a fault does to one container.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Step {
+    /// What the metadata says of it, e.g. `target_container`.
+    pub facts: Map<String, Value>,
+    /// Made in order, taken back in reverse.
+    pub changes: Vec<Change>,
+}
+
+type Check = Box<dyn Fn(&Value) -> Vec<Problem>>;
+type Plan = Box<dyn Fn(&Value, &Scene) -> Result<Vec<Step>>>;
+
+/// One way to break a system.
+pub struct Fault {
+    pub(crate) name: &'static str,
+    summary: &'static str,
+    schema: Value,
+    requires: &'static [&'static str],
+    services: &'static [&'static str],
+    choice: Choice,
+    check: Check,
+    plan: Plan,
+}
+
+impl Fault {
+    /// A fault for any container, picked by the host. The plan is made before anything is changed: a refusal belongs there.
+    pub fn new<P: Parameters>(
+        name: &'static str,
+        summary: &'static str,
+        plan: impl Fn(P, &Scene) -> Result<Vec<Step>> + 'static,
+    ) -> Self {
+        Self {
+            name,
+            summary,
+            schema: schemars::schema_for!(P).to_value(),
+            requires: &[],
+            services: &[],
+            choice: Choice::ByHost,
+            check: Box::new(|parameters| {
+                parse::<P>(parameters).map_or_else(|problem| vec![problem], |p| p.problems())
+            }),
+            plan: Box::new(move |parameters, scene| {
+                let parameters =
+                    parse(parameters).map_err(|problem| Error::Invalid(problem.message))?;
+                plan(parameters, scene)
+            }),
+        }
+    }
+
+    /// As [`Fault::new`], for a fault that does the same to each of its targets.
+    pub fn for_each<P: Parameters>(
+        name: &'static str,
+        summary: &'static str,
+        plan: impl Fn(&P, &Container, &Scene) -> Result<Step> + 'static,
+    ) -> Self {
+        Self::new(name, summary, move |parameters: P, scene| {
+            let step = |target| plan(&parameters, target, scene);
+            scene.targets.iter().map(step).collect()
+        })
+    }
+
+    /// It may hurt these services alone; each a name, or a beginning with `*` behind it.
+    #[must_use]
+    pub fn on(mut self, services: &'static [&'static str]) -> Self {
+        self.services = services;
+        self
+    }
+
+    /// What it needs, e.g. `CAP_NET_ADMIN`, `tool:tc`, `kernel:sch_netem`.
+    #[must_use]
+    pub fn requires(mut self, requires: &'static [&'static str]) -> Self {
+        self.requires = requires;
+        self
+    }
+
+    /// It picks among its targets itself, by the system's state.
+    #[must_use]
+    pub fn choosing(mut self) -> Self {
+        self.choice = Choice::ByFault;
+        self
+    }
+
+    /// Give a parameter another default in the schema.
+    #[must_use]
+    pub fn default_value(mut self, parameter: &str, value: impl Into<Value>) -> Self {
+        self.schema["properties"][parameter]["default"] = value.into();
+        self
+    }
+
+    /// As the contract describes it.
+    pub(crate) fn describe(&self) -> FaultType {
+        let owned = |texts: &[&str]| texts.iter().map(|text| (*text).to_owned()).collect();
+        FaultType {
+            name: self.name.into(),
+            summary: self.summary.into(),
+            parameters: self.schema.to_string(),
+            requires: owned(self.requires),
+            services: owned(self.services),
+            choice: self.choice,
+        }
+    }
+
+    /// What is wrong with the parameters.
+    pub fn check(&self, parameters: &Value) -> Vec<Problem> {
+        (self.check)(parameters)
+    }
+
+    /// What it would do; nothing is changed.
+    pub fn plan(&self, parameters: &Value, scene: &Scene) -> Result<Vec<Step>> {
+        (self.plan)(parameters, scene)
+    }
+}
+
+fn parse<P: Parameters>(parameters: &Value) -> Result<P, Problem> {
+    P::deserialize(parameters).map_err(|error| Problem {
+        pointer: String::new(),
+        message: error.to_string(),
+    })
+}

@@ -1,0 +1,187 @@
+//! `network_partition`: a container and its peers do not hear each other any more, as if a cable had been pulled.
+//!
+//! Both ends must see time-outs. A DROP in the filter table's OUTPUT chain would tell the local sender `Operation not permitted`,
+//! so what goes out is dropped in mangle's POSTROUTING. Only addresses of the trial's own containers are ever named.
+
+use std::net::IpAddr;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::{facts, tool, undo};
+use crate::{
+    Action, Change, Container, Error, Fault, Parameters, Probe, Result, Step, Token, containers,
+};
+
+/// `iptables -D` exits with this when the rule is not there.
+const ABSENT: i32 = 1;
+
+/// For how many seconds a tool waits while another holds the tables.
+const LOCK_SECONDS: &str = "5";
+
+/// Which packets are lost.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Direction {
+    /// Those from the peers and those to them.
+    #[default]
+    Both,
+    /// Those from the peers alone.
+    In,
+    /// Those to the peers alone.
+    Out,
+}
+
+/// How the partition lies.
+#[derive(Debug, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct NetworkPartition {
+    /// Which packets are lost, as the target sees it: those that come `in` from its peers, those that go `out` to them, or `both`.
+    pub direction: Direction,
+}
+
+impl Parameters for NetworkPartition {}
+
+/// The fault: cut a container off from the containers of these services, itself excepted.
+pub fn fault(peers: &'static [&'static str]) -> Fault {
+    Fault::for_each(
+        "network_partition",
+        "Drop all packets between a container and its peers; to both ends it looks like a pulled cable.",
+        |partition: &NetworkPartition, target, scene| {
+            let ips = peer_addresses(target, &scene.stack, peers)?;
+            Ok(cut(&target.name, &ips, partition.direction, Token::fresh()))
+        },
+    )
+    .requires(&["CAP_NET_ADMIN", "tool:iptables", "tool:iptables-save"])
+}
+
+/// The addresses of a container's peers on the networks that they share.
+pub fn peer_addresses(
+    target: &Container,
+    stack: &[Container],
+    peers: &[&str],
+) -> Result<Vec<IpAddr>> {
+    let shared = |network: &str| target.addresses.iter().any(|own| own.network == network);
+    let ips: Result<Vec<IpAddr>> = containers::of_services(stack, peers)
+        .filter(|peer| peer.name != target.name)
+        .flat_map(|peer| &peer.addresses)
+        .filter(|address| shared(&address.network))
+        .map(|address| {
+            let parsed = address.ip.parse();
+            parsed.map_err(|_| Error::Failed(format!("`{}` is no IP address", address.ip)))
+        })
+        .collect();
+    let ips = ips?;
+    if ips.is_empty() {
+        return Err(Error::Unavailable(format!(
+            "{} shares no network with a running container of {}, so there is no link to cut",
+            target.name,
+            peers.join(", ")
+        )));
+    }
+    Ok(ips)
+}
+
+/// Cut one container off from some addresses: one change for each IP version among them.
+pub fn cut(target: &str, ips: &[IpAddr], direction: Direction, token: Token) -> Step {
+    let (v4, v6): (Vec<IpAddr>, Vec<IpAddr>) = ips.iter().partition(|ip| ip.is_ipv4());
+    let families = [("iptables", v4), ("ip6tables", v6)];
+    Step {
+        facts: facts! {
+            "isolated_container": target,
+            "target_ips": ips,
+            "direction": direction,
+            "mark": mark(token),
+        },
+        changes: families
+            .into_iter()
+            .filter(|(_, ips)| !ips.is_empty())
+            .map(|(family, ips)| change(target, family, &ips, direction, token))
+            .collect(),
+    }
+}
+
+/// What the comment of every rule begins with.
+fn mark(token: Token) -> String {
+    format!("duress:{token}")
+}
+
+fn change(
+    target: &str,
+    family: &str,
+    ips: &[IpAddr],
+    direction: Direction,
+    token: Token,
+) -> Change {
+    let texts: Vec<String> = ips.iter().map(ToString::to_string).collect();
+    // One rule for each address, in one call and so at one moment.
+    let addresses = texts.join(",");
+    let incoming = Rule {
+        table: "filter",
+        chain: "INPUT",
+        side: "-s",
+        comment: format!("{}:in", mark(token)),
+    };
+    let outgoing = Rule {
+        table: "mangle",
+        chain: "POSTROUTING",
+        side: "-d",
+        comment: format!("{}:out", mark(token)),
+    };
+    let rules = match direction {
+        Direction::Both => vec![incoming, outgoing],
+        Direction::In => vec![incoming],
+        Direction::Out => vec![outgoing],
+    };
+    let saved = tool(&[&format!("{family}-save")]);
+    Change {
+        container: target.into(),
+        summary: format!("drop all packets between {target} and {}", texts.join(", ")),
+        apply: rules
+            .iter()
+            .map(|rule| Action::Run(tool(&rule.command(family, "-I", &addresses))))
+            .collect(),
+        revert: rules
+            .iter()
+            .map(|rule| undo(&rule.command(family, "-D", &addresses), ABSENT))
+            .collect(),
+        in_force: Some(Probe::Output((
+            saved,
+            rules.iter().map(|rule| rule.comment.clone()).collect(),
+        ))),
+    }
+}
+
+/// A rule that drops packets, found again by its comment.
+struct Rule {
+    table: &'static str,
+    chain: &'static str,
+    side: &'static str,
+    comment: String,
+}
+
+impl Rule {
+    fn command<'a>(&'a self, family: &'a str, verb: &'a str, addresses: &'a str) -> [&'a str; 15] {
+        [
+            family,
+            "-w",
+            LOCK_SECONDS,
+            "-t",
+            self.table,
+            verb,
+            self.chain,
+            self.side,
+            addresses,
+            "-m",
+            "comment",
+            "--comment",
+            &self.comment,
+            "-j",
+            "DROP",
+        ]
+    }
+}
+
+#[cfg(test)]
+#[path = "network_partition_tests.rs"]
+mod tests;

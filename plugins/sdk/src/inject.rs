@@ -1,0 +1,164 @@
+//! From a request to changes and metadata, and from metadata back. The same for every fault: no fault takes anything back itself.
+//!
+//! Either all changes of a request are made, or the error is returned after those that were made have been taken back.
+
+use serde_json::{Map, Value, json};
+
+use crate::bindings::duress::plugin::changes;
+use crate::bindings::exports::duress::plugin::chaos::Request;
+use crate::{Change, Container, Error, Fault, Problem, Result, Scene, Step, containers};
+
+/// See `chaos.check-parameters`.
+pub(crate) fn check(faults: &[Fault], fault: &str, parameters: &str) -> Vec<Problem> {
+    let checked = find(faults, fault)
+        .and_then(|fault| Ok(fault.check(&document("the parameters", parameters)?)));
+    checked.unwrap_or_else(|error| {
+        vec![Problem {
+            pointer: String::new(),
+            message: error.text(),
+        }]
+    })
+}
+
+/// See `chaos.inject`.
+pub(crate) fn inject(faults: &[Fault], request: &Request) -> Result<String> {
+    let fault = find(faults, &request.fault)?;
+    let parameters = document("the parameters", &request.parameters)?;
+    if let Some(problem) = fault.check(&parameters).first() {
+        return Err(Error::Invalid(format!(
+            "{}: {} {}",
+            fault.name, problem.pointer, problem.message
+        )));
+    }
+    let scene = scene(&request.targets)?;
+    let steps = fault.plan(&parameters, &scene)?;
+    if steps.is_empty() {
+        return Err(Error::Invalid(format!(
+            "{} has nothing to break among {:?}",
+            fault.name, request.targets
+        )));
+    }
+    let planned: Vec<&Change> = steps.iter().flat_map(|step| &step.changes).collect();
+    let ids = all_or_nothing(&planned, changes::apply, changes::revert)?;
+    Ok(metadata(fault.name, &steps, &ids).to_string())
+}
+
+/// See `chaos.cleanup`. Goes on after a failure, and reports them all.
+pub(crate) fn cleanup(metadata: &str) -> Result<()> {
+    let document = document("the metadata", metadata)?;
+    let ids: Option<Vec<&str>> = document["changes"]
+        .as_array()
+        .and_then(|ids| ids.iter().map(Value::as_str).collect());
+    let ids = ids.ok_or_else(|| {
+        Error::Invalid(
+            "the metadata has no list `changes`: no inject of this plugin left it".into(),
+        )
+    })?;
+    into_result(take_back(&ids, changes::revert))
+}
+
+fn find<'a>(faults: &'a [Fault], name: &str) -> Result<&'a Fault> {
+    faults
+        .iter()
+        .find(|fault| fault.name == name)
+        .ok_or_else(|| {
+            let known: Vec<_> = faults.iter().map(|fault| fault.name).collect();
+            Error::Invalid(format!(
+                "no fault is called {name}; there are {}",
+                known.join(", ")
+            ))
+        })
+}
+
+fn document(what: &str, text: &str) -> Result<Value> {
+    serde_json::from_str(text).map_err(|error| Error::Invalid(format!("{what}: {error}")))
+}
+
+/// Without a target there is nothing to look at: a subject without containers has no stack to ask for.
+fn scene(targets: &[String]) -> Result<Scene> {
+    let stack = if targets.is_empty() {
+        Vec::new()
+    } else {
+        containers::list()?
+    };
+    let targets: Result<Vec<Container>> = targets.iter().map(|name| named(&stack, name)).collect();
+    Ok(Scene {
+        targets: targets?,
+        stack,
+    })
+}
+
+fn named(stack: &[Container], name: &str) -> Result<Container> {
+    stack
+        .iter()
+        .find(|container| container.name == name)
+        .cloned()
+        .ok_or_else(|| Error::Invalid(format!("no container of the stack is called {name}")))
+}
+
+fn all_or_nothing(
+    planned: &[&Change],
+    apply: impl Fn(&Change) -> Result<String>,
+    revert: impl Fn(&str) -> Result<()>,
+) -> Result<Vec<String>> {
+    let mut ids = Vec::new();
+    for change in planned {
+        match apply(change) {
+            Ok(id) => ids.push(id),
+            Err(error) => {
+                let failures = take_back(&ids, revert);
+                return Err(with_failures(error.context(&change.summary), &failures));
+            }
+        }
+    }
+    Ok(ids)
+}
+
+/// The last change first. What could not be taken back comes out, and stops nothing.
+fn take_back(ids: &[impl AsRef<str>], revert: impl Fn(&str) -> Result<()>) -> Vec<Error> {
+    ids.iter()
+        .rev()
+        .filter_map(|id| revert(id.as_ref()).err())
+        .collect()
+}
+
+fn with_failures(error: Error, failures: &[Error]) -> Error {
+    if failures.is_empty() {
+        return error;
+    }
+    Error::Failed(format!(
+        "{}; and what was done before it could not be taken back: {}",
+        error.text(),
+        joined(failures)
+    ))
+}
+
+fn into_result(mut failures: Vec<Error>) -> Result<()> {
+    match failures.len() {
+        0 => Ok(()),
+        1 => Err(failures.remove(0)),
+        _ => Err(Error::Failed(joined(&failures))),
+    }
+}
+
+fn joined(failures: &[Error]) -> String {
+    let texts: Vec<_> = failures.iter().map(Error::text).collect();
+    texts.join("; ")
+}
+
+/// The facts of the first step at the top, where most faults have all of theirs; with several, `steps` holds each one's.
+fn metadata(fault: &str, steps: &[Step], ids: &[String]) -> Value {
+    let mut document = Map::new();
+    document.insert("chaos_type".into(), fault.into());
+    document.extend(steps.iter().take(1).flat_map(|step| step.facts.clone()));
+    if steps.len() > 1 {
+        let facts = steps.iter().map(|step| Value::Object(step.facts.clone()));
+        document.insert("steps".into(), facts.collect());
+    }
+    document.insert("changes".into(), json!(ids));
+    Value::Object(document)
+}
+
+#[cfg(test)]
+#[path = "inject_tests.rs"]
+mod tests;

@@ -1,0 +1,97 @@
+//! Tests of [`super`]: what is left when a change fails, and what the metadata holds.
+
+use std::cell::RefCell;
+
+use super::*;
+use crate::faults::node_kill;
+
+fn changes() -> Vec<Change> {
+    ["etcd0", "etcd1", "etcd2"]
+        .into_iter()
+        .flat_map(|name| node_kill::kill(name).changes)
+        .collect()
+}
+
+/// Applies until the container `bad`, whose change fails; reverts fail for the id of `stuck`.
+fn run(bad: &str, stuck: &str) -> (Result<Vec<String>>, Vec<String>) {
+    let planned = changes();
+    let planned: Vec<&Change> = planned.iter().collect();
+    let reverted = RefCell::new(Vec::new());
+    let result = all_or_nothing(
+        &planned,
+        |change| match &change.container {
+            name if name == bad => Err(Error::Unavailable("it is gone".into())),
+            name => Ok(format!("id-{name}")),
+        },
+        |id| {
+            reverted.borrow_mut().push(id.to_owned());
+            if id == stuck {
+                return Err(Error::Failed(format!("{id} is stuck")));
+            }
+            Ok(())
+        },
+    );
+    (result, reverted.into_inner())
+}
+
+#[test]
+fn without_a_failure_nothing_is_taken_back() {
+    let (result, reverted) = run("none", "none");
+    assert_eq!(result.map(|ids| ids.len()), Ok(3));
+    assert!(reverted.is_empty());
+}
+
+#[test]
+fn the_failure_of_one_takes_the_earlier_ones_back_last_first() {
+    let (result, reverted) = run("etcd2", "none");
+    assert_eq!(
+        result,
+        Err(Error::Unavailable(
+            "kill etcd2 with SIGKILL: it is gone".into()
+        ))
+    );
+    assert_eq!(reverted, ["id-etcd1", "id-etcd0"]);
+}
+
+#[test]
+fn a_stuck_one_stops_nothing_and_is_told() {
+    let (result, reverted) = run("etcd2", "id-etcd1");
+    let text = result.expect_err("etcd2 fails").text();
+    assert!(
+        text.contains("it is gone") && text.contains("id-etcd1 is stuck"),
+        "{text}"
+    );
+    assert_eq!(reverted, ["id-etcd1", "id-etcd0"]);
+}
+
+#[test]
+fn several_failures_are_all_told() {
+    let failures = vec![Error::Failed("a".into()), Error::Timeout(5)];
+    assert_eq!(
+        into_result(failures),
+        Err(Error::Failed("a; no end within 5 ms".into()))
+    );
+}
+
+#[test]
+fn metadata_holds_the_facts_and_the_ids() {
+    let steps = [node_kill::kill("etcd0"), node_kill::kill("etcd1")];
+    let ids = ["7".to_owned(), "8".to_owned()];
+    assert_eq!(
+        metadata("node_kill", &steps[..1], &ids[..1]),
+        json!({"chaos_type": "node_kill", "target_container": "etcd0", "signal": "SIGKILL", "changes": ["7"]})
+    );
+    let both = metadata("node_kill", &steps, &ids);
+    assert_eq!(both["steps"][1]["target_container"], "etcd1");
+    assert_eq!(both["changes"], json!(["7", "8"]));
+}
+
+#[test]
+fn an_unknown_fault_is_answered_with_the_known_ones() {
+    let faults = [node_kill::fault()];
+    let problems = check(&faults, "node_kil", "{}");
+    assert_eq!(
+        problems[0].message,
+        "no fault is called node_kil; there are node_kill"
+    );
+}

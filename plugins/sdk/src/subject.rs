@@ -1,0 +1,70 @@
+//! What a subject's author writes, and the way from the contract's exports to it.
+
+use std::marker::PhantomData;
+
+use serde::de::DeserializeOwned;
+
+use crate::bindings::exports::duress::plugin::{chaos, subject};
+use crate::{Error, Fault, HealthReport, Problem, Result, State, host, inject, log};
+
+/// A system under test, with the faults that it offers.
+///
+/// No state is kept between two calls: each has an instance of its own.
+pub trait Subject {
+    /// Bring a fresh stack up and wait until it is healthy.
+    fn reset() -> Result<()>;
+    /// Is it healthy, by its own word? An error means that nothing could be learnt.
+    fn health() -> Result<HealthReport>;
+    /// Ask it for its state.
+    fn capture_state() -> Result<State>;
+    /// Every fault; the same list at each call.
+    fn faults() -> Vec<Fault>;
+}
+
+/// The subject's settings, read as a type whose fields say what is allowed.
+pub fn settings<T: DeserializeOwned>() -> Result<T> {
+    serde_json::from_str(&host::settings())
+        .map_err(|error| Error::Invalid(format!("the subject's settings: {error}")))
+}
+
+/// The contract's exports, for [`crate::export_subject!`].
+pub struct Exports<S>(PhantomData<S>);
+
+impl<S: Subject> subject::Guest for Exports<S> {
+    fn reset() -> Result<()> {
+        log::hook_panics();
+        S::reset()
+    }
+
+    fn health() -> Result<HealthReport> {
+        log::hook_panics();
+        S::health()
+    }
+
+    fn capture_state() -> Result<State> {
+        log::hook_panics();
+        S::capture_state()
+    }
+}
+
+impl<S: Subject> chaos::Guest for Exports<S> {
+    fn fault_types() -> Vec<chaos::FaultType> {
+        log::hook_panics();
+        S::faults().iter().map(Fault::describe).collect()
+    }
+
+    fn check_parameters(fault: String, parameters: String) -> Vec<Problem> {
+        log::hook_panics();
+        inject::check(&S::faults(), &fault, &parameters)
+    }
+
+    fn inject(request: chaos::Request) -> Result<String> {
+        log::hook_panics();
+        inject::inject(&S::faults(), &request)
+    }
+
+    fn cleanup(metadata: String) -> Result<()> {
+        log::hook_panics();
+        inject::cleanup(&metadata)
+    }
+}

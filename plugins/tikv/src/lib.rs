@@ -1,0 +1,1 @@
+//! The subject TiKV: stores and placement drivers, and ways to break them
