@@ -35,7 +35,8 @@ pub use subject::{Exports, Subject, settings};
 pub use token::Token;
 pub use wait::wait_until;
 
-/// Make a type that implements [`Subject`] the one that this component exports. Once in a crate, at its root.
+/// Make a type that implements [`Subject`] the one that this component exports. Once in a crate, at its root. The type is public:
+/// natively, where nothing is exported, that is what keeps it from being unused.
 #[macro_export]
 macro_rules! export_subject {
     ($subject:ty) => {

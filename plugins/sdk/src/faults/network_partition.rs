@@ -1,7 +1,7 @@
 //! `network_partition`: a container and its peers do not hear each other any more, as if a cable had been pulled.
 //!
-//! Both ends must see time-outs. A DROP in the filter table's OUTPUT chain would tell the local sender `Operation not permitted`,
-//! so what goes out is dropped in mangle's POSTROUTING. Only addresses of the trial's own containers are ever named.
+//! Connections on both ends time out; none is refused or reset. A program that sends datagrams is told `Operation not permitted`,
+//! wherever on its own way out they are dropped. Only addresses of the trial's own containers are ever named.
 
 use std::net::IpAddr;
 
@@ -141,9 +141,11 @@ fn change(
             .iter()
             .map(|rule| Action::Run(tool(&rule.command(family, "-I", &addresses))))
             .collect(),
+        // One by one: a call that names several removes none when one is missing.
         revert: rules
             .iter()
-            .map(|rule| undo(&rule.command(family, "-D", &addresses), ABSENT))
+            .flat_map(|rule| texts.iter().map(move |ip| rule.command(family, "-D", ip)))
+            .map(|command| undo(&command, ABSENT))
             .collect(),
         in_force: Some(Probe::Output((
             saved,

@@ -47,7 +47,7 @@ fn a_container_that_does_not_run_cannot_be_cut_off() {
 }
 
 #[test]
-fn each_direction_is_one_call_and_its_way_back_names_the_same_rule() {
+fn each_direction_is_one_call_and_its_way_back_names_each_rule() {
     let step = cut(
         "etcd0",
         &ips(&["172.20.0.3", "172.20.0.4"]),
@@ -65,7 +65,13 @@ fn each_direction_is_one_call_and_its_way_back_names_the_same_rule() {
             "iptables -w 5 -t mangle -I POSTROUTING -d 172.20.0.3,172.20.0.4 -m comment --comment duress:0000000000000001:out -j DROP",
         ]
     );
-    let back: Vec<_> = apply.iter().map(|rule| rule.replace("-I", "-D")).collect();
+    let back: Vec<_> = apply
+        .iter()
+        .flat_map(|rule| {
+            let rule = rule.replace("-I", "-D");
+            ["172.20.0.3", "172.20.0.4"].map(|ip| rule.replace("172.20.0.3,172.20.0.4", ip))
+        })
+        .collect();
     assert_eq!(words(&change.revert), back);
     for action in &change.revert {
         assert!(matches!(action, Action::Run(program) if program.tolerated == [1]));

@@ -1,0 +1,55 @@
+//! The subject's settings, with what holds where the subject's file says nothing.
+
+use std::time::Duration;
+
+use duress_sdk::Result;
+use serde::Deserialize;
+
+/// The services whose containers are stores, and so what faults touch.
+pub(crate) const STORES: &[&str] = &["tikv*"];
+/// The services whose containers are placement drivers.
+pub(crate) const DRIVERS: &[&str] = &["pd*"];
+/// Whom a store speaks to.
+pub(crate) const PEERS: &[&str] = &["tikv*", "pd*"];
+
+/// `settings` in `subject.yaml`.
+#[derive(Debug, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct Settings {
+    /// How many stores must be `Up`, and no fewer.
+    pub(crate) stores: usize,
+    /// Where each placement driver listens for clients, without TLS.
+    pub(crate) pd_port: u16,
+    /// For one answer of one placement driver, in milliseconds.
+    pub(crate) request_timeout_ms: u64,
+    /// For the stack to come up, and to go down, in seconds.
+    pub(crate) stack_seconds: u64,
+    /// For a fresh stack to become healthy, in seconds.
+    pub(crate) healthy_seconds: u64,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            stores: 3,
+            pd_port: 2379,
+            request_timeout_ms: 2000,
+            stack_seconds: 120,
+            healthy_seconds: 120,
+        }
+    }
+}
+
+impl Settings {
+    pub(crate) fn read() -> Result<Self> {
+        duress_sdk::settings()
+    }
+
+    pub(crate) fn request_timeout(&self) -> Duration {
+        Duration::from_millis(self.request_timeout_ms)
+    }
+
+    pub(crate) fn stack_timeout_ms(&self) -> u64 {
+        self.stack_seconds * 1000
+    }
+}

@@ -1,0 +1,112 @@
+//! `misbehave`: everything that a host must withstand from a component.
+
+use std::hint::black_box;
+use std::time::Duration;
+
+use duress_sdk::schemars::{self, JsonSchema};
+use duress_sdk::{Error, Fault, Parameters, Result, Step, host, http, info};
+use serde::{Deserialize, Serialize};
+
+use crate::unchanged;
+
+/// Longer than any host waits for a call.
+const FOR_EVER_MS: u64 = 24 * 60 * 60 * 1000;
+/// One line of the flood, and one piece of the memory, in bytes.
+const LINE: usize = 1024;
+const PIECE: usize = 1 << 20;
+/// More than any host takes as an answer, in bytes.
+const HUGE: usize = 64 << 20;
+/// A host that no manifest names (RFC 2606).
+const ELSEWHERE: &str = "http://elsewhere.invalid/";
+
+/// What it does wrong.
+#[derive(Debug, Clone, Copy, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+enum How {
+    /// Panic.
+    Panic,
+    /// Compute for ever.
+    Spin,
+    /// Wait for ever.
+    Sleep,
+    /// Take memory for ever.
+    Allocate,
+    /// Write lines to the log for ever.
+    LogFlood,
+    /// Call the host for ever.
+    CallFlood,
+    /// Call itself for ever.
+    Recurse,
+    /// Answer with metadata of 64 MiB.
+    HugeOutput,
+    /// Ask for what was not granted.
+    DeniedCall,
+}
+
+/// The parameters.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+struct Misbehave {
+    /// What it does wrong.
+    how: How,
+}
+
+impl Parameters for Misbehave {}
+
+/// The fault.
+pub(crate) fn fault() -> Fault {
+    Fault::new(
+        "misbehave",
+        "Do to the host what a broken or a hostile component would.",
+        |misbehave: Misbehave, _| act(misbehave.how).map(|step| vec![step]),
+    )
+}
+
+fn act(how: How) -> Result<Step> {
+    match how {
+        How::Panic => panic!("misbehaving as asked"),
+        How::Spin => loop {
+            black_box(());
+        },
+        How::Sleep => host::sleep(FOR_EVER_MS),
+        How::Allocate => {
+            let mut taken = Vec::new();
+            loop {
+                taken.push(vec![1_u8; PIECE]);
+                black_box(&taken);
+            }
+        }
+        How::LogFlood => {
+            let line = "flood ".repeat(LINE / 6);
+            loop {
+                info!("{line}");
+            }
+        }
+        How::CallFlood => loop {
+            black_box(host::now());
+        },
+        How::Recurse => {
+            black_box(deeper(0));
+        }
+        How::HugeOutput => {
+            let mut step = unchanged();
+            step.facts.insert("huge".into(), "x".repeat(HUGE).into());
+            return Ok(step);
+        }
+        How::DeniedCall => {
+            let answer: Result<serde_json::Value> =
+                http::get_json(ELSEWHERE, Duration::from_secs(1));
+            answer?;
+        }
+    }
+    Err(Error::Failed(format!("{how:?} was survived")))
+}
+
+/// It has an end that is never reached, and uses what it returns, so that it is not made into a loop.
+fn deeper(depth: u64) -> u64 {
+    if depth == u64::MAX {
+        return depth;
+    }
+    let frame = black_box([depth; 16]);
+    deeper(black_box(depth + 1)) + frame[0]
+}
