@@ -3,48 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use serde::{Deserialize, Serialize};
-use serde_json::Value;
-
-/// Who says which containers a fault takes; see `chaos.choice` in `wit/plugin.wit`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Choice {
-    /// The host, from the trial's seed.
-    ByHost,
-    /// The fault, by the system's state.
-    ByFault,
-}
-
-/// One way to break a subject.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct FaultType {
-    /// The plugin that brings it, e.g. `etcd`.
-    pub plugin: String,
-    /// e.g. `network_partition`.
-    pub name: String,
-    /// One sentence.
-    pub summary: String,
-    /// JSON Schema (2020-12) of its parameters, an object.
-    pub parameters: Value,
-    /// What it needs: `CAP_…`, `tool:NAME`, `kernel:NAME`.
-    pub requires: Vec<String>,
-    /// The services that it may hurt, each a name or a beginning with `*` behind it; none: any.
-    pub services: Vec<String>,
-    /// Who picks among them.
-    pub choice: Choice,
-}
-
-impl FaultType {
-    /// Whether it may hurt a service.
-    pub fn may_hurt(&self, service: &str) -> bool {
-        let fits = |pattern: &String| match pattern.strip_suffix('*') {
-            Some(beginning) => service.starts_with(beginning),
-            None => service == pattern,
-        };
-        self.services.is_empty() || self.services.iter().any(fits)
-    }
-}
+use crate::plugin::FaultType;
 
 /// One system under test.
 #[derive(Debug, Clone, Default, PartialEq)]

@@ -31,6 +31,11 @@ impl Draft {
         draft
     }
 
+    /// The text that the person wrote.
+    pub fn source(&self) -> &str {
+        self.document.text()
+    }
+
     pub(super) fn new(document: Document) -> Self {
         let (campaign, problems) = document.interpret();
         Self {

@@ -33,7 +33,8 @@ const NAME_RIGHT: &str =
     "lower-case letters, digits, `-` and `_`, with a letter or a digit in front";
 /// A fault, or a plugin and a fault.
 const FAULT: &str = "^([a-z0-9][a-z0-9_-]*:)?[a-z0-9][a-z0-9_-]*$";
-const FAULT_RIGHT: &str = "a fault's name (`latency`), or a plugin's and a fault's (`etcd:latency`)";
+const FAULT_RIGHT: &str =
+    "a fault's name (`latency`), or a plugin's and a fault's (`etcd:latency`)";
 
 /// A campaign of duress: subjects × chaos types × trials.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]

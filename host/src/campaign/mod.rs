@@ -6,21 +6,23 @@
 //! of containers or components, and nothing here has an effect.
 
 mod catalog;
-mod check;
 mod draft;
+mod entry;
 mod flags;
 mod format;
+mod matrix;
 mod parameters;
 mod plan;
 mod resolve;
+mod targets;
 #[cfg(test)]
 mod tests;
 mod trial;
 
-pub use catalog::{Catalog, Choice, FaultType, Subject};
+pub use catalog::{Catalog, Subject};
 pub use draft::Draft;
 pub use flags::Flags;
 pub use format::{Campaign, ChaosType, Defaults, json_schema, limits};
 pub use plan::{Combination, Plan, PlannedFault};
-pub use resolve::{ParameterCheck, ParameterProblem, Resolved};
+pub use resolve::{ParameterCheck, Resolved};
 pub use trial::TrialSpec;

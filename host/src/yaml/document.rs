@@ -59,7 +59,8 @@ impl Document {
             }
             Err(error) => {
                 let span = document.span(&error.location().unwrap_or(Location::UNKNOWN));
-                let problem = document.problem_in(span, String::new(), syntax::words(&error));
+                let mut problem = document.problem_in(span, String::new(), syntax::words(&error));
+                problem.help = syntax::help(&error);
                 Err(document.invalid(vec![problem]))
             }
         }
@@ -78,6 +79,11 @@ impl Document {
             places,
             mistakes: Vec::new(),
         }
+    }
+
+    /// The whole text.
+    pub fn text(&self) -> &str {
+        &self.source.text
     }
 
     /// The whole value.

@@ -19,9 +19,9 @@ pub(super) enum Node {
     /// Null, true, false, a number or a text.
     Scalar(Value),
     /// A list.
-    List(Vec<Spanned<Node>>),
+    List(Vec<Spanned<Self>>),
     /// A mapping, in the file's order; a key may stand there twice.
-    Map(Vec<(Spanned<String>, Spanned<Node>)>),
+    Map(Vec<(Spanned<String>, Spanned<Self>)>),
 }
 
 /// Parse a text of exactly one document.

@@ -5,6 +5,9 @@ use serde_saphyr::budget::BudgetBreach;
 
 use super::words::shown;
 
+/// How a message begins that has none of our own words.
+const BROKEN: &str = "this is not valid YAML";
+
 /// The parser's error as a message without a place.
 pub(super) fn words(error: &Error) -> String {
     match error {
@@ -39,7 +42,7 @@ pub(super) fn words(error: &Error) -> String {
         Error::NonFiniteFloat { value, .. } => {
             format!("`{}` is no number that can be used", shown(value))
         }
-        other => format!("this is not valid YAML: {}", without_place(other)),
+        other => format!("{BROKEN}: {}", without_place(other)),
     }
 }
 
@@ -51,4 +54,12 @@ fn without_place(error: &Error) -> String {
         None => &message,
     };
     shown(message)
+}
+
+/// What most often mends a text that the parser does not understand.
+pub(super) fn help(error: &Error) -> Option<String> {
+    words(error).starts_with(BROKEN).then(|| {
+        "look for a line that is indented unlike its neighbours, and for a text that needs quotes"
+            .to_owned()
+    })
 }

@@ -55,6 +55,14 @@ impl<'a> Violations<'a> {
             | Kind::UnevaluatedProperties { unexpected } => {
                 return self.unknown_keys(error, &at, unexpected);
             }
+            // Where no key at all is known, the validator complains of the whole mapping.
+            Kind::FalseSchema if value.as_object().is_some_and(|map| !map.is_empty()) => {
+                let keys = value
+                    .as_object()
+                    .into_iter()
+                    .flat_map(|map| map.keys().cloned());
+                return self.unknown_keys(error, &at, &keys.collect::<Vec<_>>());
+            }
             Kind::Required { property } => return self.missing_key(error, &at, property),
             Kind::Type { kind } => return self.wrong_type(&at, value, &types_of(kind)),
             Kind::AnyOf { context } | Kind::OneOfNotValid { context } => {
@@ -72,13 +80,17 @@ impl<'a> Violations<'a> {
                 let key = shown(error.instance().as_str().unwrap_or(""));
                 format!("{name} has a key `{key}` that may not stand there")
             }
-            Kind::Minimum { limit } => format!("{name} is {is}; it must be at least {limit}"),
-            Kind::Maximum { limit } => format!("{name} is {is}; it must be at most {limit}"),
+            Kind::Minimum { limit } => {
+                format!("{name} is {is}; it must be at least {}", number(limit))
+            }
+            Kind::Maximum { limit } => {
+                format!("{name} is {is}; it must be at most {}", number(limit))
+            }
             Kind::ExclusiveMinimum { limit } => {
-                format!("{name} is {is}; it must be above {limit}")
+                format!("{name} is {is}; it must be above {}", number(limit))
             }
             Kind::ExclusiveMaximum { limit } => {
-                format!("{name} is {is}; it must be below {limit}")
+                format!("{name} is {is}; it must be below {}", number(limit))
             }
             Kind::MultipleOf { multiple_of } => {
                 format!("{name} is {is}; it must be a multiple of {multiple_of}")
@@ -280,6 +292,12 @@ fn types_of(kind: &TypeKind) -> Vec<&'static str> {
         TypeKind::Single(only) => vec![only.as_str()],
         TypeKind::Multiple(several) => several.iter().map(|name| name.as_str()).collect(),
     }
+}
+
+/// A limit without the `.0` that a schema of fractions puts behind whole numbers.
+fn number(limit: &Value) -> String {
+    let text = limit.to_string();
+    text.strip_suffix(".0").unwrap_or(&text).to_owned()
 }
 
 fn plain(value: &Value) -> String {

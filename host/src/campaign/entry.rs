@@ -1,0 +1,77 @@
+//! The parts of a draft that are well-formed, although others may not be.
+
+use serde_json::{Map, Value};
+
+use crate::yaml::Document;
+
+/// An entry of `chaos_types`, as far as it can be understood.
+pub(super) struct Entry<'a> {
+    /// From 0.
+    pub(super) index: usize,
+    /// `/chaos_types/{index}`.
+    pub(super) pointer: String,
+    /// The whole entry.
+    pub(super) value: &'a Map<String, Value>,
+    /// Its `type`.
+    pub(super) fault: Option<&'a str>,
+    /// Its `params`, none written included; nothing where they are no mapping.
+    pub(super) params: Option<Map<String, Value>>,
+}
+
+impl<'a> Entry<'a> {
+    /// The subjects that its own `subjects` names, with their pointers.
+    pub(super) fn only_subjects(&self, document: &'a Document) -> Vec<(String, &'a str)> {
+        texts(document, &format!("{}/subjects", self.pointer))
+    }
+
+    /// The campaign's subjects that it is for.
+    pub(super) fn subjects(&self, document: &'a Document) -> Vec<&'a str> {
+        let only = self
+            .value
+            .contains_key("subjects")
+            .then(|| self.only_subjects(document));
+        let mut subjects: Vec<&str> = Vec::new();
+        for (_, name) in texts(document, "/subjects") {
+            let meant = only
+                .as_ref()
+                .is_none_or(|only| only.iter().any(|(_, n)| *n == name));
+            if meant && !subjects.contains(&name) {
+                subjects.push(name);
+            }
+        }
+        subjects
+    }
+}
+
+/// The entries that are mappings.
+pub(super) fn entries(document: &Document) -> Vec<Entry<'_>> {
+    let list = document
+        .value()
+        .get("chaos_types")
+        .and_then(Value::as_array);
+    let mut entries = Vec::new();
+    for (index, value) in list.into_iter().flatten().enumerate() {
+        if let Value::Object(value) = value {
+            entries.push(Entry {
+                index,
+                pointer: format!("/chaos_types/{index}"),
+                value,
+                fault: value.get("type").and_then(Value::as_str),
+                params: match value.get("params") {
+                    None => Some(Map::new()),
+                    Some(params) => params.as_object().cloned(),
+                },
+            });
+        }
+    }
+    entries
+}
+
+/// The texts of a list, with their pointers.
+pub(super) fn texts<'a>(document: &'a Document, pointer: &str) -> Vec<(String, &'a str)> {
+    let list = document.value().pointer(pointer).and_then(Value::as_array);
+    let texts = list.into_iter().flatten().enumerate();
+    texts
+        .filter_map(|(index, value)| Some((format!("{pointer}/{index}"), value.as_str()?)))
+        .collect()
+}

@@ -1,0 +1,138 @@
+//! A checked campaign: its combinations, its seed, its name.
+
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+use sha2::{Digest, Sha256};
+
+use super::{Campaign, Defaults, TrialSpec};
+
+/// A fault with valid parameters, defaults filled in.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct PlannedFault {
+    /// The plugin that brings it.
+    pub plugin: String,
+    /// Its name there.
+    pub name: String,
+    /// Valid against its schema.
+    pub parameters: Map<String, Value>,
+}
+
+/// One cell of the matrix: a subject and a way to break it, or none.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Combination {
+    /// What its trials are called by: the fault's name, a label, or `baseline`.
+    pub label: String,
+    /// The system under test.
+    pub subject: String,
+    /// None: a baseline.
+    pub fault: Option<PlannedFault>,
+    /// How many trials.
+    pub trials: u32,
+    /// How long the fault holds, or a baseline is watched.
+    pub duration_ms: u64,
+    /// How long the subject may take to be healthy again.
+    pub recovery_timeout_ms: u64,
+    /// How long it may take to come up.
+    pub reset_timeout_ms: u64,
+    /// The services that may be hurt; empty: all that the fault allows.
+    pub targets: Vec<String>,
+    /// How many containers are hurt at once.
+    pub target_count: u32,
+}
+
+/// A campaign that may run.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Plan {
+    /// As it was written.
+    pub campaign: Campaign,
+    /// The campaign's, or a random one.
+    pub seed: u64,
+    /// Baselines stand before the faults of their subject; at least one.
+    pub combinations: Vec<Combination>,
+}
+
+impl Plan {
+    pub(super) fn new(campaign: Campaign, combinations: Vec<Combination>) -> Self {
+        Self {
+            seed: campaign.seed.unwrap_or_else(random_seed),
+            campaign,
+            combinations,
+        }
+    }
+
+    /// The plan of one trial that is run again.
+    pub fn of_trial(spec: &TrialSpec) -> Self {
+        let fault = spec.fault.as_ref();
+        let campaign = Campaign {
+            name: spec.name.clone(),
+            description: None,
+            owner: None,
+            tags: Vec::new(),
+            subjects: vec![spec.subject.clone()],
+            chaos_types: Vec::new(),
+            trials_per_combination: 1,
+            parallel: 1,
+            cooldown_seconds: 0.0,
+            include_baseline: fault.is_none(),
+            variant: spec.variant.clone(),
+            seed: Some(spec.seed),
+            defaults: Defaults::default(),
+        };
+        let combination = Combination {
+            label: spec.label.clone(),
+            subject: spec.subject.clone(),
+            fault: fault.cloned(),
+            trials: 1,
+            duration_ms: spec.duration_ms,
+            recovery_timeout_ms: spec.recovery_timeout_ms,
+            reset_timeout_ms: spec.reset_timeout_ms,
+            targets: spec.targets.clone(),
+            target_count: spec.target_count,
+        };
+        Self {
+            campaign,
+            seed: spec.seed,
+            combinations: vec![combination],
+        }
+    }
+
+    /// Every trial, in the order in which they start: the first of each combination, then the second of each, so that the
+    /// results of a campaign that is cut short still cover all.
+    pub fn trials(&self) -> Vec<TrialSpec> {
+        let rounds = self.combinations.iter().map(|c| c.trials).max();
+        let mut trials = Vec::new();
+        for index in 1..=rounds.unwrap_or(0) {
+            for combination in &self.combinations {
+                if index <= combination.trials {
+                    trials.push(TrialSpec::new(self, combination, index));
+                }
+            }
+        }
+        trials
+    }
+
+    /// A new name for a run of this plan, e.g. `campaign-20261120T143000Z-3f9a1c02`; two calls give two names.
+    pub fn new_id(&self, now: Timestamp) -> String {
+        let mut hash = Sha256::new();
+        hash.update(self.campaign.digest());
+        hash.update(self.seed.to_be_bytes());
+        hash.update(uuid::Uuid::now_v7());
+        let time = now.to_zoned(TimeZone::UTC).strftime("%Y%m%dT%H%M%SZ");
+        let hash = u32::from_be_bytes(first(&hash.finalize()));
+        format!("campaign-{time}-{hash:08x}")
+    }
+}
+
+/// A seed that is short enough to be typed again.
+fn random_seed() -> u64 {
+    u64::from(u32::from_be_bytes(first(&Sha256::digest(
+        uuid::Uuid::now_v7(),
+    ))))
+}
+
+/// The first bytes of a hash.
+pub(super) fn first<const N: usize>(hash: &[u8]) -> [u8; N] {
+    std::array::from_fn(|index| hash[index])
+}

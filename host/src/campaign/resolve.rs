@@ -1,0 +1,252 @@
+//! A draft against what there is: the step from words to faults.
+
+use serde_json::{Map, Value};
+
+use super::entry::{self, Entry};
+use super::matrix;
+use super::parameters::{strict, with_defaults};
+use super::targets::Targets;
+use super::{Campaign, Catalog, Combination, Draft, Plan, Subject};
+use crate::plugin::{FaultType, ParameterProblem};
+use crate::yaml::{Document, Invalid, Problem, list_of, nearest, shown};
+
+/// Parameters that the fault's plugin has yet to look at (`chaos.check-parameters` in `wit/plugin.wit`).
+#[derive(Debug, Clone, PartialEq)]
+pub struct ParameterCheck {
+    /// The subject, with whose settings the plugin is asked.
+    pub subject: String,
+    /// The plugin to ask.
+    pub plugin: String,
+    /// The fault.
+    pub fault: String,
+    /// Valid against the fault's schema, defaults filled in.
+    pub parameters: Map<String, Value>,
+    /// Which entry of `chaos_types`.
+    pub(super) entry: usize,
+}
+
+/// A draft after all that can be checked without the plugins.
+#[derive(Debug)]
+pub struct Resolved {
+    document: Document,
+    campaign: Option<Campaign>,
+    problems: Vec<Problem>,
+    checks: Vec<ParameterCheck>,
+    combinations: Vec<Combination>,
+}
+
+impl Draft {
+    /// Check names, parameters, targets and the matrix. Parts that are well-formed are checked although others are not.
+    pub fn resolve(self, catalog: &Catalog) -> Resolved {
+        let mut resolving = Resolving {
+            document: &self.document,
+            catalog,
+            problems: self.problems,
+            checks: Vec::new(),
+        };
+        let entries = entry::entries(&self.document);
+        resolving.subjects();
+        for entry in &entries {
+            resolving.entry(entry);
+        }
+        resolving.default_targets();
+        let Resolving {
+            mut problems,
+            checks,
+            ..
+        } = resolving;
+        problems.extend(matrix::problems(&self.document, &entries));
+        let mut combinations = Vec::new();
+        if let (Some(campaign), true) = (&self.campaign, problems.is_empty()) {
+            combinations = matrix::combinations(campaign, catalog, &checks);
+            problems.extend(matrix::too_large(&self.document, &combinations));
+            problems.extend(matrix::same_names(&self.document, &combinations));
+        }
+        Resolved {
+            document: self.document,
+            campaign: self.campaign,
+            problems,
+            checks,
+            combinations,
+        }
+    }
+}
+
+impl Resolved {
+    /// What the plugins are to be asked.
+    pub fn checks(&self) -> &[ParameterCheck] {
+        &self.checks
+    }
+
+    /// Note a plugin's answer to the check of this index.
+    pub fn answer(&mut self, check: usize, problems: impl IntoIterator<Item = ParameterProblem>) {
+        let Some(asked) = self.checks.get(check) else {
+            return;
+        };
+        let parameters = format!("/chaos_types/{}/params", asked.entry);
+        for ParameterProblem { pointer, message } in problems {
+            let at = format!("{parameters}{pointer}");
+            let what = if pointer.is_empty() {
+                format!("the parameters of `{}`:", asked.fault)
+            } else {
+                self.document.name_of(&at)
+            };
+            let mut problem = self
+                .document
+                .problem(&at, format!("{what} {}", shown_whole(&message)));
+            // A parameter that the person did not write has its value from the fault.
+            if self.document.value().pointer(&at).is_none()
+                && let Some(value) = Value::Object(asked.parameters.clone()).pointer(&pointer)
+                && !pointer.is_empty()
+            {
+                problem = problem.help(format!("{what} is {value} when it is left out"));
+            }
+            self.problems.push(problem);
+        }
+    }
+
+    /// The plan, or every mistake.
+    pub fn finish(self) -> Result<Plan, Invalid> {
+        match self.campaign {
+            Some(campaign) if self.problems.is_empty() => {
+                Ok(Plan::new(campaign, self.combinations))
+            }
+            _ => Err(self.document.invalid(self.problems)),
+        }
+    }
+}
+
+/// The work of [`Draft::resolve`].
+struct Resolving<'a> {
+    document: &'a Document,
+    catalog: &'a Catalog,
+    problems: Vec<Problem>,
+    checks: Vec<ParameterCheck>,
+}
+
+impl<'a> Resolving<'a> {
+    /// Tell a mistake, unless the form of the same part was told to be wrong already.
+    fn tell(&mut self, problem: Problem) {
+        let told = |other: &Problem| other.pointer == problem.pointer;
+        if !self.problems.iter().any(told) {
+            self.problems.push(problem);
+        }
+    }
+
+    fn subjects(&mut self) {
+        for (pointer, name) in entry::texts(self.document, "/subjects") {
+            if self.catalog.subjects.contains_key(name) {
+                continue;
+            }
+            let known = || self.catalog.subjects.keys().map(String::as_str);
+            let mut message = format!("unknown subject `{}`", shown(name));
+            let near = nearest(name, known());
+            if let Some(near) = near {
+                message.push_str(&format!("; did you mean `{near}`?"));
+            }
+            let mut problem = self.document.problem(&pointer, message);
+            if near.is_none() && known().next().is_some() {
+                problem = problem.help(format!("there are {}", list_of(known())));
+            }
+            self.tell(problem);
+        }
+    }
+
+    fn entry(&mut self, entry: &Entry<'a>) {
+        let all = entry::texts(self.document, "/subjects");
+        for (pointer, name) in entry.only_subjects(self.document) {
+            if !all.iter().any(|(_, subject)| *subject == name) {
+                let names = list_of(all.iter().map(|(_, subject)| *subject));
+                let message = format!(
+                    "`{}` is not among the campaign's subjects ({names})",
+                    shown(name)
+                );
+                self.tell(self.document.problem(&pointer, message));
+            }
+        }
+        let mut found = Vec::new();
+        for name in entry.subjects(self.document) {
+            let Some(subject) = self.catalog.subjects.get(name) else {
+                continue;
+            };
+            match entry.fault.map(|fault| (fault, subject.fault(fault))) {
+                Some((_, Some(fault))) => {
+                    self.parameters(entry, name, fault);
+                    found.push((name, subject, fault));
+                }
+                Some((fault, None)) => self.unknown_fault(entry, name, subject, fault),
+                None => {}
+            }
+        }
+        for problem in Targets::of(self.document, entry).problems(self.document, &found) {
+            self.tell(problem);
+        }
+    }
+
+    fn unknown_fault(&mut self, entry: &Entry<'_>, name: &str, subject: &Subject, fault: &str) {
+        let exact: Vec<String> = subject
+            .faults
+            .iter()
+            .map(|known| format!("{}:{}", known.plugin, known.name))
+            .collect();
+        let names = subject.faults.iter().map(|known| known.name.as_str());
+        let candidates = names.clone().chain(exact.iter().map(String::as_str));
+        let mut message = format!("unknown fault `{}` of subject `{name}`", shown(fault));
+        let near = nearest(fault, candidates);
+        if let Some(near) = near {
+            message.push_str(&format!("; did you mean `{near}`?"));
+        }
+        let at = format!("{}/type", entry.pointer);
+        let mut problem = self.document.problem(&at, message);
+        if near.is_none() {
+            problem = problem.help(match subject.faults.is_empty() {
+                true => format!("`{name}` has no faults"),
+                false => format!("`{name}` has {}", list_of(names)),
+            });
+        }
+        // One fault may be unknown to several subjects, each with a mistake of its own.
+        self.problems.push(problem);
+    }
+
+    fn parameters(&mut self, entry: &Entry<'_>, subject: &str, fault: &FaultType) {
+        let Some(given) = &entry.params else {
+            return;
+        };
+        let pointer = format!("{}/params", entry.pointer);
+        let schema = strict(&fault.parameters);
+        let whole = Value::Object(given.clone());
+        let problems = self
+            .document
+            .check_schema(&schema, &pointer, &whole, "parameter");
+        if problems.is_empty() {
+            self.checks.push(ParameterCheck {
+                subject: subject.to_owned(),
+                plugin: fault.plugin.clone(),
+                fault: fault.name.clone(),
+                parameters: with_defaults(&schema, given),
+                entry: entry.index,
+            });
+        }
+        self.problems.extend(problems);
+    }
+
+    fn default_targets(&mut self) {
+        let subjects = entry::texts(self.document, "/subjects");
+        let found: Vec<(&str, &Subject)> = subjects
+            .iter()
+            .filter_map(|(_, name)| Some((*name, self.catalog.subjects.get(*name)?)))
+            .collect();
+        for problem in Targets::defaults(self.document).unknown(self.document, &found) {
+            self.tell(problem);
+        }
+    }
+}
+
+/// A plugin's own words, without what a terminal would obey.
+fn shown_whole(message: &str) -> String {
+    message
+        .chars()
+        .take(500)
+        .map(|c| if c.is_control() { ' ' } else { c })
+        .collect()
+}

@@ -1,0 +1,120 @@
+//! The services that a campaign lets a fault hurt.
+
+use super::Subject;
+use super::entry::{self, Entry};
+use crate::plugin::FaultType;
+use crate::yaml::{Document, Problem, list_of, nearest, shown};
+
+/// A list of targets, with the pointers of its items.
+pub(super) struct Targets<'a> {
+    /// Of the list itself.
+    pointer: String,
+    items: Vec<(String, &'a str)>,
+    /// It stands in the entry, and not in `defaults`.
+    own: bool,
+}
+
+impl<'a> Targets<'a> {
+    /// What holds for an entry.
+    pub(super) fn of(document: &'a Document, entry: &Entry<'_>) -> Self {
+        if !entry.value.contains_key("targets") {
+            return Self::defaults(document);
+        }
+        let pointer = format!("{}/targets", entry.pointer);
+        Self {
+            items: entry::texts(document, &pointer),
+            pointer,
+            own: true,
+        }
+    }
+
+    /// What `defaults` says.
+    pub(super) fn defaults(document: &'a Document) -> Self {
+        let pointer = "/defaults/targets".to_owned();
+        Self {
+            items: entry::texts(document, &pointer),
+            pointer,
+            own: false,
+        }
+    }
+
+    /// What is wrong with them for an entry, of which these are the subjects and the fault of each.
+    pub(super) fn problems(
+        &self,
+        document: &Document,
+        found: &[(&str, &Subject, &FaultType)],
+    ) -> Vec<Problem> {
+        let subjects: Vec<_> = found
+            .iter()
+            .map(|(name, subject, _)| (*name, *subject))
+            .collect();
+        let unknown = self.unknown(document, &subjects);
+        if !unknown.is_empty() {
+            return if self.own { unknown } else { Vec::new() };
+        }
+        let mut problems = Vec::new();
+        for (name, subject, fault) in found {
+            let names = self.items.iter().map(|(_, target)| *target);
+            if names.len() == 0 {
+                continue;
+            }
+            let useful = |target: &str| fits(subject, fault, target);
+            if !names.clone().any(useful) {
+                let allowed: Vec<&str> = match subject.services.as_slice() {
+                    [] => fault.services.iter().map(String::as_str).collect(),
+                    known => {
+                        let known = known.iter().map(String::as_str);
+                        known.filter(|service| fault.may_hurt(service)).collect()
+                    }
+                };
+                let message = format!(
+                    "`{}` of subject `{name}` may hurt none of {}; it may hurt {}",
+                    fault.name,
+                    list_of(names),
+                    list_of(allowed)
+                );
+                problems.push(document.problem(&self.pointer, message));
+            }
+        }
+        problems
+    }
+
+    /// Targets that are a service of no subject.
+    pub(super) fn unknown(
+        &self,
+        document: &Document,
+        subjects: &[(&str, &Subject)],
+    ) -> Vec<Problem> {
+        let services = subjects.iter().flat_map(|(_, subject)| &subject.services);
+        let services: Vec<&str> = services.map(String::as_str).collect();
+        let unchecked = subjects
+            .iter()
+            .any(|(_, subject)| subject.services.is_empty());
+        if subjects.is_empty() || unchecked {
+            return Vec::new();
+        }
+        let mut problems = Vec::new();
+        for (pointer, target) in &self.items {
+            if services.contains(target) {
+                continue;
+            }
+            let mut message = format!("unknown service `{}`", shown(target));
+            let near = nearest(target, services.iter().copied());
+            if let Some(near) = near {
+                message.push_str(&format!("; did you mean `{near}`?"));
+            }
+            let mut problem = document.problem(pointer, message);
+            if near.is_none() {
+                problem = problem.help(format!("there are {}", list_of(services.iter().copied())));
+            }
+            problems.push(problem);
+        }
+        problems
+    }
+}
+
+/// Whether a target is a service that the fault may hurt.
+pub(super) fn fits(subject: &Subject, fault: &FaultType, target: &str) -> bool {
+    fault.may_hurt(target)
+        && (subject.services.is_empty() || subject.services.iter().any(|name| name == target))
+}

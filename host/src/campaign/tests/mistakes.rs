@@ -1,0 +1,161 @@
+//! What a person sees of each mistake in a campaign file.
+
+use insta::assert_snapshot;
+
+use super::{draft, seen};
+
+#[test]
+fn a_percentage_of_140() {
+    assert_snapshot!(seen(draft(
+        "name: full
+subjects: [tikv]
+chaos_types:
+  - type: disk_pressure
+    params:
+      fill_percent: 140
+"
+    )));
+}
+
+#[test]
+fn min_ms_above_max_ms() {
+    assert_snapshot!(seen(draft(
+        "name: slow
+subjects: [tikv]
+chaos_types:
+  - type: latency
+    params: {min_ms: 150, max_ms: 50}
+"
+    )));
+}
+
+#[test]
+fn a_parameter_beside_a_default() {
+    assert_snapshot!(seen(draft(
+        "name: slow
+subjects: [tikv]
+chaos_types:
+  - type: latency
+    params: {max_ms: 20}
+"
+    )));
+}
+
+#[test]
+fn an_empty_matrix() {
+    assert_snapshot!(seen(draft(
+        "name: nothing\nsubjects: [tikv]\nchaos_types: []\n"
+    )));
+    assert_snapshot!(seen(draft(
+        "name: nothing\nsubjects: []\ninclude_baseline: true\n"
+    )));
+}
+
+#[test]
+fn no_slots() {
+    assert_snapshot!(seen(draft(
+        "name: stuck\nsubjects: [tikv]\nchaos_types: [{type: node_kill}]\nparallel: 0\n"
+    )));
+}
+
+#[test]
+fn unknown_names() {
+    assert_snapshot!(seen(draft(
+        "name: typo
+subjects: [tikvv, etcd]
+chaos_types:
+  - type: latncy
+    subjects: [tikv]
+  - type: cpu_stress
+"
+    )));
+}
+
+#[test]
+fn a_fault_that_one_subject_lacks() {
+    assert_snapshot!(seen(draft(
+        "name: both\nsubjects: [tikv, etcd]\nchaos_types:\n  - type: latncy\n  - type: node_kill\n"
+    )));
+}
+
+#[test]
+fn many_at_once() {
+    assert_snapshot!(seen(draft(
+        "name: TiKV first look
+subjects: tikv
+chaos_type:
+  - type: node_kill
+trials_per_combination: three
+parallel: 2.5
+cooldown: 5
+include_baseline: yes
+defaults:
+  duration_seconds: -1
+"
+    )));
+}
+
+#[test]
+fn form_and_meaning_at_once() {
+    assert_snapshot!(seen(draft(
+        "name: mixed
+subjects: [tikv]
+chaos_types:
+  - type: latency
+    params: {min_ms: 150, max_ms: 50, jitter: 3}
+    trails: 5
+  - type: disk_presure
+  - type: disk_pressure
+parallel: 0
+"
+    )));
+}
+
+#[test]
+fn the_same_twice() {
+    assert_snapshot!(seen(draft(
+        "name: twice
+subjects: [tikv]
+chaos_types:
+  - type: node_kill
+  - type: node_kill
+    trials: 3
+  - {type: latency, label: slow}
+  - {type: latency, label: slow, params: {max_ms: 300}}
+  - {type: latency, label: baseline, params: {max_ms: 400}}
+"
+    )));
+}
+
+#[test]
+fn targets() {
+    assert_snapshot!(seen(draft(
+        "name: aim
+subjects: [tikv]
+chaos_types:
+  - type: node_kill
+    targets: [tikv9, tikv0]
+  - type: latency
+    targets: [pd0]
+"
+    )));
+}
+
+#[test]
+fn too_many_trials() {
+    assert_snapshot!(seen(draft(
+        "name: forever\nsubjects: [tikv, etcd]\nchaos_types: [{type: node_kill}]\ntrials_per_combination: 100000\n"
+    )));
+}
+
+#[test]
+fn a_parameter_where_there_are_none() {
+    assert_snapshot!(seen(draft(
+        "name: x
+subjects: [etcd]
+chaos_types:
+  - type: process_pause
+    params: {foo: 1}
+"
+    )));
+}

@@ -1,0 +1,63 @@
+//! One trial, described so fully that it can be run again from this alone.
+
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+use super::plan::first;
+use super::{Combination, Plan, PlannedFault, limits};
+
+/// What one trial does.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct TrialSpec {
+    /// `trial-{subject}-{label}-{index}`: unique in its campaign.
+    pub name: String,
+    /// Which trial of its combination, from 1.
+    pub index: u32,
+    /// The system under test.
+    pub subject: String,
+    /// Its combination's label.
+    pub label: String,
+    /// None: a baseline.
+    pub fault: Option<PlannedFault>,
+    /// Which configuration of whatever is compared it belongs to.
+    pub variant: String,
+    /// What every choice of the trial is drawn from. Below 2^53.
+    pub seed: u64,
+    /// How long the fault holds, or a baseline is watched.
+    pub duration_ms: u64,
+    /// How long the subject may take to be healthy again.
+    pub recovery_timeout_ms: u64,
+    /// How long it may take to come up.
+    pub reset_timeout_ms: u64,
+    /// The services that may be hurt; empty: all that the fault allows.
+    pub targets: Vec<String>,
+    /// How many containers are hurt at once.
+    pub target_count: u32,
+}
+
+impl TrialSpec {
+    pub(super) fn new(plan: &Plan, combination: &Combination, index: u32) -> Self {
+        let Combination { label, subject, .. } = combination.clone();
+        Self {
+            name: format!("trial-{subject}-{label}-{index}"),
+            index,
+            seed: seed(plan.seed, &subject, &label, index),
+            subject,
+            label,
+            fault: combination.fault.clone(),
+            variant: plan.campaign.variant.clone(),
+            duration_ms: combination.duration_ms,
+            recovery_timeout_ms: combination.recovery_timeout_ms,
+            reset_timeout_ms: combination.reset_timeout_ms,
+            targets: combination.targets.clone(),
+            target_count: combination.target_count,
+        }
+    }
+}
+
+/// A trial's seed depends on the campaign's seed and on what the trial is, not on what else the campaign holds: a chaos type that
+/// is added changes no other trial, and two variants draw the same.
+fn seed(campaign: u64, subject: &str, label: &str, index: u32) -> u64 {
+    let hash = Sha256::digest(format!("{campaign}/{subject}/{label}/{index}"));
+    u64::from_be_bytes(first(&hash)) & limits::SEED
+}
