@@ -100,7 +100,8 @@ impl Actor {
                 Action::Limit(wanted) => {
                     let now = engine.limits(id).await?;
                     let same = (wanted.cpus.is_none() || wanted.cpus == now.cpus)
-                        && (wanted.memory_bytes.is_none() || wanted.memory_bytes == now.memory_bytes)
+                        && (wanted.memory_bytes.is_none()
+                            || wanted.memory_bytes == now.memory_bytes)
                         && (wanted.pids.is_none() || wanted.pids == now.pids);
                     seen.push(("its limits are set".to_owned(), same));
                 }
@@ -137,7 +138,10 @@ impl Actor {
                 let stdout = String::from_utf8_lossy(&stdout);
                 let command = program.command.join(" ");
                 seen.extend(texts.iter().map(|text| {
-                    (format!("`{command}` shows `{text}`"), stdout.contains(text.as_str()))
+                    (
+                        format!("`{command}` shows `{text}`"),
+                        stdout.contains(text.as_str()),
+                    )
                 }));
             }
             Some(Probe::Answer { request, text }) => {
@@ -157,7 +161,10 @@ impl Actor {
 
     async fn run(&self, change: &Change, program: &PlacedProgram) -> EngineResult<Output> {
         let timeout = Duration::from_millis(program.timeout_ms).min(LONGEST_PROGRAM);
-        let run = Program { command: program.command.clone(), timeout };
+        let run = Program {
+            command: program.command.clone(),
+            timeout,
+        };
         match program.place {
             Place::Container => self.engine.exec(&change.container, &run).await,
             Place::NetworkOfContainer => self.engine.run_in_network(&change.container, &run).await,
@@ -179,7 +186,11 @@ fn is_up(state: State) -> bool {
 }
 
 fn complaint(change: &Change, program: &PlacedProgram, output: &Output) -> String {
-    let text = if output.stderr.is_empty() { &output.stdout } else { &output.stderr };
+    let text = if output.stderr.is_empty() {
+        &output.stdout
+    } else {
+        &output.stderr
+    };
     let place = match program.place {
         Place::Container => "in",
         Place::NetworkOfContainer => "in the network of",
@@ -195,5 +206,9 @@ fn complaint(change: &Change, program: &PlacedProgram, output: &Output) -> Strin
 
 fn first_line(text: &[u8]) -> String {
     let text = String::from_utf8_lossy(text);
-    text.lines().find(|line| !line.trim().is_empty()).unwrap_or("(it said nothing)").trim().to_owned()
+    text.lines()
+        .find(|line| !line.trim().is_empty())
+        .unwrap_or("(it said nothing)")
+        .trim()
+        .to_owned()
 }

@@ -1,5 +1,6 @@
 //! A change as the journal keeps it: the same shapes as `changes` in `wit/plugin.wit`, in a form that lasts.
 
+use std::fmt;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -178,7 +179,8 @@ impl Change {
         let unseen = |action: &Action| matches!(action, Action::Run(_) | Action::Ask(_));
         if self.in_force.is_none() && self.apply.iter().any(unseen) {
             return Err(named(
-                "runs a program or asks the system, and brings no `in-force` probe to see it by".into(),
+                "runs a program or asks the system, and brings no `in-force` probe to see it by"
+                    .into(),
             ));
         }
         let size = serde_json::to_string(self).map_or(usize::MAX, |text| text.len());
@@ -201,6 +203,42 @@ impl PlacedProgram {
     }
 }
 
+/// As a person reads it: programs as they are typed.
+impl fmt::Display for Action {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Run(program) => {
+                let place = match program.place {
+                    Place::Container => "in the container",
+                    Place::NetworkOfContainer => "in its network",
+                };
+                write!(f, "{place}: {}", program.command.join(" "))
+            }
+            Self::Signal(signal) => write!(f, "send {signal} to its first process"),
+            Self::Pause => f.write_str("freeze it"),
+            Self::Unpause => f.write_str("unfreeze it"),
+            Self::Stop { grace_ms } => write!(f, "stop it, within {grace_ms} ms"),
+            Self::Start => f.write_str("start it"),
+            Self::Limit(limits) => {
+                f.write_str("set its limits:")?;
+                if let Some(cpus) = limits.cpus {
+                    write!(f, " {cpus} processors")?;
+                }
+                if let Some(bytes) = limits.memory_bytes {
+                    write!(f, " {bytes} bytes of memory")?;
+                }
+                if let Some(pids) = limits.pids {
+                    write!(f, " {pids} processes")?;
+                }
+                Ok(())
+            }
+            Self::FillDisk { path, size } => write!(f, "allocate {size} bytes as {path}"),
+            Self::RemoveFill { path } => write!(f, "remove {path}"),
+            Self::Ask(request) => write!(f, "{} {}", request.method, request.url),
+        }
+    }
+}
+
 impl Action {
     fn check(&self) -> Result<(), String> {
         match self {
@@ -208,17 +246,25 @@ impl Action {
             Self::Signal(signal)
                 if !signal.strip_prefix("SIG").is_some_and(|name| {
                     !name.is_empty()
-                        && name.chars().all(|c| c.is_ascii_uppercase() || c.is_ascii_digit())
+                        && name
+                            .chars()
+                            .all(|c| c.is_ascii_uppercase() || c.is_ascii_digit())
                 }) =>
             {
-                Err(format!("sends `{}`, which is no signal's name", signal.escape_debug()))
+                Err(format!(
+                    "sends `{}`, which is no signal's name",
+                    signal.escape_debug()
+                ))
             }
             Self::FillDisk { path, .. } | Self::RemoveFill { path }
                 if !path.starts_with('/')
                     || path.contains('\0')
                     || path.split('/').any(|part| part == "..") =>
             {
-                Err(format!("names `{}`, which is no plain absolute path", path.escape_debug()))
+                Err(format!(
+                    "names `{}`, which is no plain absolute path",
+                    path.escape_debug()
+                ))
             }
             _ => Ok(()),
         }

@@ -34,7 +34,11 @@ impl HostLock {
         file.lock().map_err(failed)?;
         let content = format!("pid {}\nboot {}\n", std::process::id(), boot_id());
         file.write_all(content.as_bytes()).map_err(failed)?;
-        Ok(Self { id, path, _file: file })
+        Ok(Self {
+            id,
+            path,
+            _file: file,
+        })
     }
 
     /// The host's name in the database.
@@ -74,7 +78,10 @@ fn path(directory: &Path, id: &str) -> PathBuf {
 
 /// The kernel's name for this boot of the machine (random(4)); empty where there is none.
 pub fn boot_id() -> String {
-    fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default().trim().to_owned()
+    fs::read_to_string("/proc/sys/kernel/random/boot_id")
+        .unwrap_or_default()
+        .trim()
+        .to_owned()
 }
 
 #[cfg(test)]

@@ -3,8 +3,8 @@
 //! `applying → in force → reverting → reverted`, or `void` when the container is gone. The row `applying` is durable before the first
 //! action, so what a killed host left is always known; the row's change carries its own way back, so taking it back needs no plugin.
 
-pub mod change;
 mod act;
+pub mod change;
 mod lock;
 mod recover;
 mod trial;
@@ -12,7 +12,7 @@ mod trial;
 pub use act::Actor;
 pub use lock::{HostLock, boot_id};
 pub use recover::{Recovered, recover};
-pub use trial::{RollbackReport, Step, TrialJournal};
+pub use trial::{Listener, RollbackReport, Step, TrialJournal};
 
 /// Why a change was not made or not taken back.
 #[derive(Debug, Clone, thiserror::Error)]

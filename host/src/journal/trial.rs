@@ -4,12 +4,12 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use tokio::sync::{Mutex, mpsc};
+use tokio::sync::Mutex;
 use tokio::time::Instant;
 
+use super::JournalError;
 use super::act::{Actor, Failure};
 use super::change::{Action, Change};
-use super::JournalError;
 use crate::store::{ChangeRow, ChangeStatus, NewChange, Store};
 
 /// How long the effect of a change may take to show, or to go, after its actions have ended.
@@ -32,6 +32,16 @@ pub enum Step {
     Stuck(String, String),
 }
 
+/// Who is told of the steps. Telling must not wait.
+#[derive(Clone)]
+pub struct Listener(pub Arc<dyn Fn(Step) + Send + Sync>);
+
+impl std::fmt::Debug for Listener {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Listener")
+    }
+}
+
 /// The journal of one trial. Cheap to clone; the clones are one.
 #[derive(Debug, Clone)]
 pub struct TrialJournal(Arc<Inner>);
@@ -45,7 +55,7 @@ struct Inner {
     /// One change at a time; `true` once the rollback has begun, after which nothing more is made.
     closed: Mutex<bool>,
     not_in_force: AtomicBool,
-    steps: mpsc::UnboundedSender<Step>,
+    listener: Listener,
 }
 
 /// What a rollback did.
@@ -58,13 +68,13 @@ pub struct RollbackReport {
 }
 
 impl TrialJournal {
-    /// The journal of a trial that a host runs, both by their ids in the store. Steps are told on the channel.
+    /// The journal of a trial that a host runs, both by their ids in the store.
     pub fn new(
         store: Store,
         actor: Actor,
         trial: String,
         host: String,
-        steps: mpsc::UnboundedSender<Step>,
+        listener: Listener,
     ) -> Self {
         Self(Arc::new(Inner {
             store,
@@ -73,7 +83,7 @@ impl TrialJournal {
             host,
             closed: Mutex::new(false),
             not_in_force: AtomicBool::new(false),
-            steps,
+            listener,
         }))
     }
 
@@ -135,7 +145,9 @@ async fn finish<T>(
     task: tokio::task::JoinHandle<Result<T, JournalError>>,
 ) -> Result<T, JournalError> {
     task.await.unwrap_or_else(|error| {
-        Err(JournalError::NotReverted(format!("the journal's task broke off: {error}")))
+        Err(JournalError::NotReverted(format!(
+            "the journal's task broke off: {error}"
+        )))
     })
 }
 
@@ -159,7 +171,11 @@ impl Inner {
             summary: change.summary.clone(),
             change: serde_json::to_value(&change).unwrap_or_default(),
         };
-        let row = self.store.insert_change(row).await.map_err(JournalError::Store)?;
+        let row = self
+            .store
+            .insert_change(row)
+            .await
+            .map_err(JournalError::Store)?;
         let made = self.make(&change).await;
         let Err(error) = made else {
             // If this row is lost with the host, recovery takes the change back all the same.
@@ -179,12 +195,16 @@ impl Inner {
     async fn make(&self, change: &Change) -> Result<(), JournalError> {
         let named = |why: String| JournalError::NotMade(format!("{}: {why}", change.summary));
         for action in &change.apply {
-            self.actor.act(change, action).await.map_err(|failure| match failure {
-                Failure::Gone => named(format!("{} is gone", change.container_name)),
-                Failure::Other(why) => named(why),
-            })?;
+            self.actor
+                .act(change, action)
+                .await
+                .map_err(|failure| match failure {
+                    Failure::Gone => named(format!("{} is gone", change.container_name)),
+                    Failure::Other(why) => named(why),
+                })?;
         }
-        self.actor.settle(change, true).await.map_err(|failure| {
+        let seen = self.actor.settle(change, true).await;
+        seen.map(drop).map_err(|failure| {
             let why = match failure {
                 Failure::Gone => format!("{} is gone", change.container_name),
                 Failure::Other(why) => why,
@@ -203,17 +223,23 @@ impl Inner {
     }
 
     async fn unsettled(&self) -> Result<Vec<ChangeRow>, JournalError> {
-        self.store.unsettled_changes_of_trial(&self.trial).await.map_err(JournalError::Store)
+        self.store
+            .unsettled_changes_of_trial(&self.trial)
+            .await
+            .map_err(JournalError::Store)
     }
 
     async fn is_mine(&self, id: &str) -> Result<bool, JournalError> {
-        let rows = self.store.changes_of_trial(&self.trial).await.map_err(JournalError::Store)?;
+        let rows = self
+            .store
+            .changes_of_trial(&self.trial)
+            .await
+            .map_err(JournalError::Store)?;
         Ok(rows.iter().any(|row| row.id == id))
     }
 
     fn tell(&self, step: Step) {
-        // Nobody may be listening any more; the store has it.
-        let _ = self.steps.send(step);
+        (self.listener.0)(step);
     }
 }
 
@@ -232,7 +258,10 @@ pub(super) async fn take_back(
         if attempt > 0 {
             tokio::time::sleep(BETWEEN_ATTEMPTS).await;
         }
-        store.change_reverting(&row.id).await.map_err(JournalError::Store)?;
+        store
+            .change_reverting(&row.id)
+            .await
+            .map_err(JournalError::Store)?;
         let (status, why) = match actor.undo(&change).await {
             Ok(()) => (ChangeStatus::Reverted, None),
             Err(Failure::Gone) => (ChangeStatus::Void, None),
@@ -242,9 +271,15 @@ pub(super) async fn take_back(
             last = why;
             continue;
         }
-        return store.settle_change(&row.id, status).await.map_err(JournalError::Store);
+        return store
+            .settle_change(&row.id, status)
+            .await
+            .map_err(JournalError::Store);
     }
-    store.change_stuck(&row.id, &last).await.map_err(JournalError::Store)?;
+    store
+        .change_stuck(&row.id, &last)
+        .await
+        .map_err(JournalError::Store)?;
     Err(JournalError::NotReverted(format!(
         "{} on {} could not be taken back: {last}",
         row.summary, row.container_name
@@ -264,8 +299,13 @@ impl Actor {
                 Err(Failure::Other(why)) => failures.push(why),
             }
         }
-        self.settle(change, false).await?;
-        if failures.is_empty() { Ok(()) } else { Err(Failure::Other(failures.join("; "))) }
+        let seen = self.settle(change, false).await?;
+        // What was seen to be gone is gone, whatever an action said: most often that there was nothing to take back.
+        if failures.is_empty() || seen > 0 {
+            Ok(())
+        } else {
+            Err(Failure::Other(failures.join("; ")))
+        }
     }
 
     async fn network_is_gone(&self, change: &Change, action: &Action) -> bool {
@@ -278,21 +318,26 @@ impl Actor {
             )
     }
 
-    /// Wait until every part of a change that can be seen is in force, or none is.
-    async fn settle(&self, change: &Change, in_force: bool) -> Result<(), Failure> {
+    /// Wait until every part of a change that can be seen is in force, or none is. How many parts can be seen.
+    async fn settle(&self, change: &Change, in_force: bool) -> Result<usize, Failure> {
         let deadline = Instant::now() + SETTLING;
         loop {
             let unseen = match self.observe(change).await {
                 Ok(seen) => {
+                    let parts = seen.len();
                     let wrong: Vec<_> = seen
                         .into_iter()
                         .filter(|(_, holds)| *holds != in_force)
                         .map(|(what, _)| what)
                         .collect();
                     if wrong.is_empty() {
-                        return Ok(());
+                        return Ok(parts);
                     }
-                    let not = if in_force { "it is not so that" } else { "it is still so that" };
+                    let not = if in_force {
+                        "it is not so that"
+                    } else {
+                        "it is still so that"
+                    };
                     format!("{not} {}", wrong.join(", and "))
                 }
                 Err(Failure::Gone) => return Err(Failure::Gone),

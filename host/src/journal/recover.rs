@@ -1,0 +1,61 @@
+//! Taking back what dead hosts left: their changes, newest first, then their stacks.
+
+use super::Actor;
+use super::trial::take_back;
+use crate::Result;
+use crate::engine::Project;
+use crate::store::{ChangeRow, Store, TrialRow};
+
+/// What a recovery found and did.
+#[derive(Debug, Clone, Default, serde::Serialize)]
+pub struct Recovered {
+    /// Changes that were taken back, as `summary on container (trial)`.
+    pub reverted: Vec<String>,
+    /// Trials whose stacks were removed and that are recorded as cancelled.
+    pub trials: Vec<String>,
+    /// What could not be done, and why.
+    pub left: Vec<String>,
+}
+
+impl Recovered {
+    /// Nothing was there to do.
+    pub fn is_empty(&self) -> bool {
+        self.reverted.is_empty() && self.trials.is_empty() && self.left.is_empty()
+    }
+}
+
+/// Settle these changes, then remove the stacks of these trials and record them as cancelled. One failure does not stop the others.
+///
+/// # Errors
+/// When the store cannot be read or written.
+pub async fn recover(
+    store: &Store,
+    actor: &Actor,
+    changes: Vec<ChangeRow>,
+    trials: Vec<TrialRow>,
+) -> Result<Recovered> {
+    let mut recovered = Recovered::default();
+    for row in changes {
+        let what = format!("{} on {}", row.summary, row.container_name);
+        match take_back(store, actor, &row).await {
+            Ok(()) => recovered.reverted.push(what),
+            Err(error) => recovered.left.push(error.to_string()),
+        }
+    }
+    for row in trials {
+        match actor
+            .engine
+            .remove_project(&Project(row.project.clone()))
+            .await
+        {
+            Ok(()) => {
+                store.abandon_trial(&row.id).await?;
+                recovered.trials.push(row.name);
+            }
+            Err(error) => recovered
+                .left
+                .push(format!("the stack of {}: {error}", row.name)),
+        }
+    }
+    Ok(recovered)
+}

@@ -1,0 +1,294 @@
+//! Campaigns and the processes that run them.
+
+use rusqlite::{Connection, OptionalExtension as _, Row, named_params, params};
+use serde::Serialize;
+use serde_json::Value;
+
+use super::{Store, now};
+use crate::{Error, Result, yaml};
+
+/// A campaign that begins.
+#[derive(Debug, Clone)]
+pub struct NewCampaign {
+    /// `campaign-{time}-{hash}`.
+    pub id: String,
+    /// The process that runs it.
+    pub host_id: String,
+    /// As the person calls it.
+    pub name: String,
+    /// Which configuration of whatever is compared.
+    pub variant: String,
+    /// The whole plan.
+    pub definition: Value,
+    /// The file's text, as it was written.
+    pub source: Option<String>,
+    /// Where the file was.
+    pub source_path: Option<String>,
+    /// What every choice is drawn from.
+    pub seed: u64,
+    /// How many trials it is to have.
+    pub trials_planned: usize,
+}
+
+/// How a campaign ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CampaignOutcome {
+    /// Every trial has ended.
+    Completed,
+    /// The user stopped it.
+    Interrupted,
+    /// The host could not go on.
+    Failed,
+}
+
+impl CampaignOutcome {
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::Completed => "completed",
+            Self::Interrupted => "interrupted",
+            Self::Failed => "failed",
+        }
+    }
+}
+
+/// A campaign and how far it has come.
+#[derive(Debug, Clone, Serialize)]
+pub struct CampaignRow {
+    /// `campaign-{time}-{hash}`.
+    pub id: String,
+    /// As the person calls it.
+    pub name: String,
+    /// Which configuration of whatever is compared.
+    pub variant: String,
+    /// What every choice is drawn from.
+    pub seed: u64,
+    /// Where its file was.
+    pub source_path: Option<String>,
+    /// In milliseconds since the Unix epoch.
+    pub started_at: i64,
+    /// In milliseconds since the Unix epoch; absent while it runs.
+    pub ended_at: Option<i64>,
+    /// `completed`, `interrupted` or `failed`; absent while it runs.
+    pub outcome: Option<String>,
+    /// How many trials it is to have.
+    pub trials_planned: i64,
+    /// How many have ended.
+    pub trials_ended: i64,
+    /// How many of them passed.
+    pub trials_passed: i64,
+}
+
+/// One row of a campaign's summary.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct CombinationSummary {
+    /// The system under test.
+    pub subject: String,
+    /// The fault's name, a label, or `baseline`.
+    pub chaos: String,
+    /// Trials that have ended.
+    pub trials: i64,
+    /// Those that passed.
+    pub passed: i64,
+    /// Those that say something bad of the subject or of its rollback: failed, timed out, aborted. The rest proves nothing.
+    pub failed: i64,
+    /// From the beginning of the rollback to the first healthy report, over the trials that recovered, in milliseconds.
+    pub mean_recovery_ms: Option<f64>,
+}
+
+const COLUMNS: &str = "
+    SELECT id, name, variant, seed, source_path, started_at, ended_at, outcome, trials_planned,
+        (SELECT count(*) FROM trials WHERE campaign_id = campaigns.id AND outcome IS NOT NULL) AS ended,
+        (SELECT count(*) FROM trials WHERE campaign_id = campaigns.id AND outcome = 'passed') AS passed
+    FROM campaigns";
+
+impl CampaignRow {
+    fn read(row: &Row<'_>) -> rusqlite::Result<Self> {
+        Ok(Self {
+            id: row.get("id")?,
+            name: row.get("name")?,
+            variant: row.get("variant")?,
+            seed: row.get("seed")?,
+            source_path: row.get("source_path")?,
+            started_at: row.get("started_at")?,
+            ended_at: row.get("ended_at")?,
+            outcome: row.get("outcome")?,
+            trials_planned: row.get("trials_planned")?,
+            trials_ended: row.get("ended")?,
+            trials_passed: row.get("passed")?,
+        })
+    }
+}
+
+impl Store {
+    /// Note a process that is about to run trials.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub async fn insert_host(&self, id: &str) -> Result<()> {
+        let id = id.to_owned();
+        self.write("note this process", move |connection| {
+            connection
+                .prepare_cached("INSERT INTO hosts (id, pid, boot_id, version, started_at) VALUES (?, ?, ?, ?, ?)")?
+                .execute(params![
+                    id,
+                    std::process::id(),
+                    crate::journal::boot_id(),
+                    env!("CARGO_PKG_VERSION"),
+                    now()
+                ])?;
+            Ok(())
+        })
+        .await
+    }
+
+    /// Note a campaign that begins.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub async fn insert_campaign(&self, campaign: NewCampaign) -> Result<()> {
+        self.write("note the campaign", move |connection| {
+            connection
+                .prepare_cached(
+                    "INSERT INTO campaigns (id, host_id, name, variant, definition, source, source_path, seed, trials_planned, started_at)
+                     VALUES (:id, :host, :name, :variant, :definition, :source, :path, :seed, :planned, :now)",
+                )?
+                .execute(named_params! {
+                    ":id": campaign.id,
+                    ":host": campaign.host_id,
+                    ":name": campaign.name,
+                    ":variant": campaign.variant,
+                    ":definition": campaign.definition,
+                    ":source": campaign.source,
+                    ":path": campaign.source_path,
+                    ":seed": campaign.seed,
+                    ":planned": campaign.trials_planned,
+                    ":now": now(),
+                })?;
+            Ok(())
+        })
+        .await
+    }
+
+    /// Note how a campaign ended.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub async fn finish_campaign(&self, id: &str, outcome: CampaignOutcome) -> Result<()> {
+        let id = id.to_owned();
+        self.write("note the campaign's end", move |connection| {
+            connection
+                .prepare_cached("UPDATE campaigns SET ended_at = ?, outcome = ? WHERE id = ?")?
+                .execute(params![now(), outcome.as_str(), id])?;
+            Ok(())
+        })
+        .await
+    }
+
+    /// The campaigns that have not ended, each with the process that runs it.
+    ///
+    /// # Errors
+    /// When they cannot be read.
+    pub async fn running_campaigns(&self) -> Result<Vec<(String, String)>> {
+        self.read("list the running campaigns", |connection| {
+            connection
+                .prepare_cached("SELECT id, host_id FROM campaigns WHERE outcome IS NULL")?
+                .query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?
+                .collect()
+        })
+        .await
+    }
+
+    /// The newest campaigns, newest first.
+    ///
+    /// # Errors
+    /// When they cannot be read.
+    pub async fn campaigns(&self, limit: usize) -> Result<Vec<CampaignRow>> {
+        self.read("list the campaigns", move |connection| {
+            connection
+                .prepare_cached(&format!(
+                    "{COLUMNS} ORDER BY started_at DESC, id DESC LIMIT ?"
+                ))?
+                .query_map([limit], CampaignRow::read)?
+                .collect()
+        })
+        .await
+    }
+
+    /// A campaign by its id, the beginning of one, or its name; of several the newest. `None` where there is none.
+    ///
+    /// # Errors
+    /// When they cannot be read.
+    pub async fn find_campaign(&self, name: &str) -> Result<Option<CampaignRow>> {
+        let name = name.to_owned();
+        self.read("find the campaign", move |connection| {
+            connection
+                .prepare_cached(&format!(
+                    "{COLUMNS} WHERE id = ?1 OR name = ?1 OR substr(id, 1, length(?1)) = ?1 ORDER BY started_at DESC, id DESC LIMIT 1"
+                ))?
+                .query_row([name], CampaignRow::read)
+                .optional()
+        })
+        .await
+    }
+
+    /// A campaign's results, a row for each combination, in the order in which they began.
+    ///
+    /// # Errors
+    /// When they cannot be read.
+    pub async fn summary(&self, campaign: &str) -> Result<Vec<CombinationSummary>> {
+        let campaign = campaign.to_owned();
+        self.read("sum the campaign up", move |connection| {
+            connection
+                .prepare_cached(
+                    "SELECT subject, chaos, count(*) AS trials,
+                        sum(outcome = 'passed') AS passed,
+                        sum(outcome IN ('failed', 'timed_out', 'aborted')) AS failed,
+                        avg(recovery_ms) AS recovery
+                     FROM trials WHERE campaign_id = ? AND outcome IS NOT NULL
+                     GROUP BY subject, chaos ORDER BY min(started_at), min(id)",
+                )?
+                .query_map([campaign], |row| {
+                    Ok(CombinationSummary {
+                        subject: row.get("subject")?,
+                        chaos: row.get("chaos")?,
+                        trials: row.get("trials")?,
+                        passed: row.get("passed")?,
+                        failed: row.get("failed")?,
+                        mean_recovery_ms: row.get("recovery")?,
+                    })
+                })?
+                .collect()
+        })
+        .await
+    }
+
+    /// There is no campaign or trial of that name: with the nearest that there is.
+    pub(super) async fn unknown(&self, what: &str, name: &str) -> Error {
+        let error = Error::input(format!(
+            "there is no {what} `{}` in {}",
+            name.escape_debug(),
+            self.path().display()
+        ));
+        let recent = self
+            .read("list names", recent_names)
+            .await
+            .unwrap_or_default();
+        match yaml::nearest(name, recent.iter().map(String::as_str)) {
+            Some(near) => error.hint(format!("did you mean `{near}`?")),
+            None => {
+                error.hint("`duress list` lists the campaigns, `duress show CAMPAIGN` its trials")
+            }
+        }
+    }
+}
+
+fn recent_names(connection: &Connection) -> rusqlite::Result<Vec<String>> {
+    connection
+        .prepare(
+            "SELECT id FROM (SELECT id FROM campaigns ORDER BY started_at DESC LIMIT 100)
+             UNION SELECT name FROM (SELECT name FROM campaigns ORDER BY started_at DESC LIMIT 100)
+             UNION SELECT name FROM (SELECT name FROM trials ORDER BY id DESC LIMIT 1000)",
+        )?
+        .query_map([], |row| row.get(0))?
+        .collect()
+}
