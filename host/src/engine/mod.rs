@@ -16,6 +16,8 @@ pub mod docker;
 mod files;
 mod namespace;
 
+pub use compose::{compose_services, compose_version};
+
 /// The label that names the compose project of everything that duress made.
 pub const LABEL_PROJECT: &str = "io.duress.project";
 /// The label that names the trial for which it was made.
@@ -129,7 +131,7 @@ pub struct FileSystem {
     pub capacity: u64,
     /// What an ordinary user could still write, in bytes.
     pub available: u64,
-    /// It is the container's root file system.
+    /// It is the container's root file system, or a disk of the engine's machine: filling it would harm more than the container.
     pub root: bool,
 }
 
@@ -162,7 +164,7 @@ pub struct Leftover {
 }
 
 /// Where a program for `network-of-container` runs.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
 #[serde(rename_all = "snake_case")]
 pub enum NetDriver {
     /// The host's own tool, in the container's network namespace: needs root on the engine's machine.
@@ -284,7 +286,7 @@ pub trait Engine: Send + Sync + fmt::Debug {
 
     /// The limits it has; an absent one is unlimited.
     async fn limits(&self, container: &ContainerId) -> EngineResult<Limits>;
-    /// Change the limits that are given. `f64::INFINITY` processors, or `u64::MAX` and `u32::MAX`, lift a limit.
+    /// Change the limits that are given. The largest numbers (`f64::MAX`, `u64::MAX`, `u32::MAX`) lift a limit.
     async fn set_limits(&self, container: &ContainerId, limits: Limits) -> EngineResult<()>;
 
     /// The file system that holds an absolute path of the container.

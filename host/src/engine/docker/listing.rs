@@ -1,0 +1,193 @@
+//! Which containers there are, by the labels of compose and of duress.
+
+use std::collections::HashMap;
+
+use bollard::models::{
+    ContainerInspectResponse, ContainerStateStatusEnum, ContainerSummary, ContainerSummaryStateEnum,
+};
+use bollard::query_parameters::{ListContainersOptions, ListNetworksOptions, ListVolumesOptions};
+
+use super::Docker;
+use super::calls::{PATIENCE, reason};
+use crate::engine::{
+    Container, ContainerId, EngineError, EngineResult, Health, LABEL_DATABASE, LABEL_PROJECT,
+    LABEL_TRIAL, Leftover, Project, State,
+};
+
+/// Labels that both compose tools put on what they make.
+pub(super) const COMPOSE_PROJECT: &str = "com.docker.compose.project";
+const COMPOSE_SERVICE: &str = "com.docker.compose.service";
+const COMPOSE_NUMBER: &str = "com.docker.compose.container-number";
+
+type Labels = HashMap<String, String>;
+
+impl Docker {
+    /// A stack's containers, by name.
+    pub(super) async fn list(&self, project: &Project) -> EngineResult<Vec<Container>> {
+        let summaries = self
+            .summaries(&format!("{COMPOSE_PROJECT}={project}"))
+            .await?;
+        let mut containers: Vec<_> = summaries
+            .into_iter()
+            .filter_map(|summary| container(project, summary))
+            .collect();
+        containers.sort_by(|one, other| one.name.cmp(&other.name));
+        Ok(containers)
+    }
+
+    /// Everything that carries duress's label.
+    pub(super) async fn labelled(&self) -> EngineResult<Vec<Leftover>> {
+        let mut found = Vec::new();
+        for summary in self.summaries(LABEL_PROJECT).await? {
+            let name = summary
+                .names
+                .and_then(|names| names.into_iter().next())
+                .or(summary.id);
+            let name = name.unwrap_or_default().trim_start_matches('/').to_owned();
+            found.push(leftover("container", name, summary.labels));
+        }
+        for (name, labels) in self.networks(LABEL_PROJECT).await? {
+            found.push(leftover("network", name, Some(labels)));
+        }
+        for (name, labels) in self.volumes(LABEL_PROJECT).await? {
+            found.push(leftover("volume", name, Some(labels)));
+        }
+        Ok(found)
+    }
+
+    pub(super) async fn summaries(&self, label: &str) -> EngineResult<Vec<ContainerSummary>> {
+        let options = ListContainersOptions {
+            all: true,
+            filters: Some(filters(label)),
+            ..ListContainersOptions::default()
+        };
+        within("list containers", self.api.list_containers(Some(options))).await
+    }
+
+    pub(super) async fn networks(&self, label: &str) -> EngineResult<Vec<(String, Labels)>> {
+        let options = ListNetworksOptions {
+            filters: Some(filters(label)),
+        };
+        let found = within("list networks", self.api.list_networks(Some(options))).await?;
+        let named = |network: bollard::models::Network| {
+            Some((network.name?, network.labels.unwrap_or_default()))
+        };
+        Ok(found.into_iter().filter_map(named).collect())
+    }
+
+    pub(super) async fn volumes(&self, label: &str) -> EngineResult<Vec<(String, Labels)>> {
+        let options = ListVolumesOptions {
+            filters: Some(filters(label)),
+        };
+        let found = within("list volumes", self.api.list_volumes(Some(options))).await?;
+        let volumes = found.volumes.unwrap_or_default();
+        Ok(volumes
+            .into_iter()
+            .map(|volume| (volume.name, volume.labels))
+            .collect())
+    }
+}
+
+/// Wait for a call that is about no single container.
+pub(super) async fn within<T>(
+    what: &str,
+    asked: impl Future<Output = Result<T, bollard::errors::Error>>,
+) -> EngineResult<T> {
+    let answer = tokio::time::timeout(PATIENCE, asked)
+        .await
+        .map_err(|_| EngineError::Timeout {
+            what: what.to_owned(),
+            after: PATIENCE,
+        })?;
+    answer.map_err(|error| EngineError::Failed(format!("{what}: {}", reason(&error))))
+}
+
+fn filters(label: &str) -> HashMap<String, Vec<String>> {
+    HashMap::from([("label".to_owned(), vec![label.to_owned()])])
+}
+
+fn leftover(kind: &'static str, name: String, labels: Option<Labels>) -> Leftover {
+    let labels = labels.unwrap_or_default();
+    let label = |key: &str| labels.get(key).cloned().unwrap_or_default();
+    Leftover {
+        kind,
+        name,
+        project: Project(label(LABEL_PROJECT)),
+        trial: label(LABEL_TRIAL),
+        database: label(LABEL_DATABASE),
+    }
+}
+
+fn container(project: &Project, summary: ContainerSummary) -> Option<Container> {
+    let labels = summary.labels.unwrap_or_default();
+    let service = labels.get(COMPOSE_SERVICE)?.clone();
+    let number = labels.get(COMPOSE_NUMBER).map_or("1", String::as_str);
+    let networks = summary
+        .network_settings
+        .and_then(|settings| settings.networks);
+    let prefix = format!("{project}_");
+    let mut addresses: Vec<_> = networks
+        .into_iter()
+        .flatten()
+        .filter_map(|(name, endpoint)| {
+            let address = endpoint.ip_address?.parse().ok()?;
+            Some((
+                name.strip_prefix(&prefix).unwrap_or(&name).to_owned(),
+                address,
+            ))
+        })
+        .collect();
+    addresses.sort();
+    Some(Container {
+        id: ContainerId(summary.id?),
+        name: if number == "1" {
+            service.clone()
+        } else {
+            format!("{service}-{number}")
+        },
+        service,
+        state: match summary.state {
+            Some(ContainerSummaryStateEnum::RUNNING) => State::Running,
+            Some(ContainerSummaryStateEnum::PAUSED) => State::Paused,
+            Some(ContainerSummaryStateEnum::RESTARTING) => State::Restarting,
+            Some(ContainerSummaryStateEnum::EXITED) => State::Exited,
+            Some(ContainerSummaryStateEnum::DEAD) => State::Dead,
+            _ => State::Created,
+        },
+        health: health(summary.status.as_deref().unwrap_or_default()),
+        addresses,
+    })
+}
+
+/// The listing tells a container's health only in its status line, e.g. `Up 3 seconds (health: starting)`.
+fn health(status: &str) -> Health {
+    if status.contains("(healthy)") {
+        Health::Healthy
+    } else if status.contains("(unhealthy)") {
+        Health::Unhealthy
+    } else if status.contains("(health: starting)") {
+        Health::Starting
+    } else {
+        Health::None
+    }
+}
+
+/// The state of a container that was inspected.
+pub(super) fn state_of(container: &ContainerInspectResponse) -> State {
+    match container.state.as_ref().and_then(|state| state.status) {
+        Some(ContainerStateStatusEnum::RUNNING) => State::Running,
+        Some(ContainerStateStatusEnum::PAUSED) => State::Paused,
+        Some(ContainerStateStatusEnum::RESTARTING) => State::Restarting,
+        Some(ContainerStateStatusEnum::EXITED | ContainerStateStatusEnum::REMOVING) => {
+            State::Exited
+        }
+        Some(ContainerStateStatusEnum::DEAD) => State::Dead,
+        _ => State::Created,
+    }
+}
+
+/// The name of a container that was inspected.
+pub(super) fn name_of(container: &ContainerInspectResponse) -> Option<String> {
+    let labels = container.config.as_ref()?.labels.as_ref()?;
+    labels.get(COMPOSE_SERVICE).cloned()
+}

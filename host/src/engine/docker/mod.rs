@@ -1,0 +1,361 @@
+//! Docker Engine, through its API ([Docker Engine API](https://docs.docker.com/reference/api/engine/)) and its compose tool.
+
+mod address;
+mod calls;
+mod exec;
+mod limits;
+mod listing;
+mod removal;
+
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use bollard::models::ContainerInspectResponse;
+use bollard::query_parameters::{
+    InspectContainerOptions, KillContainerOptions, StartContainerOptions, StopContainerOptions,
+};
+
+use self::calls::{PATIENCE, call};
+use super::{
+    Container, ContainerId, Engine, EngineError, EngineInfo, EngineResult, FileSystem, Leftover,
+    Limits, NetDriver, Output, Program, Project, Stack, State, compose, files, namespace,
+};
+
+/// A connection to a Docker Engine. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Docker {
+    api: bollard::Docker,
+    info: EngineInfo,
+    /// Where published ports are reached when containers' own addresses are not.
+    host: IpAddr,
+    /// Where the engine keeps everything.
+    data_root: PathBuf,
+}
+
+impl Docker {
+    /// Connect to the engine that `DOCKER_HOST`, the current Docker context or the usual socket names. Without a driver for programs
+    /// in a container's network, the best that works is taken.
+    ///
+    /// # Errors
+    /// [`EngineError::Missing`] when none answers, or the driver cannot work here.
+    pub async fn connect(driver: Option<NetDriver>) -> EngineResult<Self> {
+        let address = address::find();
+        let missing = |why: String| {
+            EngineError::Missing {
+            message: format!("no container engine answers at {address}: {why}"),
+            hint: if why.contains("Permission denied") {
+                "run duress as root, or as a member of the group that may use the engine (most often `docker`)"
+            } else {
+                "install and start Docker (on Debian: apt-get install docker.io), or set DOCKER_HOST; `duress doctor` says more"
+            }
+            .into(),
+        }
+        };
+        let api = bollard::Docker::connect_with_host(&address)
+            .map_err(|error| missing(calls::reason(&error)))?;
+        let info = tokio::time::timeout(PATIENCE, api.info())
+            .await
+            .map_err(|_| missing("it says nothing".into()))?
+            .map_err(|error| missing(calls::reason(&error)))?;
+        let api = match tokio::time::timeout(PATIENCE, api.clone().negotiate_version()).await {
+            Ok(Ok(negotiated)) => negotiated,
+            _ => api,
+        };
+        let local = address::is_local(&address, &info);
+        let may_enter = local && namespace::may_enter();
+        let net_driver = match driver {
+            Some(NetDriver::Namespace) if !may_enter => {
+                return Err(EngineError::Missing {
+                    message: "the driver `namespace` cannot work here: it needs root on the engine's own machine, and nsenter".into(),
+                    hint: "leave --net-driver out, or run duress as root beside the engine".into(),
+                });
+            }
+            Some(driver) => driver,
+            None if may_enter => NetDriver::Namespace,
+            None => NetDriver::Container,
+        };
+        let cgroup_version = match info.cgroup_version {
+            Some(bollard::models::SystemInfoCgroupVersionEnum::_2) => 2,
+            _ => 1,
+        };
+        let host = address::host_of(&address)
+            .await
+            .unwrap_or(IpAddr::V4(Ipv4Addr::LOCALHOST));
+        let data_root = info
+            .docker_root_dir
+            .map_or_else(|| "/var/lib/docker".into(), PathBuf::from);
+        let version = info.server_version.unwrap_or_default();
+        let info = EngineInfo {
+            version,
+            address,
+            cgroup_version,
+            local,
+            net_driver,
+        };
+        Ok(Self {
+            api,
+            info,
+            host,
+            data_root,
+        })
+    }
+
+    async fn inspect(&self, id: &ContainerId) -> EngineResult<ContainerInspectResponse> {
+        let asked = self
+            .api
+            .inspect_container(&id.0, None::<InspectContainerOptions>);
+        call(&format!("inspect container {}", short(id)), id, asked).await
+    }
+
+    /// The container's first process as this machine's kernel knows it.
+    async fn process(&self, id: &ContainerId) -> EngineResult<namespace::Process> {
+        let found = self.inspect(id).await?;
+        let pid = found
+            .state
+            .as_ref()
+            .and_then(|state| state.pid)
+            .filter(|pid| *pid > 0);
+        match pid {
+            Some(pid) => namespace::Process::new(pid, &id.0),
+            None => Err(EngineError::NotRunning {
+                container: listing::name_of(&found).unwrap_or_else(|| short(id).to_owned()),
+                state: listing::state_of(&found),
+            }),
+        }
+    }
+
+    /// Where the kernel shows a container's file system to this process; none when only the engine can reach it.
+    async fn root(&self, id: &ContainerId) -> EngineResult<Option<files::Root>> {
+        if self.info.net_driver != NetDriver::Namespace {
+            return Ok(None);
+        }
+        match self.process(id).await {
+            Ok(process) => Ok(Some(files::Root::Process(process))),
+            // Its volumes can still be reached where they lie on this machine.
+            Err(error @ EngineError::NotRunning { .. }) => {
+                let mounts = self.inspect(id).await?.mounts.unwrap_or_default();
+                let mounts = mounts
+                    .into_iter()
+                    .filter_map(|mount| Some((mount.destination?, mount.source?)));
+                Ok(Some(files::Root::Stopped {
+                    mounts: mounts.collect(),
+                    error,
+                }))
+            }
+            Err(error) => Err(error),
+        }
+    }
+}
+
+/// As people know it from `docker ps`.
+fn short(id: &ContainerId) -> &str {
+    id.0.get(..12).unwrap_or(&id.0)
+}
+
+#[async_trait]
+impl Engine for Docker {
+    async fn info(&self) -> EngineResult<EngineInfo> {
+        Ok(self.info.clone())
+    }
+
+    async fn stack_up(&self, stack: &Stack, timeout: Duration) -> EngineResult<()> {
+        compose::up(stack, &self.info.address, timeout).await
+    }
+
+    async fn stack_down(&self, stack: &Stack, timeout: Duration) -> EngineResult<()> {
+        self.thaw(&stack.project).await;
+        // Whatever the compose tool could not do, the removal by label does; its failure is the one that counts.
+        if let Err(error) = compose::down(stack, &self.info.address, timeout).await {
+            tracing::info!("{error}; what is left is removed by label");
+        }
+        self.remove_all(&stack.project).await
+    }
+
+    async fn remove_project(&self, project: &Project) -> EngineResult<()> {
+        self.thaw(project).await;
+        self.remove_all(project).await
+    }
+
+    async fn leftovers(&self) -> EngineResult<Vec<Leftover>> {
+        self.labelled().await
+    }
+
+    async fn containers(&self, project: &Project) -> EngineResult<Vec<Container>> {
+        self.list(project).await
+    }
+
+    async fn state(&self, container: &ContainerId) -> EngineResult<State> {
+        Ok(listing::state_of(&self.inspect(container).await?))
+    }
+
+    async fn endpoint(&self, container: &ContainerId, port: u16) -> EngineResult<SocketAddr> {
+        let found = self.inspect(container).await?;
+        let name = || listing::name_of(&found).unwrap_or_else(|| short(container).to_owned());
+        let state = listing::state_of(&found);
+        if !matches!(state, State::Running | State::Paused) {
+            return Err(EngineError::NotRunning {
+                container: name(),
+                state,
+            });
+        }
+        let networks = found.network_settings.as_ref();
+        if self.info.local {
+            let own = networks.and_then(|settings| settings.networks.as_ref());
+            let address = own
+                .into_iter()
+                .flat_map(|networks| networks.values())
+                .find_map(|network| {
+                    network
+                        .ip_address
+                        .as_deref()
+                        .and_then(|address| address.parse::<IpAddr>().ok())
+                });
+            return match address {
+                Some(address) => Ok(SocketAddr::new(address, port)),
+                None => Err(EngineError::Failed(format!(
+                    "container {} has no address",
+                    name()
+                ))),
+            };
+        }
+        let ports = networks.and_then(|settings| settings.ports.as_ref());
+        let published = ports
+            .and_then(|ports| {
+                ports
+                    .get(&format!("{port}/tcp"))?
+                    .as_ref()?
+                    .first()?
+                    .host_port
+                    .as_ref()
+            })
+            .and_then(|port| port.parse().ok());
+        match published {
+            Some(published) => Ok(SocketAddr::new(self.host, published)),
+            None => Err(EngineError::Failed(format!(
+                "port {port} of container {} is not published, and the engine is not on this machine: add \"127.0.0.1::{port}\" to its `ports` in the compose file",
+                name()
+            ))),
+        }
+    }
+
+    async fn exec(&self, container: &ContainerId, program: &Program) -> EngineResult<Output> {
+        self.run_inside(container, program).await
+    }
+
+    async fn run_in_network(
+        &self,
+        container: &ContainerId,
+        program: &Program,
+    ) -> EngineResult<Output> {
+        match self.info.net_driver {
+            NetDriver::Namespace => {
+                namespace::run_in_network(&self.process(container).await?, program).await
+            }
+            NetDriver::Container => self.run_inside(container, program).await,
+        }
+    }
+
+    async fn signal(&self, container: &ContainerId, signal: &str) -> EngineResult<()> {
+        let options = KillContainerOptions {
+            signal: signal.to_owned(),
+        };
+        let what = format!("send {signal} to container {}", short(container));
+        let sent = call(
+            &what,
+            container,
+            self.api.kill_container(&container.0, Some(options)),
+        )
+        .await;
+        match sent {
+            // What is ended already cannot be ended again, and need not be.
+            Err(EngineError::NotRunning { .. }) => Ok(()),
+            other => other,
+        }
+    }
+
+    async fn pause(&self, container: &ContainerId) -> EngineResult<()> {
+        if self.state(container).await? == State::Paused {
+            return Ok(());
+        }
+        let what = format!("pause container {}", short(container));
+        call(&what, container, self.api.pause_container(&container.0)).await
+    }
+
+    async fn unpause(&self, container: &ContainerId) -> EngineResult<()> {
+        if self.state(container).await? != State::Paused {
+            return Ok(());
+        }
+        let what = format!("unpause container {}", short(container));
+        call(&what, container, self.api.unpause_container(&container.0)).await
+    }
+
+    async fn stop(&self, container: &ContainerId, grace: Duration) -> EngineResult<()> {
+        let seconds = i32::try_from(grace.as_secs()).unwrap_or(i32::MAX);
+        let options = StopContainerOptions {
+            t: Some(seconds),
+            ..StopContainerOptions::default()
+        };
+        let what = format!("stop container {}", short(container));
+        let stopped = self.api.stop_container(&container.0, Some(options));
+        calls::call_within(&what, container, PATIENCE + grace, stopped).await
+    }
+
+    async fn start(&self, container: &ContainerId) -> EngineResult<()> {
+        if matches!(self.state(container).await?, State::Running | State::Paused) {
+            return Ok(());
+        }
+        let what = format!("start container {}", short(container));
+        let started = self
+            .api
+            .start_container(&container.0, None::<StartContainerOptions>);
+        call(&what, container, started).await
+    }
+
+    async fn limits(&self, container: &ContainerId) -> EngineResult<Limits> {
+        Ok(limits::read(&self.inspect(container).await?))
+    }
+
+    async fn set_limits(&self, container: &ContainerId, limits: Limits) -> EngineResult<()> {
+        let now = self.inspect(container).await?;
+        let what = format!("change the limits of container {}", short(container));
+        let update = limits::update(&now, limits);
+        call(
+            &what,
+            container,
+            self.api.update_container(&container.0, update),
+        )
+        .await
+    }
+
+    async fn file_system(&self, container: &ContainerId, path: &str) -> EngineResult<FileSystem> {
+        match self.root(container).await? {
+            Some(root) => {
+                files::file_system(root, path, vec!["/".into(), self.data_root.clone()]).await
+            }
+            None => self.file_system_inside(container, path).await,
+        }
+    }
+
+    async fn fill_disk(&self, container: &ContainerId, path: &str, size: u64) -> EngineResult<()> {
+        match self.root(container).await? {
+            Some(root) => files::fill(root, path, size).await,
+            None => self.fill_inside(container, path, size).await,
+        }
+    }
+
+    async fn file_size(&self, container: &ContainerId, path: &str) -> EngineResult<Option<u64>> {
+        match self.root(container).await? {
+            Some(root) => files::size(root, path).await,
+            None => self.size_inside(container, path).await,
+        }
+    }
+
+    async fn remove_file(&self, container: &ContainerId, path: &str) -> EngineResult<()> {
+        match self.root(container).await? {
+            Some(root) => files::remove(root, path).await,
+            None => self.remove_inside(container, path).await,
+        }
+    }
+}
