@@ -102,11 +102,13 @@ impl Client {
                 .map_err(|error| unavailable(request, &error))?;
             receive(request, response).await
         };
-        tokio::time::timeout(limit, exchange).await.map_err(|_| HttpError::Timeout {
-            method: request.method.clone(),
-            url: request.url.clone(),
-            after: limit,
-        })?
+        tokio::time::timeout(limit, exchange)
+            .await
+            .map_err(|_| HttpError::Timeout {
+                method: request.method.clone(),
+                url: request.url.clone(),
+                after: limit,
+            })?
     }
 }
 
@@ -118,10 +120,14 @@ async fn destination(
     let mut url = Url::parse(text)
         .map_err(|error| HttpError::Invalid(format!("`{text}` is no URL: {error}")))?;
     if !matches!(url.scheme(), "http" | "https") {
-        return Err(HttpError::Invalid(format!("`{text}` is neither http nor https")));
+        return Err(HttpError::Invalid(format!(
+            "`{text}` is neither http nor https"
+        )));
     }
     if !url.username().is_empty() || url.password().is_some() {
-        return Err(HttpError::Invalid(format!("`{text}` carries a user name: send a header instead")));
+        return Err(HttpError::Invalid(format!(
+            "`{text}` carries a user name: send a header instead"
+        )));
     }
     let host = url.host_str().unwrap_or_default().to_owned();
     let port = url.port_or_known_default().unwrap_or(80);
@@ -132,8 +138,14 @@ async fn destination(
     let Some(engine) = reach.engine else {
         return Err(refused(text, &authority));
     };
-    let containers = engine.containers(reach.project).await.map_err(|error| unreachable(text, &error))?;
-    let Some(container) = containers.into_iter().find(|container| container.name == host) else {
+    let containers = engine
+        .containers(reach.project)
+        .await
+        .map_err(|error| unreachable(text, &error))?;
+    let Some(container) = containers
+        .into_iter()
+        .find(|container| container.name == host)
+    else {
         return Err(refused(text, &authority));
     };
     if url.scheme() == "https" {
@@ -141,8 +153,10 @@ async fn destination(
             "`{text}` asks a container for https: only http reaches containers"
         )));
     }
-    let address =
-        engine.endpoint(&container.id, port).await.map_err(|error| unreachable(text, &error))?;
+    let address = engine
+        .endpoint(&container.id, port)
+        .await
+        .map_err(|error| unreachable(text, &error))?;
     let header = HeaderValue::from_str(&authority)
         .map_err(|_| HttpError::Invalid(format!("`{authority}` cannot stand in a header")))?;
     url.set_ip_host(address.ip())
@@ -168,7 +182,9 @@ fn headers(request: &HttpRequest, host: Option<HeaderValue>) -> Result<HeaderMap
         let bad = || HttpError::Invalid(format!("`{name}: {value}` is no HTTP header"));
         let name = HeaderName::from_bytes(name.as_bytes()).map_err(|_| bad())?;
         if name == reqwest::header::HOST || name == reqwest::header::CONTENT_LENGTH {
-            return Err(HttpError::Invalid(format!("the header `{name}` is the host's to set")));
+            return Err(HttpError::Invalid(format!(
+                "the header `{name}` is the host's to set"
+            )));
         }
         map.append(name, HeaderValue::from_str(value).map_err(|_| bad())?);
     }
@@ -187,11 +203,18 @@ async fn receive(
         .headers()
         .iter()
         .map(|(name, value)| {
-            (name.to_string(), String::from_utf8_lossy(value.as_bytes()).into_owned())
+            (
+                name.to_string(),
+                String::from_utf8_lossy(value.as_bytes()).into_owned(),
+            )
         })
         .collect();
     let mut body = Vec::new();
-    while let Some(chunk) = response.chunk().await.map_err(|error| unavailable(request, &error))? {
+    while let Some(chunk) = response
+        .chunk()
+        .await
+        .map_err(|error| unavailable(request, &error))?
+    {
         if body.len() + chunk.len() > RESPONSE_LIMIT {
             return Err(HttpError::Unavailable(format!(
                 "{} {} answered more than {} MiB",
@@ -202,11 +225,20 @@ async fn receive(
         }
         body.extend_from_slice(&chunk);
     }
-    Ok(HttpResponse { status, headers, body })
+    Ok(HttpResponse {
+        status,
+        headers,
+        body,
+    })
 }
 
 fn unavailable(request: &HttpRequest, error: &reqwest::Error) -> HttpError {
-    HttpError::Unavailable(format!("{} {}: {}", request.method, request.url, causes(error)))
+    HttpError::Unavailable(format!(
+        "{} {}: {}",
+        request.method,
+        request.url,
+        causes(error)
+    ))
 }
 
 /// The innermost cause says what happened; those around it repeat the URL.

@@ -1,10 +1,11 @@
 //! What plugins asked for, on record: every call that can have an effect with its arguments, the others by number.
 
+use std::sync::Arc;
 use std::time::Instant;
 
 use serde_json::{Value, json};
 
-use super::{Ctx, GuestError, describe};
+use super::{Ctx, GuestError, PluginScope, describe};
 use crate::store::{AuditEntry, LogLine, Store, Verdict};
 
 /// The longest arguments that are recorded, in bytes of JSON; longer ones are replaced by their length.
@@ -51,7 +52,15 @@ impl Audit {
             ("host.sleep", counts.sleep),
         ];
         for (call, times) in calls.into_iter().filter(|(_, times)| *times > 0) {
-            self.record(plugin, function, call, &json!({ "times": times }), Verdict::Allowed, None, 0);
+            self.record(
+                plugin,
+                function,
+                call,
+                &json!({ "times": times }),
+                Verdict::Allowed,
+                None,
+                0,
+            );
         }
     }
 
@@ -86,15 +95,18 @@ impl Audit {
 
 impl Ctx {
     /// Make one host call: counted, timed, recorded.
-    pub(super) async fn audited<T>(
+    pub(super) async fn audited<T, F>(
         &mut self,
         call: &'static str,
         arguments: Value,
-        body: impl AsyncFnOnce(&Self) -> Result<T, GuestError>,
-    ) -> wasmtime::Result<Result<T, GuestError>> {
+        body: impl FnOnce(Arc<PluginScope>) -> F,
+    ) -> wasmtime::Result<Result<T, GuestError>>
+    where
+        F: Future<Output = Result<T, GuestError>>,
+    {
         self.count()?;
         let started = Instant::now();
-        let answer = body(self).await;
+        let answer = body(Arc::clone(&self.scope)).await;
         if let Some(trial) = &self.scope.trial {
             let verdict = match &answer {
                 Ok(_) => Verdict::Allowed,
@@ -104,7 +116,9 @@ impl Ctx {
             let detail = answer.as_ref().err().map(describe);
             let took = i64::try_from(started.elapsed().as_micros()).unwrap_or(i64::MAX);
             let (plugin, function) = (&self.scope.plugin, self.function);
-            trial.audit.record(plugin, function, call, &arguments, verdict, detail, took);
+            trial
+                .audit
+                .record(plugin, function, call, &arguments, verdict, detail, took);
         }
         Ok(answer)
     }

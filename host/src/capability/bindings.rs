@@ -1,5 +1,8 @@
 //! What `wit/plugin.wit` says, as Rust types and traits. Generated; nothing else belongs here.
-#![expect(missing_docs, reason = "generated: the documentation is in wit/plugin.wit")]
+#![expect(
+    missing_docs,
+    reason = "generated: the documentation is in wit/plugin.wit"
+)]
 
 wasmtime::component::bindgen!({
     path: "../wit",

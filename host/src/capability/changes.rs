@@ -4,15 +4,16 @@ use serde_json::json;
 
 use super::bindings::duress::plugin::changes::{Change, Host, Limits};
 use super::{Changes, Ctx, GuestError};
-use crate::journal::change;
+use crate::engine::Engine;
+use crate::journal::change::{self, Action};
 
 type Answer<T> = wasmtime::Result<Result<T, GuestError>>;
 
 impl Host for Ctx {
     async fn apply(&mut self, change: Change) -> Answer<String> {
         let arguments = json!({ "container": change.container, "summary": change.summary });
-        self.audited("changes.apply", arguments, async |ctx| {
-            let trial = ctx.trial()?;
+        self.audited("changes.apply", arguments, |scope| async move {
+            let trial = scope.trial()?;
             let target = trial.container(&change.container).await?;
             if !trial.is_targetable(&target.name) {
                 let radius: Vec<_> = trial.blast_radius.get().into_iter().flatten().cloned().collect();
@@ -31,9 +32,10 @@ impl Host for Ctx {
                 apply: change.apply.into_iter().map(Into::into).collect(),
                 revert: change.revert.into_iter().map(Into::into).collect(),
                 in_force: change.in_force.map(Into::into),
-                http_hosts: ctx.scope.http_hosts.clone(),
+                http_hosts: scope.http_hosts.clone(),
             };
             change.check().map_err(GuestError::Invalid)?;
+            check_disks(trial.engine()?.as_ref(), &change).await?;
             match &trial.changes {
                 Changes::Made(journal) => Ok(journal.apply(change).await?),
                 Changes::Recorded(changes) => {
@@ -48,8 +50,8 @@ impl Host for Ctx {
     }
 
     async fn revert(&mut self, id: String) -> Answer<()> {
-        self.audited("changes.revert", json!({ "id": id }), async |ctx| {
-            match &ctx.trial()?.changes {
+        self.audited("changes.revert", json!({ "id": id }), |scope| async move {
+            match &scope.trial()?.changes {
                 Changes::Made(journal) => Ok(journal.revert(&id).await?),
                 Changes::Recorded(_) => Ok(()),
             }
@@ -58,11 +60,34 @@ impl Host for Ctx {
     }
 
     async fn current_limits(&mut self, container: String) -> Answer<Limits> {
-        self.audited("changes.current-limits", json!({ "container": container }), async |ctx| {
-            let trial = ctx.trial()?;
-            let target = trial.container(&container).await?;
-            Ok(trial.engine()?.limits(&target.id).await?.into())
-        })
+        self.audited(
+            "changes.current-limits",
+            json!({ "container": container }),
+            |scope| async move {
+                let trial = scope.trial()?;
+                let target = trial.container(&container).await?;
+                Ok(trial.engine()?.limits(&target.id).await?.into())
+            },
+        )
         .await
     }
+}
+
+/// A disk of the machine is nobody's to fill: other containers, other people and duress itself live on it.
+async fn check_disks(engine: &dyn Engine, change: &change::Change) -> Result<(), GuestError> {
+    for action in &change.apply {
+        let Action::FillDisk { path, .. } = action else {
+            continue;
+        };
+        let folder = path.rsplit_once('/').map_or("/", |(folder, _)| folder);
+        let folder = if folder.is_empty() { "/" } else { folder };
+        if engine.file_system(&change.container, folder).await?.root {
+            return Err(GuestError::Denied(format!(
+                "filling {folder} of {} was refused: it lies on the container's root file system or on a disk of the machine; \
+                 give it a volume of its own with a bounded size in the compose file",
+                change.container_name
+            )));
+        }
+    }
+    Ok(())
 }

@@ -4,9 +4,7 @@ use std::time::Duration;
 
 use serde_json::json;
 
-use super::bindings::duress::plugin::containers::{
-    Address, Container, FileSystem, Host, Output,
-};
+use super::bindings::duress::plugin::containers::{Address, Container, FileSystem, Host, Output};
 use super::{Ctx, GuestError, LONGEST_OPERATION};
 use crate::engine::Program;
 
@@ -14,8 +12,8 @@ type Answer<T> = wasmtime::Result<Result<T, GuestError>>;
 
 impl Host for Ctx {
     async fn list(&mut self) -> Answer<Vec<Container>> {
-        self.audited("containers.list", json!({}), async |ctx| {
-            let trial = ctx.trial()?;
+        self.audited("containers.list", json!({}), |scope| async move {
+            let trial = scope.trial()?;
             let containers = trial.engine()?.containers(&trial.project).await?;
             Ok(containers
                 .into_iter()
@@ -28,7 +26,10 @@ impl Host for Ctx {
                     addresses: container
                         .addresses
                         .into_iter()
-                        .map(|(network, ip)| Address { network, ip: ip.to_string() })
+                        .map(|(network, ip)| Address {
+                            network,
+                            ip: ip.to_string(),
+                        })
                         .collect(),
                 })
                 .collect())
@@ -43,11 +44,11 @@ impl Host for Ctx {
         timeout: u64,
     ) -> Answer<Output> {
         let arguments = json!({ "container": container, "command": command, "timeout": timeout });
-        self.audited("containers.exec", arguments, async |ctx| {
+        self.audited("containers.exec", arguments, |scope| async move {
             if command.is_empty() {
                 return Err(GuestError::Invalid("`exec` needs a program".into()));
             }
-            let trial = ctx.trial()?;
+            let trial = scope.trial()?;
             let target = trial.container(&container).await?;
             let timeout = Duration::from_millis(timeout).min(LONGEST_OPERATION);
             let program = Program { command, timeout };
@@ -58,22 +59,34 @@ impl Host for Ctx {
 
     async fn endpoint(&mut self, container: String, port: u16) -> Answer<String> {
         let arguments = json!({ "container": container, "port": port });
-        self.audited("containers.endpoint", arguments, async |ctx| {
-            let trial = ctx.trial()?;
+        self.audited("containers.endpoint", arguments, |scope| async move {
+            let trial = scope.trial()?;
             let target = trial.container(&container).await?;
-            Ok(trial.engine()?.endpoint(&target.id, port).await?.to_string())
+            Ok(trial
+                .engine()?
+                .endpoint(&target.id, port)
+                .await?
+                .to_string())
         })
         .await
     }
 
     async fn stat_file_system(&mut self, container: String, path: String) -> Answer<FileSystem> {
         let arguments = json!({ "container": container, "path": path });
-        self.audited("containers.stat-file-system", arguments, async |ctx| {
-            let trial = ctx.trial()?;
-            let target = trial.container(&container).await?;
-            let stat = trial.engine()?.file_system(&target.id, &path).await?;
-            Ok(FileSystem { capacity: stat.capacity, available: stat.available, root: stat.root })
-        })
+        self.audited(
+            "containers.stat-file-system",
+            arguments,
+            |scope| async move {
+                let trial = scope.trial()?;
+                let target = trial.container(&container).await?;
+                let stat = trial.engine()?.file_system(&target.id, &path).await?;
+                Ok(FileSystem {
+                    capacity: stat.capacity,
+                    available: stat.available,
+                    root: stat.root,
+                })
+            },
+        )
         .await
     }
 }

@@ -12,7 +12,10 @@ impl From<EngineError> for GuestError {
         match error {
             EngineError::Timeout { after, .. } => Self::Timeout(after.as_millis() as u64),
             EngineError::Failed(message) => Self::Failed(message),
-            EngineError::Gone(_) | EngineError::NotRunning { .. } | EngineError::Missing { .. } => {
+            EngineError::Missing { message, hint } => {
+                Self::Unavailable(format!("{message}; {hint}"))
+            }
+            EngineError::Gone(_) | EngineError::NotRunning { .. } => {
                 Self::Unavailable(error.to_string())
             }
         }
@@ -86,7 +89,11 @@ impl From<engine::Output> for wit::containers::Output {
 
 impl From<Limits> for wit::changes::Limits {
     fn from(limits: Limits) -> Self {
-        Self { cpus: limits.cpus, memory_bytes: limits.memory_bytes, pids: limits.pids }
+        Self {
+            cpus: limits.cpus,
+            memory_bytes: limits.memory_bytes,
+            pids: limits.pids,
+        }
     }
 }
 
@@ -109,7 +116,11 @@ impl From<wit::http::Request> for HttpRequest {
         Self {
             method: request.method,
             url: request.url,
-            headers: request.headers.into_iter().map(|header| (header.name, header.value)).collect(),
+            headers: request
+                .headers
+                .into_iter()
+                .map(|header| (header.name, header.value))
+                .collect(),
             body: request.body,
             timeout_ms: request.timeout,
         }
@@ -145,7 +156,10 @@ impl From<wit::changes::Action> for Action {
                 memory_bytes: limits.memory_bytes,
                 pids: limits.pids,
             }),
-            Wit::FillDisk(fill) => Self::FillDisk { path: fill.path, size: fill.size },
+            Wit::FillDisk(fill) => Self::FillDisk {
+                path: fill.path,
+                size: fill.size,
+            },
             Wit::RemoveFill(path) => Self::RemoveFill { path },
             Wit::Ask(request) => Self::Ask(request.into()),
         }
@@ -156,12 +170,14 @@ impl From<wit::changes::Probe> for Probe {
     fn from(probe: wit::changes::Probe) -> Self {
         match probe {
             wit::changes::Probe::Run(program) => Self::Run(program.into()),
-            wit::changes::Probe::Output((program, texts)) => {
-                Self::Output { program: program.into(), texts }
-            }
-            wit::changes::Probe::Answer((request, text)) => {
-                Self::Answer { request: request.into(), text }
-            }
+            wit::changes::Probe::Output((program, texts)) => Self::Output {
+                program: program.into(),
+                texts,
+            },
+            wit::changes::Probe::Answer((request, text)) => Self::Answer {
+                request: request.into(),
+                text,
+            },
         }
     }
 }

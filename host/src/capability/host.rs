@@ -77,7 +77,11 @@ impl Host for Ctx {
         self.count()?;
         self.counts.random += 1;
         Ok(self.scope.trial.as_ref().map_or(0, |trial| {
-            trial.random.lock().unwrap_or_else(std::sync::PoisonError::into_inner).next()
+            trial
+                .random
+                .lock()
+                .unwrap_or_else(std::sync::PoisonError::into_inner)
+                .draw()
         }))
     }
 

@@ -13,9 +13,9 @@ impl Host for Ctx {
             "method": request.method, "url": request.url,
             "headers": request.headers.len(), "body_bytes": request.body.len(),
         });
-        self.audited("http.send", arguments, async |ctx| {
-            let trial = ctx.trial()?;
-            let reach = trial.reach(&ctx.scope.http_hosts);
+        self.audited("http.send", arguments, |scope| async move {
+            let trial = scope.trial()?;
+            let reach = trial.reach(&scope.http_hosts);
             Ok(trial.http.send(reach, &request.into()).await?.into())
         })
         .await

@@ -45,7 +45,8 @@ pub struct Ctx {
     counts: audit::Counts,
     /// What it has logged.
     pub(crate) log: host::CallLog,
-    wasi: WasiCtx,
+    /// Made when it is asked for: most components have no use for it.
+    wasi: Option<WasiCtx>,
     table: ResourceTable,
 }
 
@@ -64,8 +65,7 @@ impl Ctx {
             host_calls: 0,
             counts: audit::Counts::default(),
             log: host::CallLog::default(),
-            // No files, no network, no environment, no arguments: a component from another language can do nothing but call us.
-            wasi: WasiCtx::builder().allow_tcp(false).allow_udp(false).build(),
+            wasi: None,
             table: ResourceTable::new(),
         }
     }
@@ -84,28 +84,27 @@ impl Ctx {
         Ok(())
     }
 
-    /// The trial that the call belongs to.
-    ///
-    /// # Errors
-    /// Denied where there is none: while a component lists its faults or checks parameters.
-    fn trial(&self) -> Result<&Arc<TrialScope>, GuestError> {
-        self.scope.trial.as_ref().ok_or_else(|| {
-            GuestError::Denied(format!("no trial runs while `{}` is called", self.function))
-        })
-    }
-
     /// What is to be recorded at the call's end.
     pub(crate) fn finish(&mut self) {
         let counts = std::mem::take(&mut self.counts);
         if let Some(trial) = &self.scope.trial {
-            trial.audit.record_counts(&self.scope.plugin, self.function, counts);
+            trial
+                .audit
+                .record_counts(&self.scope.plugin, self.function, counts);
         }
     }
 }
 
 impl WasiView for Ctx {
     fn ctx(&mut self) -> WasiCtxView<'_> {
-        WasiCtxView { ctx: &mut self.wasi, table: &mut self.table }
+        let wasi = self.wasi.get_or_insert_with(|| {
+            // No files, no network, no environment, no arguments: a component from another language can do nothing but call us.
+            WasiCtx::builder().allow_tcp(false).allow_udp(false).build()
+        });
+        WasiCtxView {
+            ctx: wasi,
+            table: &mut self.table,
+        }
     }
 }
 

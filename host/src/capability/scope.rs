@@ -57,6 +57,18 @@ pub struct PluginScope {
     pub trial: Option<Arc<TrialScope>>,
 }
 
+impl PluginScope {
+    /// The trial that a call belongs to.
+    ///
+    /// # Errors
+    /// Denied where there is none.
+    pub(super) fn trial(&self) -> Result<&Arc<TrialScope>, GuestError> {
+        self.trial.as_ref().ok_or_else(|| {
+            GuestError::Denied("no trial runs while faults are listed or parameters checked".into())
+        })
+    }
+}
+
 impl TrialScope {
     /// The engine, as a plugin's call needs it.
     pub(super) fn engine(&self) -> Result<&Arc<dyn Engine>, GuestError> {
@@ -68,24 +80,40 @@ impl TrialScope {
     /// The stack's container of that name.
     pub(super) async fn container(&self, name: &str) -> Result<Container, GuestError> {
         let containers = self.engine()?.containers(&self.project).await?;
-        let names: Vec<_> = containers.iter().map(|container| container.name.clone()).collect();
-        containers.into_iter().find(|container| container.name == name).ok_or_else(|| {
-            GuestError::Invalid(format!(
-                "no container `{}` is in this trial's stack; there are: {}",
-                name.escape_debug(),
-                if names.is_empty() { "none".into() } else { names.join(", ") }
-            ))
-        })
+        let names: Vec<_> = containers
+            .iter()
+            .map(|container| container.name.clone())
+            .collect();
+        containers
+            .into_iter()
+            .find(|container| container.name == name)
+            .ok_or_else(|| {
+                GuestError::Invalid(format!(
+                    "no container `{}` is in this trial's stack; there are: {}",
+                    name.escape_debug(),
+                    if names.is_empty() {
+                        "none".into()
+                    } else {
+                        names.join(", ")
+                    }
+                ))
+            })
     }
 
     /// Whether a change may touch the container of that name.
     pub(super) fn is_targetable(&self, name: &str) -> bool {
-        self.blast_radius.get().is_some_and(|names| names.contains(name))
+        self.blast_radius
+            .get()
+            .is_some_and(|names| names.contains(name))
     }
 
     /// Where requests of a plugin with these grants may go.
     pub(super) fn reach<'a>(&'a self, hosts: &'a [String]) -> Reach<'a> {
-        Reach { engine: self.engine.as_deref(), project: &self.project, hosts }
+        Reach {
+            engine: self.engine.as_deref(),
+            project: &self.project,
+            hosts,
+        }
     }
 }
 
@@ -107,10 +135,12 @@ impl Services {
 
     /// Whether a service is one of them.
     pub fn contains(&self, service: &str) -> bool {
-        self.0.iter().any(|pattern| match pattern.strip_suffix('*') {
-            Some(beginning) => service.starts_with(beginning),
-            None => service == pattern,
-        })
+        self.0
+            .iter()
+            .any(|pattern| match pattern.strip_suffix('*') {
+                Some(beginning) => service.starts_with(beginning),
+                None => service == pattern,
+            })
     }
 
     /// The patterns.
@@ -130,12 +160,12 @@ impl SeededRandom {
     }
 
     /// The next number.
-    pub fn next(&mut self) -> u64 {
+    pub fn draw(&mut self) -> u64 {
         self.0.next_u64()
     }
 
     /// A number below `bound`, which is at least 1. The bias of the remainder is below one in 2^32 for any number of containers.
     pub fn below(&mut self, bound: usize) -> usize {
-        (self.next() % bound as u64) as usize
+        (self.draw() % bound as u64) as usize
     }
 }

@@ -12,18 +12,32 @@ type Answer = wasmtime::Result<Result<(), GuestError>>;
 
 impl Host for Ctx {
     async fn up(&mut self, timeout: u64) -> Answer {
-        self.audited("stack.up", json!({ "timeout": timeout }), async |ctx| {
-            let trial = ctx.trial()?;
-            Ok(trial.engine()?.stack_up(trial.compose()?, limit(timeout)).await?)
-        })
+        self.audited(
+            "stack.up",
+            json!({ "timeout": timeout }),
+            |scope| async move {
+                let trial = scope.trial()?;
+                Ok(trial
+                    .engine()?
+                    .stack_up(trial.compose()?, limit(timeout))
+                    .await?)
+            },
+        )
         .await
     }
 
     async fn down(&mut self, timeout: u64) -> Answer {
-        self.audited("stack.down", json!({ "timeout": timeout }), async |ctx| {
-            let trial = ctx.trial()?;
-            Ok(trial.engine()?.stack_down(trial.compose()?, limit(timeout)).await?)
-        })
+        self.audited(
+            "stack.down",
+            json!({ "timeout": timeout }),
+            |scope| async move {
+                let trial = scope.trial()?;
+                Ok(trial
+                    .engine()?
+                    .stack_down(trial.compose()?, limit(timeout))
+                    .await?)
+            },
+        )
         .await
     }
 }

@@ -55,13 +55,19 @@ impl Cache {
         let path = self.path(digest);
         let metadata = fs::symlink_metadata(&path).ok()?;
         if !metadata.is_file() || !private(&metadata) {
-            tracing::warn!("{} was not written by duress for this user: ignored", path.display());
+            tracing::warn!(
+                "{} was not written by duress for this user: ignored",
+                path.display()
+            );
             return None;
         }
         let bytes = fs::read(&path).ok()?;
         let (written, code) = bytes.split_at_checked(DIGEST_LENGTH)?;
         if Sha256::digest(code).as_slice() != written {
-            tracing::warn!("{} is damaged: the component is compiled again", path.display());
+            tracing::warn!(
+                "{} is damaged: the component is compiled again",
+                path.display()
+            );
             return None;
         }
         #[expect(unsafe_code, reason = "loading machine code is unsafe by nature")]
@@ -97,7 +103,8 @@ impl Cache {
     }
 
     fn path(&self, digest: &str) -> PathBuf {
-        self.directory.join(format!("{}.cwasm", digest.trim_start_matches("sha256:")))
+        self.directory
+            .join(format!("{}.cwasm", digest.trim_start_matches("sha256:")))
     }
 }
 

@@ -10,7 +10,7 @@ use crate::capability::{Ctx, GuestError, MEMORY_LIMIT, PluginScope, describe};
 
 /// The most that a component may return from one call, in bytes: enough for the state of a large cluster, and little enough to store
 /// for each of a hundred thousand trials.
-pub const OUTPUT_LIMIT: usize = 4 << 20;
+pub(super) const OUTPUT_LIMIT: usize = 4 << 20;
 
 /// Time limits for the exports.
 #[derive(Debug, Clone, Copy)]
@@ -88,8 +88,7 @@ pub(super) async fn call<T>(
     limit: Duration,
     body: impl AsyncFnOnce(&mut Store<Ctx>, Instance) -> wasmtime::Result<T>,
 ) -> Result<T, CallError> {
-    let mut store =
-        Store::new(component.engine(), Ctx::new(Arc::clone(scope), function));
+    let mut store = Store::new(component.engine(), Ctx::new(Arc::clone(scope), function));
     store.limiter(|ctx| &mut ctx.limits);
     // A guest that computes gives way at every tick, so that the time limit below takes effect on it as on one that waits.
     store.set_epoch_deadline(1);
@@ -106,9 +105,17 @@ pub(super) async fn call<T>(
         Ok(Ok(value)) => Ok(value),
         Ok(Err(error)) => {
             let reason = reason(&error, store.data().log.last_error());
-            Err(CallError::Broken { plugin: plugin(), function, reason })
+            Err(CallError::Broken {
+                plugin: plugin(),
+                function,
+                reason,
+            })
         }
-        Err(_) => Err(CallError::TimedOut { plugin: plugin(), function, after: limit }),
+        Err(_) => Err(CallError::TimedOut {
+            plugin: plugin(),
+            function,
+            after: limit,
+        }),
     }
 }
 

@@ -38,7 +38,10 @@ pub struct Subject {
 impl Subject {
     /// The compose file's path; `None` for a subject without containers.
     pub fn compose_file(&self) -> Option<PathBuf> {
-        self.manifest.compose.as_ref().map(|file| self.directory.join(file))
+        self.manifest
+            .compose
+            .as_ref()
+            .map(|file| self.directory.join(file))
     }
 }
 
@@ -68,7 +71,9 @@ impl Catalog {
         let find = |kind: &str, file: &str| {
             let mut found = BTreeMap::new();
             for root in &roots {
-                let Ok(entries) = std::fs::read_dir(root.join(kind)) else { continue };
+                let Ok(entries) = std::fs::read_dir(root.join(kind)) else {
+                    continue;
+                };
                 for directory in entries.flatten().map(|entry| entry.path()) {
                     let name = directory.file_name().and_then(|name| name.to_str());
                     if let Some(name) = name
@@ -80,7 +85,10 @@ impl Catalog {
             }
             found
         };
-        let (subjects, plugins) = (find("subjects", "subject.yaml"), find("plugins", "plugin.yaml"));
+        let (subjects, plugins) = (
+            find("subjects", "subject.yaml"),
+            find("plugins", "plugin.yaml"),
+        );
         Self {
             runtime,
             roots,
@@ -93,10 +101,16 @@ impl Catalog {
 
     /// The folders to search: those of [`PATH_VARIABLE`], then the nearest folder at or above `start` with a `subjects` folder.
     pub fn default_roots(start: &Path) -> Vec<PathBuf> {
-        let named = std::env::var_os(PATH_VARIABLE)
-            .map(|paths| std::env::split_paths(&paths).filter(|p| !p.as_os_str().is_empty()).collect())
-            .unwrap_or_else(Vec::new);
-        let near = start.ancestors().find(|folder| folder.join("subjects").is_dir());
+        let named: Vec<PathBuf> = std::env::var_os(PATH_VARIABLE)
+            .map(|paths| {
+                std::env::split_paths(&paths)
+                    .filter(|p| !p.as_os_str().is_empty())
+                    .collect()
+            })
+            .unwrap_or_default();
+        let near = start
+            .ancestors()
+            .find(|folder| folder.join("subjects").is_dir());
         named.into_iter().chain(near.map(Path::to_owned)).collect()
     }
 
@@ -122,7 +136,10 @@ impl Catalog {
         if let Some(subject) = self.loaded_subjects.lock().await.get(name) {
             return Ok(Arc::clone(subject));
         }
-        let directory = self.subjects.get(name).ok_or_else(|| self.unknown("subject", name, &self.subjects))?;
+        let directory = self
+            .subjects
+            .get(name)
+            .ok_or_else(|| self.unknown("subject", name, &self.subjects))?;
         let path = directory.join("subject.yaml");
         let (manifest, _) = yaml::load::<SubjectManifest>(&path)?;
         if manifest.name != name {
@@ -153,8 +170,15 @@ impl Catalog {
                 manifest.plugin
             )));
         }
-        let subject = Arc::new(Subject { manifest, directory: directory.clone(), plugin });
-        self.loaded_subjects.lock().await.insert(name.to_owned(), Arc::clone(&subject));
+        let subject = Arc::new(Subject {
+            manifest,
+            directory: directory.clone(),
+            plugin,
+        });
+        self.loaded_subjects
+            .lock()
+            .await
+            .insert(name.to_owned(), Arc::clone(&subject));
         Ok(subject)
     }
 
@@ -163,8 +187,10 @@ impl Catalog {
     /// # Errors
     /// As for [`Self::subject`].
     pub async fn plugin(&self, name: &str) -> Result<Arc<LoadedPlugin>> {
-        let directory =
-            self.plugins.get(name).ok_or_else(|| self.unknown("plugin", name, &self.plugins))?;
+        let directory = self
+            .plugins
+            .get(name)
+            .ok_or_else(|| self.unknown("plugin", name, &self.plugins))?;
         self.load(directory).await
     }
 
@@ -190,8 +216,11 @@ impl Catalog {
             error = error.hint(format!("did you mean `{near}`?"));
         }
         if known.is_empty() {
-            let searched: Vec<_> =
-                self.roots.iter().map(|root| root.display().to_string()).collect();
+            let searched: Vec<_> = self
+                .roots
+                .iter()
+                .map(|root| root.display().to_string())
+                .collect();
             let searched = if searched.is_empty() {
                 "no folder named `subjects` is at or above the working directory".to_owned()
             } else {

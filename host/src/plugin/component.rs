@@ -3,14 +3,14 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use wasmtime::component::{Component, InstancePre, Linker};
 
 use super::call::{CallError, CallLimits, OUTPUT_LIMIT, call};
 use super::manifest::PluginManifest;
 use crate::capability::bindings::exports::duress::plugin::{chaos, subject};
-use crate::capability::{Ctx, GuestError, PluginScope};
+use crate::capability::{Ctx, GuestError, PluginScope, Services};
 use crate::{Error, Result};
 
 /// The interface package, as imports and exports name it.
@@ -29,7 +29,7 @@ pub enum Kind {
 }
 
 /// Who picks a fault's targets.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Choice {
     /// The host, from the trial's seed.
@@ -39,8 +39,10 @@ pub enum Choice {
 }
 
 /// See `chaos.fault-type` in `wit/plugin.wit`.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct FaultType {
+    /// The plugin that brings it, e.g. `etcd`.
+    pub plugin: String,
     /// e.g. `network_partition`.
     pub name: String,
     /// One sentence.
@@ -55,8 +57,15 @@ pub struct FaultType {
     pub choice: Choice,
 }
 
+impl FaultType {
+    /// Whether it may hurt a service.
+    pub fn may_hurt(&self, service: &str) -> bool {
+        self.services.is_empty() || Services::new(&self.services).contains(service)
+    }
+}
+
 /// What is wrong with a parameter.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ParameterProblem {
     /// A JSON Pointer into the parameters.
     pub pointer: String,
@@ -106,7 +115,9 @@ pub struct Plugin {
 
 impl std::fmt::Debug for Plugin {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Plugin").field("name", &self.manifest.name).finish_non_exhaustive()
+        f.debug_struct("Plugin")
+            .field("name", &self.manifest.name)
+            .finish_non_exhaustive()
     }
 }
 
@@ -123,30 +134,63 @@ impl Plugin {
                 .hint(format!("build it against wit/ of version {WIT_VERSION}"))
         })?;
         let chaos = chaos::GuestIndices::new(&pre).map_err(|error| {
-            Error::input(format!("its export `chaos` does not fit this host: {}", error.root_cause()))
+            Error::input(format!(
+                "its export `chaos` does not fit this host: {}",
+                error.root_cause()
+            ))
         })?;
         let subject = subject::GuestIndices::new(&pre).ok();
-        Ok(Self { manifest, digest, pre, chaos, subject })
+        Ok(Self {
+            manifest,
+            digest,
+            pre,
+            chaos,
+            subject,
+        })
     }
 
     /// What it brings.
     pub fn kind(&self) -> Kind {
-        if self.subject.is_some() { Kind::Subject } else { Kind::Chaos }
+        if self.subject.is_some() {
+            Kind::Subject
+        } else {
+            Kind::Chaos
+        }
+    }
+
+    /// Instantiate it, and drop it again: what every call begins and ends with.
+    pub async fn instantiate(&self, limits: &CallLimits) -> Result<(), CallError> {
+        let scope = self.describing();
+        call(
+            &self.pre,
+            &scope,
+            "instantiate",
+            limits.describe,
+            async |_, _| Ok(()),
+        )
+        .await
     }
 
     /// Every fault that it brings.
     pub async fn fault_types(&self, limits: &CallLimits) -> Result<Vec<FaultType>, CallError> {
         let scope = self.describing();
         let function = "chaos.fault-types";
-        let list = call(&self.pre, &scope, function, limits.describe, async |store, instance| {
-            let guest = self.chaos.load(&mut *store, &instance)?;
-            guest.call_fault_types(store).await
-        })
+        let list = call(
+            &self.pre,
+            &scope,
+            function,
+            limits.describe,
+            async |store, instance| {
+                let guest = self.chaos.load(&mut *store, &instance)?;
+                guest.call_fault_types(store).await
+            },
+        )
         .await?;
         list.into_iter()
             .map(|fault| {
                 let parameters = self.json(function, "parameters", &fault.parameters)?;
                 Ok(FaultType {
+                    plugin: self.manifest.name.clone(),
                     name: fault.name,
                     summary: fault.summary,
                     parameters,
@@ -183,7 +227,10 @@ impl Plugin {
         .await?;
         Ok(problems
             .into_iter()
-            .map(|problem| ParameterProblem { pointer: problem.pointer, message: problem.message })
+            .map(|problem| ParameterProblem {
+                pointer: problem.pointer,
+                message: problem.message,
+            })
             .collect())
     }
 
@@ -202,10 +249,16 @@ impl Plugin {
             parameters: parameters.to_string(),
             targets: targets.to_vec(),
         };
-        let answer = call(&self.pre, scope, function, limit, async |store, instance| {
-            let guest = self.chaos.load(&mut *store, &instance)?;
-            guest.call_inject(store, &request).await
-        })
+        let answer = call(
+            &self.pre,
+            scope,
+            function,
+            limit,
+            async |store, instance| {
+                let guest = self.chaos.load(&mut *store, &instance)?;
+                guest.call_inject(store, &request).await
+            },
+        )
         .await?;
         let metadata = self.object(function, "metadata", &self.answer(function, answer)?)?;
         Ok(metadata)
@@ -220,10 +273,16 @@ impl Plugin {
     ) -> Result<(), CallError> {
         let function = "chaos.cleanup";
         let metadata = metadata.to_string();
-        let answer = call(&self.pre, scope, function, limit, async |store, instance| {
-            let guest = self.chaos.load(&mut *store, &instance)?;
-            guest.call_cleanup(store, &metadata).await
-        })
+        let answer = call(
+            &self.pre,
+            scope,
+            function,
+            limit,
+            async |store, instance| {
+                let guest = self.chaos.load(&mut *store, &instance)?;
+                guest.call_cleanup(store, &metadata).await
+            },
+        )
         .await?;
         self.answer(function, answer)
     }
@@ -232,10 +291,16 @@ impl Plugin {
     pub async fn reset(&self, scope: &Arc<PluginScope>, limit: Duration) -> Result<(), CallError> {
         let function = "subject.reset";
         let subject = self.subject(function)?;
-        let answer = call(&self.pre, scope, function, limit, async |store, instance| {
-            let guest = subject.load(&mut *store, &instance)?;
-            guest.call_reset(store).await
-        })
+        let answer = call(
+            &self.pre,
+            scope,
+            function,
+            limit,
+            async |store, instance| {
+                let guest = subject.load(&mut *store, &instance)?;
+                guest.call_reset(store).await
+            },
+        )
         .await?;
         self.answer(function, answer)
     }
@@ -248,14 +313,23 @@ impl Plugin {
     ) -> Result<Health, CallError> {
         let function = "subject.health";
         let subject = self.subject(function)?;
-        let answer = call(&self.pre, scope, function, limit, async |store, instance| {
-            let guest = subject.load(&mut *store, &instance)?;
-            guest.call_health(store).await
-        })
+        let answer = call(
+            &self.pre,
+            scope,
+            function,
+            limit,
+            async |store, instance| {
+                let guest = subject.load(&mut *store, &instance)?;
+                guest.call_health(store).await
+            },
+        )
         .await?;
         let report = self.answer(function, answer)?;
         self.bounded(function, report.detail.len())?;
-        Ok(Health { healthy: report.healthy, detail: report.detail })
+        Ok(Health {
+            healthy: report.healthy,
+            detail: report.detail,
+        })
     }
 
     /// Ask for its state.
@@ -266,17 +340,27 @@ impl Plugin {
     ) -> Result<State, CallError> {
         let function = "subject.capture-state";
         let subject = self.subject(function)?;
-        let answer = call(&self.pre, scope, function, limit, async |store, instance| {
-            let guest = subject.load(&mut *store, &instance)?;
-            guest.call_capture_state(store).await
-        })
+        let answer = call(
+            &self.pre,
+            scope,
+            function,
+            limit,
+            async |store, instance| {
+                let guest = subject.load(&mut *store, &instance)?;
+                guest.call_capture_state(store).await
+            },
+        )
         .await?;
         let state = self.answer(function, answer)?;
         let document = self.object(function, "state", &state.document)?;
         let metrics = state
             .metrics
             .into_iter()
-            .map(|metric| Metric { name: metric.name, value: metric.value, unit: metric.unit })
+            .map(|metric| Metric {
+                name: metric.name,
+                value: metric.value,
+                unit: metric.unit,
+            })
             .collect();
         Ok(State { document, metrics })
     }
@@ -325,15 +409,22 @@ impl Plugin {
 
     fn bounded(&self, function: &'static str, length: usize) -> Result<(), CallError> {
         if length > OUTPUT_LIMIT {
-            let reason =
-                format!("it returned {} MiB; the limit is {}", length >> 20, OUTPUT_LIMIT >> 20);
+            let reason = format!(
+                "it returned {} MiB; the limit is {}",
+                length >> 20,
+                OUTPUT_LIMIT >> 20
+            );
             return Err(self.broken(function, reason));
         }
         Ok(())
     }
 
     fn broken(&self, function: &'static str, reason: String) -> CallError {
-        CallError::Broken { plugin: self.manifest.name.clone(), function, reason }
+        CallError::Broken {
+            plugin: self.manifest.name.clone(),
+            function,
+            reason,
+        }
     }
 }
 
@@ -342,10 +433,16 @@ fn check_names(linker: &Linker<Ctx>, component: &Component) -> Result<()> {
     let engine = linker.engine();
     let ty = component.component_type();
     let exports: Vec<&str> = ty.exports(engine).map(|(name, _)| name).collect();
-    let names = ty.imports(engine).map(|(name, _)| name).chain(exports.iter().copied());
+    let names = ty
+        .imports(engine)
+        .map(|(name, _)| name)
+        .chain(exports.iter().copied());
     for name in names {
-        if let Some(version) =
-            name.starts_with(PACKAGE).then(|| name.split_once('@')).flatten().map(|(_, v)| v)
+        if let Some(version) = name
+            .starts_with(PACKAGE)
+            .then(|| name.split_once('@'))
+            .flatten()
+            .map(|(_, v)| v)
             && !compatible(version)
         {
             return Err(Error::input(format!(
@@ -355,7 +452,9 @@ fn check_names(linker: &Linker<Ctx>, component: &Component) -> Result<()> {
         }
     }
     let has = |interface: &str| {
-        exports.iter().any(|name| name.starts_with(&format!("{PACKAGE}{interface}@")))
+        exports
+            .iter()
+            .any(|name| name.starts_with(&format!("{PACKAGE}{interface}@")))
     };
     if !has("chaos") {
         return Err(Error::input(format!(
@@ -363,9 +462,13 @@ fn check_names(linker: &Linker<Ctx>, component: &Component) -> Result<()> {
         ))
         .hint("a plugin targets the world `eval-subject` or `chaos-plugin` of wit/plugin.wit"));
     }
-    let stack = ty.imports(engine).any(|(name, _)| name.starts_with(&format!("{PACKAGE}stack@")));
+    let stack = ty
+        .imports(engine)
+        .any(|(name, _)| name.starts_with(&format!("{PACKAGE}stack@")));
     if stack && !has("subject") {
-        return Err(Error::input("it imports `stack`, which is for subjects alone"));
+        return Err(Error::input(
+            "it imports `stack`, which is for subjects alone",
+        ));
     }
     Ok(())
 }
@@ -376,7 +479,11 @@ fn compatible(version: &str) -> bool {
         let mut parts = text.split('.').map(str::to_owned);
         let major = parts.next();
         let minor = parts.next();
-        if major.as_deref() == Some("0") { (major, minor) } else { (major, None) }
+        if major.as_deref() == Some("0") {
+            (major, minor)
+        } else {
+            (major, None)
+        }
     };
     series(version) == series(WIT_VERSION)
 }

@@ -70,11 +70,18 @@ pub struct Timeouts {
     /// From the end of a fault to healthy, in seconds.
     #[schemars(range(min = 1, max = 3600))]
     pub recovery_seconds: f64,
+    /// For a fault to be injected, and to be taken back, in seconds.
+    #[schemars(range(min = 1, max = 3600))]
+    pub fault_seconds: f64,
 }
 
 impl Default for Timeouts {
     fn default() -> Self {
-        Self { reset_seconds: 300.0, recovery_seconds: 120.0 }
+        Self {
+            reset_seconds: 300.0,
+            recovery_seconds: 120.0,
+            fault_seconds: 120.0,
+        }
     }
 }
 

@@ -13,6 +13,9 @@ mod runtime;
 pub use cache::Cache;
 pub use call::{CallError, CallLimits};
 pub use catalog::{Catalog, LoadedPlugin, PATH_VARIABLE, Subject, SubjectEntry};
-pub use component::{WIT_VERSION, Choice, FaultType, Health, Kind, Metric, ParameterProblem, Plugin, State};
+pub use component::{
+    Choice, FaultType, Health, Kind, Metric, ParameterProblem, Plugin, State, WIT_VERSION,
+};
+pub(crate) use manifest::merged;
 pub use manifest::{PluginManifest, SubjectManifest, Timeouts};
 pub use runtime::Runtime;

@@ -44,12 +44,20 @@ impl Runtime {
                 None
             }
         });
-        Ok(Self { engine, linker, cache })
+        Ok(Self {
+            engine,
+            linker,
+            cache,
+        })
     }
 
     /// Where compiled components are kept unless the user says otherwise: `$XDG_CACHE_HOME/duress/components`.
     pub fn default_cache_directory() -> Option<PathBuf> {
-        let absolute = |name| std::env::var_os(name).map(PathBuf::from).filter(|p| p.is_absolute());
+        let absolute = |name| {
+            std::env::var_os(name)
+                .map(PathBuf::from)
+                .filter(|p| p.is_absolute())
+        };
         absolute("XDG_CACHE_HOME")
             .or_else(|| absolute("HOME").map(|home| home.join(".cache")))
             .map(|base| base.join("duress/components"))
@@ -63,7 +71,10 @@ impl Runtime {
         let path = directory.join(&manifest.component);
         let bytes = read(&path)?;
         let digest = sha256(&bytes);
-        let cached = self.cache.as_ref().and_then(|cache| cache.get(&self.engine, &digest));
+        let cached = self
+            .cache
+            .as_ref()
+            .and_then(|cache| cache.get(&self.engine, &digest));
         let component = match cached {
             Some(component) => component,
             None => {
@@ -71,7 +82,10 @@ impl Runtime {
                 if let Some(cache) = &self.cache
                     && let Err(error) = cache.put(&digest, &component)
                 {
-                    tracing::warn!("the compiled form of {} is not kept: {error}", path.display());
+                    tracing::warn!(
+                        "the compiled form of {} is not kept: {error}",
+                        path.display()
+                    );
                 }
                 component
             }
@@ -92,15 +106,20 @@ impl Runtime {
                 .hint("a component begins with the bytes 00 61 73 6d 0d 00 01 00; is this the right file?"));
         }
         Component::new(&self.engine, bytes).map_err(|error| {
-            refused(&format!("is a damaged WebAssembly component: {}", error.root_cause()))
-                .hint("build or download it again")
+            refused(&format!(
+                "is a damaged WebAssembly component: {}",
+                error.root_cause()
+            ))
+            .hint("build or download it again")
         })
     }
 }
 
 impl std::fmt::Debug for Runtime {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Runtime").field("cache", &self.cache).finish_non_exhaustive()
+        f.debug_struct("Runtime")
+            .field("cache", &self.cache)
+            .finish_non_exhaustive()
     }
 }
 
@@ -128,18 +147,27 @@ fn start_clock(engine: &Engine) -> Result<()> {
             }
         })
         .map(drop)
-        .map_err(|error| Error::environment(format!("start the thread that limits plugins' time: {error}")))
+        .map_err(|error| {
+            Error::environment(format!(
+                "start the thread that limits plugins' time: {error}"
+            ))
+        })
 }
 
 fn unusable(error: &wasmtime::Error) -> Error {
-    Error::environment(format!("set up WebAssembly on this machine: {}", error.root_cause()))
+    Error::environment(format!(
+        "set up WebAssembly on this machine: {}",
+        error.root_cause()
+    ))
 }
 
 fn read(path: &Path) -> Result<Vec<u8>> {
     let failed = |error: std::io::Error| {
         let message = Error::input(format!("read the component {}: {error}", path.display()));
         match error.kind() {
-            std::io::ErrorKind::NotFound => message.hint("`cargo xtask build` builds the components of this repository"),
+            std::io::ErrorKind::NotFound => {
+                message.hint("`cargo xtask setup` builds the components of this repository")
+            }
             _ => message,
         }
     };
