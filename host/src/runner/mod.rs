@@ -1,0 +1,199 @@
+//! Many trials: slots that take one after the other, cool down between them, and stop together.
+//!
+//! A trial that fails is recorded and the run goes on. What ends a run early is the user, or a store that cannot be written.
+
+mod events;
+mod prepare;
+mod recovery;
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+pub use events::{Event, EventSender};
+pub use prepare::{Prepared, prepare, repeat};
+pub use recovery::recover_dead_hosts;
+
+use crate::store::{NewTrial, Outcome};
+use crate::trial::{Finished, Host, Observer, Trial};
+use crate::{Error, Result};
+
+/// How a run goes.
+#[derive(Debug, Clone)]
+pub struct Schedule {
+    /// The campaign's id in the store.
+    pub campaign: String,
+    /// Trials at once, at least 1.
+    pub parallel: usize,
+    /// Between the trials of a slot.
+    pub cooldown: Duration,
+}
+
+/// What a run came to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Tally {
+    /// Trials that ended, whatever their outcome but cancelled.
+    pub finished: usize,
+    /// Those that passed.
+    pub passed: usize,
+    /// The user stopped it.
+    pub interrupted: bool,
+}
+
+/// Run trials to their end.
+///
+/// # Errors
+/// When the store cannot be written, or a slot broke off; every trial that had begun is rolled back all the same.
+pub async fn run(
+    host: &Host,
+    trials: Vec<Trial>,
+    schedule: &Schedule,
+    events: &EventSender,
+    cancel: &CancellationToken,
+) -> Result<Tally> {
+    tell(
+        events,
+        Event::CampaignStarted {
+            campaign: schedule.campaign.clone(),
+            trials: trials.len(),
+            parallel: schedule.parallel,
+        },
+    );
+    let run = Arc::new(Run {
+        host: host.clone(),
+        schedule: schedule.clone(),
+        queue: Mutex::new(trials.into()),
+        tally: Mutex::default(),
+        events: events.clone(),
+        cancel: cancel.clone(),
+    });
+    let mut slots = JoinSet::new();
+    for slot in 0..schedule.parallel.max(1) {
+        let run = Arc::clone(&run);
+        slots.spawn(async move { run.slot(slot).await });
+    }
+    let mut result = Ok(());
+    while let Some(ended) = slots.join_next().await {
+        let ended =
+            ended.unwrap_or_else(|error| Err(Error::failed(format!("a slot broke off: {error}"))));
+        if ended.is_err() {
+            // The others must not go on breaking things that nobody can write down.
+            cancel.cancel();
+            result = result.and(ended);
+        }
+    }
+    result?;
+    let mut tally = *run.tally.lock().unwrap_or_else(PoisonError::into_inner);
+    tally.interrupted = cancel.is_cancelled();
+    tell(
+        events,
+        Event::CampaignEnded {
+            campaign: schedule.campaign.clone(),
+            finished: tally.finished,
+            interrupted: tally.interrupted,
+        },
+    );
+    Ok(tally)
+}
+
+struct Run {
+    host: Host,
+    schedule: Schedule,
+    queue: Mutex<VecDeque<Trial>>,
+    tally: Mutex<Tally>,
+    events: EventSender,
+    cancel: CancellationToken,
+}
+
+impl Run {
+    /// Take trials until there are none, or the run is stopped.
+    async fn slot(&self, slot: usize) -> Result<()> {
+        while let Some(trial) = self.next() {
+            self.one(slot, &trial).await?;
+            if self.schedule.cooldown.is_zero() || self.is_empty() || self.cancel.is_cancelled() {
+                continue;
+            }
+            let seconds = self.schedule.cooldown.as_secs_f64();
+            tell(&self.events, Event::CoolingDown { slot, seconds });
+            let cooldown = tokio::time::sleep(self.schedule.cooldown);
+            // Whichever comes first: the end of the pause or of the run.
+            self.cancel.run_until_cancelled(cooldown).await;
+        }
+        Ok(())
+    }
+
+    async fn one(&self, slot: usize, trial: &Trial) -> Result<()> {
+        let name = trial.spec.name.clone();
+        self.host
+            .store
+            .start_trial(NewTrial {
+                id: trial.id.clone(),
+                campaign_id: self.schedule.campaign.clone(),
+                host_id: self.host.id.clone(),
+                slot,
+                project: trial.project.to_string(),
+                digests: trial.digests(),
+                spec: trial.spec.clone(),
+            })
+            .await?;
+        tell(
+            &self.events,
+            Event::TrialStarted {
+                id: trial.id.clone(),
+                trial: name.clone(),
+                slot,
+            },
+        );
+        let observer = Observer::new(name.clone(), slot, self.events.clone());
+        let Finished {
+            outcome,
+            error,
+            recovery_ms,
+        } = trial.run(&self.host, &observer, &self.cancel).await?;
+        {
+            let mut tally = self.tally.lock().unwrap_or_else(PoisonError::into_inner);
+            tally.finished += usize::from(outcome != Outcome::Cancelled);
+            tally.passed += usize::from(outcome == Outcome::Passed);
+        }
+        tell(
+            &self.events,
+            Event::TrialEnded {
+                id: trial.id.clone(),
+                trial: name,
+                slot,
+                outcome,
+                recovery_ms,
+                hints: error
+                    .as_ref()
+                    .map_or_else(Vec::new, |error| error.hints().to_vec()),
+                error: error.map(|error| error.to_string()),
+            },
+        );
+        Ok(())
+    }
+
+    fn next(&self) -> Option<Trial> {
+        if self.cancel.is_cancelled() {
+            return None;
+        }
+        self.queue
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .pop_front()
+    }
+
+    fn is_empty(&self) -> bool {
+        self.queue
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .is_empty()
+    }
+}
+
+fn tell(events: &EventSender, event: Event) {
+    // Whoever listened may have gone; the store has everything that lasts.
+    let _ = events.send(event);
+}

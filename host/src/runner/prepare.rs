@@ -1,0 +1,190 @@
+//! From a campaign as a person wrote it to trials that can run: plugins loaded, parameters checked, the machine looked at.
+//!
+//! Nothing is created and nothing is touched here; whatever is wrong is told now.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde_json::Value;
+
+use crate::campaign::{self, Draft, Plan, TrialSpec};
+use crate::engine::{Engine, Project};
+use crate::plugin::{CallLimits, Catalog, Kind, LoadedPlugin, Subject};
+use crate::trial::Trial;
+use crate::yaml::LoadError;
+use crate::{Error, Result, doctor};
+
+/// A campaign that may run.
+#[derive(Debug)]
+pub struct Prepared {
+    /// What was asked for.
+    pub plan: Plan,
+    /// Its trials, in the order in which they start.
+    pub trials: Vec<Trial>,
+}
+
+impl Prepared {
+    /// Keep one trial of each combination: what a dry run shows is the same for all of them.
+    pub fn first_of_each(&mut self) {
+        self.trials.retain(|trial| trial.spec.index == 1);
+    }
+
+    /// Whether any subject has containers.
+    pub fn needs_engine(&self) -> bool {
+        self.trials
+            .iter()
+            .any(|trial| trial.subject.manifest.compose.is_some())
+    }
+
+    /// Whether every fault can work on this machine.
+    ///
+    /// # Errors
+    /// `Environment`: what is missing, for which fault, and what to do.
+    pub async fn check_machine(&self, engine: &dyn Engine) -> Result<()> {
+        let faults: BTreeMap<_, _> = self
+            .trials
+            .iter()
+            .filter_map(|trial| trial.fault.as_ref())
+            .map(|(plugin, fault)| ((&plugin.plugin.manifest.name, &fault.name), fault))
+            .collect();
+        crate::engine::compose_version().await?;
+        doctor::check_faults(faults.into_values(), &engine.info().await?).await
+    }
+}
+
+/// Check a draft against everything that there is, and lay it out.
+///
+/// # Errors
+/// Every mistake of the draft at once; or the one of a plugin that cannot be loaded.
+pub async fn prepare(
+    draft: Draft,
+    catalog: &Catalog,
+    dry_run: bool,
+) -> Result<Prepared, LoadError> {
+    let faults = known(&draft, catalog).await?;
+    let mut resolved = draft.resolve(&faults);
+    let mut answers = Vec::new();
+    for check in resolved.checks() {
+        let plugin = plugin_for(catalog, &check.subject, &check.plugin).await?;
+        let parameters = Value::Object(check.parameters.clone());
+        let problems = plugin
+            .plugin
+            .check_parameters(&check.fault, &parameters, &CallLimits::default())
+            .await
+            .map_err(Error::from)?;
+        answers.push(problems);
+    }
+    for (index, problems) in answers.into_iter().enumerate() {
+        resolved.answer(index, problems);
+    }
+    let plan = resolved.finish()?;
+    let mut trials = Vec::new();
+    for spec in plan.trials() {
+        trials.push(trial(spec, catalog, dry_run).await?);
+    }
+    Ok(Prepared { plan, trials })
+}
+
+/// A trial again, from its description: the same seed, parameters and times.
+///
+/// # Errors
+/// When its subject or its fault is not there any more.
+pub async fn repeat(spec: TrialSpec, catalog: &Catalog, dry_run: bool) -> Result<Prepared> {
+    let plan = Plan::of_trial(&spec);
+    Ok(Prepared {
+        plan,
+        trials: vec![trial(spec, catalog, dry_run).await?],
+    })
+}
+
+async fn trial(spec: TrialSpec, catalog: &Catalog, dry_run: bool) -> Result<Trial> {
+    let subject = catalog.subject(&spec.subject).await?;
+    let fault = match &spec.fault {
+        None => None,
+        Some(planned) => {
+            let plugin = plugin_for(catalog, &spec.subject, &planned.plugin).await?;
+            let fault = plugin
+                .faults
+                .iter()
+                .find(|fault| fault.name == planned.name)
+                .cloned();
+            let fault = fault.ok_or_else(|| {
+                Error::input(format!(
+                    "the plugin `{}` has no fault `{}`",
+                    planned.plugin, planned.name
+                ))
+            })?;
+            Some((plugin, fault))
+        }
+    };
+    let id = uuid::Uuid::now_v7();
+    Ok(Trial {
+        spec,
+        id: id.to_string(),
+        // The end of a version 7 UUID is random; its beginning is the time.
+        project: Project(format!("duress-{}", &id.simple().to_string()[20..])),
+        subject,
+        fault,
+        dry_run,
+    })
+}
+
+async fn plugin_for(catalog: &Catalog, subject: &str, name: &str) -> Result<Arc<LoadedPlugin>> {
+    let own = &catalog.subject(subject).await?.plugin;
+    if own.plugin.manifest.name == name {
+        Ok(Arc::clone(own))
+    } else {
+        catalog.plugin(name).await
+    }
+}
+
+/// What the draft may name: its subjects in full, the others by name.
+async fn known(draft: &Draft, catalog: &Catalog) -> Result<campaign::Catalog> {
+    let named = draft.subjects();
+    let general = general_plugins(catalog, &named).await?;
+    let mut subjects = BTreeMap::new();
+    for entry in catalog.subjects() {
+        let subject = if named.contains(&entry.name.as_str()) {
+            describe(&*catalog.subject(&entry.name).await?, &general)?
+        } else {
+            campaign::Subject::default()
+        };
+        subjects.insert(entry.name, subject);
+    }
+    Ok(campaign::Catalog { subjects })
+}
+
+/// The plugins with faults for any subject. A damaged one that nobody named is no reason to refuse a campaign.
+async fn general_plugins(catalog: &Catalog, named: &[&str]) -> Result<Vec<Arc<LoadedPlugin>>> {
+    let mut general = Vec::new();
+    for name in catalog.plugin_names() {
+        if named.contains(&name.as_str()) {
+            continue;
+        }
+        match catalog.plugin(&name).await {
+            Ok(plugin) if plugin.plugin.kind() == Kind::Chaos => general.push(plugin),
+            Ok(_) => {}
+            Err(error) => tracing::warn!("the plugin `{name}` is left aside: {error}"),
+        }
+    }
+    Ok(general)
+}
+
+fn describe(subject: &Subject, general: &[Arc<LoadedPlugin>]) -> Result<campaign::Subject> {
+    let services = match subject.compose_file() {
+        Some(file) => crate::engine::compose_services(&file)?,
+        None => Vec::new(),
+    };
+    let plugins = std::iter::once(&subject.plugin).chain(general);
+    let timeouts = subject.manifest.timeouts;
+    Ok(campaign::Subject {
+        services,
+        faults: plugins
+            .flat_map(|plugin| plugin.faults.iter())
+            .cloned()
+            .collect(),
+        recovery_timeout: Some(Duration::from_secs_f64(timeouts.recovery_seconds)),
+        reset_timeout: Some(Duration::from_secs_f64(timeouts.reset_seconds)),
+    })
+}

@@ -1,0 +1,412 @@
+//! One trial: a fresh subject, a fault, a look, the way back, and what came of it.
+//!
+//! The phases run in order. Whatever happens in one, the rollback and the removal of the stack run, and they wait for nobody's
+//! permission: a cancelled trial is cleaned up like any other.
+
+mod health;
+mod inject;
+mod observer;
+mod phase;
+mod targets;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde_json::Value;
+use tokio_util::sync::CancellationToken;
+
+pub use observer::Observer;
+pub use phase::Phase;
+
+use crate::Error;
+use crate::campaign::TrialSpec;
+use crate::capability::{Audit, Changes, PluginScope, SeededRandom, TrialScope};
+use crate::engine::{Engine, LABEL_DATABASE, LABEL_PROJECT, LABEL_TRIAL, Project, Stack};
+use crate::http::Client;
+use crate::journal::{Actor, TrialJournal};
+use crate::plugin::{CallError, CallLimits, FaultType, LoadedPlugin, Subject, merged};
+use crate::store::{Outcome, PhaseRow, Store, TrialEnd};
+
+/// The longest that removing a stack may take.
+const TEARDOWN_LIMIT: Duration = Duration::from_secs(120);
+
+/// What all trials of a process share.
+#[derive(Debug, Clone)]
+pub struct Host {
+    /// Where everything is written down.
+    pub store: Store,
+    /// This process, as the store knows it.
+    pub id: String,
+    /// The engine; `None` where no subject of the run has containers.
+    pub engine: Option<Arc<dyn Engine>>,
+    /// For requests.
+    pub http: Client,
+}
+
+/// One trial, ready to run.
+#[derive(Debug, Clone)]
+pub struct Trial {
+    /// What is to be done.
+    pub spec: TrialSpec,
+    /// Its id in the store.
+    pub id: String,
+    /// Its compose project.
+    pub project: Project,
+    /// The subject.
+    pub subject: Arc<Subject>,
+    /// The fault and the plugin that brings it; `None` for a baseline trial.
+    pub fault: Option<(Arc<LoadedPlugin>, FaultType)>,
+    /// Nothing is broken: what the fault would do is written down.
+    pub dry_run: bool,
+}
+
+/// Why a trial did not pass.
+#[derive(Debug, Clone)]
+pub struct Failed {
+    outcome: Outcome,
+    error: Error,
+}
+
+impl Failed {
+    fn new(outcome: Outcome, error: impl Into<Error>) -> Self {
+        Self {
+            outcome,
+            error: error.into(),
+        }
+    }
+
+    fn cancelled() -> Self {
+        Self::new(Outcome::Cancelled, Error::failed("the run was stopped"))
+    }
+}
+
+/// What a trial came to.
+#[derive(Debug, Clone)]
+pub struct Finished {
+    /// The verdict.
+    pub outcome: Outcome,
+    /// Why it did not pass.
+    pub error: Option<Error>,
+    /// From the beginning of the rollback to the first healthy report.
+    pub recovery_ms: Option<i64>,
+}
+
+/// A trial that runs.
+struct Run<'a> {
+    host: &'a Host,
+    trial: &'a Trial,
+    scope: Arc<TrialScope>,
+    observer: &'a Observer,
+    cancel: &'a CancellationToken,
+    limits: CallLimits,
+    end: TrialEnd,
+}
+
+impl Trial {
+    /// Run it to its end. The stack is gone afterwards, and the result is stored.
+    ///
+    /// # Errors
+    /// When the store cannot be written: the result is then in nobody's hands but the caller's.
+    pub async fn run(
+        &self,
+        host: &Host,
+        observer: &Observer,
+        cancel: &CancellationToken,
+    ) -> crate::Result<Finished> {
+        let journal = host.engine.as_ref().map(|engine| {
+            let actor = Actor {
+                engine: Arc::clone(engine),
+                http: host.http.clone(),
+            };
+            TrialJournal::new(
+                host.store.clone(),
+                actor,
+                self.id.clone(),
+                host.id.clone(),
+                observer.listener(),
+            )
+        });
+        let changes = match &journal {
+            Some(journal) if !self.dry_run => Changes::Made(journal.clone()),
+            _ => Changes::Recorded(std::sync::Mutex::default()),
+        };
+        let scope = Arc::new(TrialScope {
+            name: self.spec.name.clone(),
+            project: self.project.clone(),
+            stack: self.stack(host),
+            engine: host.engine.clone(),
+            blast_radius: std::sync::OnceLock::new(),
+            changes,
+            audit: Audit::new(host.store.clone(), self.id.clone()),
+            http: host.http.clone(),
+            random: std::sync::Mutex::new(SeededRandom::new(self.spec.seed)),
+        });
+        let mut run = Run {
+            host,
+            trial: self,
+            scope,
+            observer,
+            cancel,
+            limits: CallLimits {
+                reset: Duration::from_millis(self.spec.reset_timeout_ms),
+                fault: Duration::from_secs_f64(self.subject.manifest.timeouts.fault_seconds),
+                ..CallLimits::default()
+            },
+            end: TrialEnd::default(),
+        };
+        let result = run.phases().await;
+        run.finish(result).await
+    }
+
+    /// The digest of each component that takes part, by plugin.
+    pub fn digests(&self) -> std::collections::BTreeMap<String, String> {
+        let fault = self.fault.as_ref().map(|(plugin, _)| plugin);
+        let plugins = std::iter::once(&self.subject.plugin).chain(fault);
+        plugins
+            .map(|loaded| {
+                (
+                    loaded.plugin.manifest.name.clone(),
+                    loaded.plugin.digest.clone(),
+                )
+            })
+            .collect()
+    }
+
+    fn stack(&self, host: &Host) -> Option<Stack> {
+        let labels = [
+            (LABEL_PROJECT, self.project.to_string()),
+            (LABEL_TRIAL, self.id.clone()),
+            (LABEL_DATABASE, host.store.path().display().to_string()),
+        ];
+        Some(Stack {
+            project: self.project.clone(),
+            compose_file: self.subject.compose_file()?,
+            environment: std::collections::BTreeMap::new(),
+            labels: labels.map(|(key, value)| (key.to_owned(), value)).into(),
+        })
+    }
+}
+
+impl Run<'_> {
+    /// Every phase but the report. The rollback runs whatever the injection came to.
+    async fn phases(&mut self) -> Result<(), Failed> {
+        let began = self.enter(Phase::Init);
+        let result = self.init().await;
+        self.leave(Phase::Init, began, result)?;
+
+        let began = self.enter(Phase::BaselineCheck);
+        let result = self.baseline().await;
+        self.leave(Phase::BaselineCheck, began, result)?;
+
+        let disturbed = self.disturbed().await;
+        let result = if self.trial.fault.is_some() {
+            let began = self.enter(Phase::Rollback);
+            // Where nothing was broken there is nothing to recover from.
+            self.end.rollback_at = (!self.trial.dry_run).then_some(began);
+            let rolled_back = self.roll_back().await;
+            // A fault that stays is worse than whatever came before it.
+            self.leave(Phase::Rollback, began, rolled_back)
+                .and(disturbed)
+        } else {
+            disturbed
+        };
+        result?;
+
+        let began = self.enter(Phase::PostValidation);
+        let result = self.validate().await;
+        self.leave(Phase::PostValidation, began, result)
+    }
+
+    /// Break it, and watch.
+    async fn disturbed(&mut self) -> Result<(), Failed> {
+        if self.trial.fault.is_some() {
+            let began = self.enter(Phase::FaultInjection);
+            let result = self.inject().await;
+            self.leave(Phase::FaultInjection, began, result)?;
+        }
+        let began = self.enter(Phase::Monitoring);
+        let result = self.monitor().await;
+        self.leave(Phase::Monitoring, began, result)
+    }
+
+    /// Begin a phase; when it began.
+    fn enter(&self, phase: Phase) -> i64 {
+        self.observer.phase(phase);
+        self.host.store.post_phase(&self.trial.id, phase.as_str());
+        now()
+    }
+
+    /// End a phase with what it came to.
+    fn leave(&self, phase: Phase, began_at: i64, result: Result<(), Failed>) -> Result<(), Failed> {
+        let (outcome, detail) = match &result {
+            Ok(()) => (Outcome::Passed, None),
+            Err(failed) => (failed.outcome, Some(failed.error.to_string())),
+        };
+        let ended = PhaseRow {
+            phase: phase.as_str().to_owned(),
+            began_at,
+            ended_at: now(),
+            outcome: outcome.as_str().to_owned(),
+            detail,
+        };
+        self.host.store.post_phase_end(&self.trial.id, ended);
+        result
+    }
+
+    /// A scope for one of the plugins that this trial calls.
+    fn scope_of(&self, plugin: &LoadedPlugin) -> Arc<PluginScope> {
+        let manifest = &plugin.plugin.manifest;
+        let mut settings = manifest.settings.clone();
+        // The subject's settings are meant for the plugin that knows it.
+        if std::ptr::eq(plugin, self.trial.subject.plugin.as_ref()) {
+            settings = merged(&settings, &self.trial.subject.manifest.settings);
+        }
+        Arc::new(PluginScope {
+            plugin: manifest.name.clone(),
+            settings,
+            http_hosts: manifest.http_hosts.clone(),
+            trial: Some(Arc::clone(&self.scope)),
+        })
+    }
+
+    /// Wait for work, or for the end of the run.
+    async fn unless_cancelled<T>(&self, work: impl Future<Output = T>) -> Result<T, Failed> {
+        tokio::select! {
+            biased;
+            () = self.cancel.cancelled() => Err(Failed::cancelled()),
+            value = work => Ok(value),
+        }
+    }
+
+    async fn init(&mut self) -> Result<(), Failed> {
+        let subject = &self.trial.subject.plugin;
+        let scope = self.scope_of(subject);
+        self.unless_cancelled(subject.plugin.reset(&scope, self.limits.reset))
+            .await?
+            .map_err(|error| {
+                Failed::new(
+                    Outcome::Environment,
+                    Error::from(error).context("bring up a fresh stack"),
+                )
+            })
+    }
+
+    async fn baseline(&mut self) -> Result<(), Failed> {
+        let health = self.unless_cancelled(self.health()).await?;
+        if !health.healthy {
+            return Err(Failed::new(
+                Outcome::Environment,
+                Error::failed(format!("not healthy before any fault: {}", health.detail)),
+            ));
+        }
+        self.end.state_before = Some(self.capture(Outcome::Environment).await?);
+        Ok(())
+    }
+
+    async fn capture(&self, outcome: Outcome) -> Result<Value, Failed> {
+        let subject = &self.trial.subject.plugin;
+        let scope = self.scope_of(subject);
+        let state = self
+            .unless_cancelled(subject.plugin.capture_state(&scope, self.limits.capture))
+            .await?
+            .map_err(|error| {
+                Failed::new(
+                    outcome,
+                    Error::from(error).context("capture the subject's state"),
+                )
+            })?;
+        Ok(serde_json::to_value(state).unwrap_or_default())
+    }
+
+    async fn roll_back(&mut self) -> Result<(), Failed> {
+        // A stopped run does not wait for the plugin: the host can take everything back by itself.
+        if !self.cancel.is_cancelled()
+            && let Err(error) = self.clean_up().await
+        {
+            self.observer.important(format!(
+                "the host takes the fault back, for its own cleanup failed: {error}"
+            ));
+            self.scope.audit.log("warn", "duress", &error.to_string());
+        }
+        let Changes::Made(journal) = &self.scope.changes else {
+            return Ok(());
+        };
+        let report = journal.roll_back().await.map_err(|error| {
+            Failed::new(
+                Outcome::Failed,
+                Error::failed(format!("roll back: {error}")),
+            )
+        })?;
+        if !report.stuck.is_empty() {
+            let stuck: Vec<_> = report
+                .stuck
+                .iter()
+                .map(|(summary, why)| format!("{summary} ({why})"))
+                .collect();
+            return Err(Failed::new(
+                Outcome::Failed,
+                Error::failed(format!("THE FAULT IS STILL IN FORCE: {}", stuck.join("; ")))
+                    .hint("the stack is removed all the same; `duress recover` tells whether anything is left"),
+            ));
+        }
+        Ok(())
+    }
+
+    async fn clean_up(&self) -> Result<(), CallError> {
+        let (Some((plugin, _)), Some(metadata)) = (&self.trial.fault, &self.end.metadata) else {
+            return Ok(());
+        };
+        plugin
+            .plugin
+            .cleanup(&self.scope_of(plugin), metadata, self.limits.fault)
+            .await
+    }
+
+    async fn validate(&mut self) -> Result<(), Failed> {
+        self.await_recovery().await?;
+        self.end.state_after = Some(self.capture(Outcome::Failed).await?);
+        Ok(())
+    }
+
+    /// Remove the stack and store the result.
+    async fn finish(mut self, result: Result<(), Failed>) -> crate::Result<Finished> {
+        self.observer.phase(Phase::Report);
+        let mut failed = result.err();
+        if let (Some(engine), Some(stack)) = (&self.host.engine, &self.scope.stack) {
+            if let Err(error) = engine.stack_down(stack, TEARDOWN_LIMIT).await {
+                let error = Error::from(error)
+                    .context(format_args!("remove the stack {}", stack.project))
+                    .hint("`duress recover` removes it once the engine answers");
+                self.observer.important(error.to_string());
+                failed.get_or_insert(Failed::new(Outcome::Environment, error));
+            }
+            if let Changes::Made(journal) = &self.scope.changes {
+                // What could not be taken back in a container is void once the container is gone.
+                let _ = journal.roll_back().await;
+            }
+        }
+        self.end.outcome = failed
+            .as_ref()
+            .map_or(Outcome::Passed, |failed| failed.outcome);
+        self.end.error = failed.as_ref().map(|failed| failed.error.to_string());
+        self.end.hints = failed
+            .as_ref()
+            .map_or_else(Vec::new, |failed| failed.error.hints().to_vec());
+        self.end.ended_at = now();
+        let finished = Finished {
+            outcome: self.end.outcome,
+            error: failed.map(|failed| failed.error),
+            recovery_ms: self.end.recovery_ms,
+        };
+        self.host
+            .store
+            .finish_trial(&self.trial.id, self.end)
+            .await?;
+        Ok(finished)
+    }
+}
+
+/// Milliseconds since the Unix epoch.
+fn now() -> i64 {
+    jiff::Timestamp::now().as_millisecond()
+}

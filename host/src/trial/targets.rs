@@ -1,0 +1,80 @@
+//! The blast radius: which containers a trial's fault may take. The host picks, from the trial's seed, so that it can be repeated.
+
+use super::{Failed, Run};
+use crate::Error;
+use crate::capability::Services;
+use crate::engine::State;
+use crate::plugin::FaultType;
+use crate::store::Outcome;
+
+impl Run<'_> {
+    /// Running containers that the subject, the campaign and the fault all allow, by name.
+    pub(super) async fn candidates(&self, fault: &FaultType) -> Result<Vec<String>, Failed> {
+        let Some(engine) = &self.host.engine else {
+            return Ok(Vec::new());
+        };
+        let allowed = self.allowed(fault);
+        let containers = self
+            .unless_cancelled(engine.containers(&self.scope.project))
+            .await?
+            .map_err(|error| Failed::new(Outcome::Environment, Error::from(error)))?;
+        let names: Vec<_> = containers
+            .into_iter()
+            .filter(|container| container.state == State::Running)
+            .filter(|container| {
+                allowed
+                    .iter()
+                    .all(|services| services.contains(&container.service))
+            })
+            .map(|container| container.name)
+            .collect();
+        if names.is_empty() {
+            return Err(Failed::new(
+                Outcome::Failed,
+                Error::failed(format!(
+                    "no running container of this stack may be hurt by `{}`: the subject allows {}, the fault takes {}",
+                    fault.name,
+                    shown(&self.trial.subject.manifest.targets),
+                    shown(&fault.services),
+                ))
+                .hint("`targets` in subject.yaml and in the campaign say which services may be touched"),
+            ));
+        }
+        Ok(names)
+    }
+
+    fn allowed(&self, fault: &FaultType) -> Vec<Services> {
+        let mut allowed = vec![Services::new(self.trial.subject.manifest.targets.clone())];
+        let narrowed = [&self.trial.spec.targets, &fault.services];
+        allowed.extend(
+            narrowed
+                .into_iter()
+                .filter(|list| !list.is_empty())
+                .cloned()
+                .map(Services::new),
+        );
+        allowed
+    }
+
+    /// As many of the candidates as the campaign says, in their order.
+    pub(super) fn pick(&self, mut candidates: Vec<String>) -> Vec<String> {
+        let mut random = self
+            .scope
+            .random
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner);
+        while candidates.len() > self.trial.spec.target_count as usize {
+            let unlucky = random.below(candidates.len());
+            candidates.remove(unlucky);
+        }
+        candidates
+    }
+}
+
+fn shown(services: &[String]) -> String {
+    if services.is_empty() {
+        "any".to_owned()
+    } else {
+        services.join(", ")
+    }
+}
