@@ -1,0 +1,51 @@
+//! What the verbs need: the catalog, the database, the engine.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use duress::engine::docker::Docker;
+use duress::engine::{Engine, EngineResult};
+use duress::plugin::{Catalog, Runtime};
+use duress::store::{self, Store};
+use duress::{Error, Result};
+
+use super::Global;
+
+/// The subjects and plugins at or above a folder, or at or above the working directory.
+pub(super) fn catalog(near: Option<&Path>) -> Result<Catalog> {
+    let here = std::env::current_dir()
+        .map_err(|error| Error::environment(format!("read the working directory: {error}")))?;
+    let mut roots = Catalog::default_roots(&here);
+    if let Some(folder) = near.and_then(|path| std::path::absolute(path).ok())
+        && let Some(folder) = folder.parent()
+    {
+        for root in Catalog::default_roots(folder) {
+            if !roots.contains(&root) {
+                roots.push(root);
+            }
+        }
+    }
+    let runtime = Runtime::new(Runtime::default_cache_directory().as_deref())?;
+    Ok(Catalog::discover(runtime, roots))
+}
+
+/// Where the database is.
+pub(super) fn database(global: &Global) -> Result<PathBuf> {
+    global.db.clone().map_or_else(store::default_path, Ok)
+}
+
+/// The database, for writing; made where it is missing.
+pub(super) fn open(global: &Global) -> Result<Store> {
+    Store::open(&database(global)?)
+}
+
+/// The database, for reading.
+pub(super) fn open_existing(global: &Global) -> Result<Store> {
+    Store::open_existing(&database(global)?)
+}
+
+/// The container engine.
+pub(super) async fn engine(global: &Global) -> EngineResult<Arc<dyn Engine>> {
+    let docker = Docker::connect(global.net_driver).await?;
+    Ok(Arc::new(docker))
+}

@@ -1,0 +1,83 @@
+//! `duress fault`.
+
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use clap::Subcommand;
+use duress::plugin::FaultType;
+use serde_json::Value;
+
+use super::style::{self, print_line};
+use super::{Done, Global, context};
+
+#[derive(Debug, Subcommand)]
+pub(super) enum Verb {
+    /// List the faults of a subject or a plugin, or of all plugins
+    List {
+        /// A subject's or a plugin's name
+        name: Option<String>,
+    },
+}
+
+pub(super) async fn main(global: &Global, verb: Verb) -> Done {
+    let Verb::List { name } = verb;
+    let catalog = context::catalog(None)?;
+    let plugins = match name {
+        Some(name) if catalog.plugin_names().contains(&name) => vec![catalog.plugin(&name).await?],
+        Some(name) => vec![Arc::clone(&catalog.subject(&name).await?.plugin)],
+        None => {
+            let mut plugins = Vec::new();
+            for name in catalog.plugin_names() {
+                plugins.push(catalog.plugin(&name).await?);
+            }
+            plugins
+        }
+    };
+    let faults: Vec<&FaultType> = plugins.iter().flat_map(|plugin| &plugin.faults).collect();
+    if global.json {
+        style::print_json(&faults);
+        return Ok(ExitCode::SUCCESS);
+    }
+    for fault in faults {
+        let name = style::GOOD.paint(format_args!("{}:{}", fault.plugin, fault.name));
+        print_line!("{name}  {}", fault.summary);
+        for (parameter, schema) in fault.parameters["properties"]
+            .as_object()
+            .into_iter()
+            .flatten()
+        {
+            print_line!("    {parameter}  {}", described(schema));
+        }
+        if !fault.requires.is_empty() {
+            print_line!(
+                "    {}",
+                style::FAINT.paint(format_args!("needs {}", fault.requires.join(", ")))
+            );
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// A parameter's sentence, range and default.
+fn described(schema: &Value) -> String {
+    let text = |key: &str| schema.get(key).map(Value::to_string);
+    let mut facts = Vec::new();
+    match (text("minimum"), text("maximum")) {
+        (Some(least), Some(most)) => facts.push(format!("{least} to {most}")),
+        (Some(least), None) => facts.push(format!("at least {least}")),
+        (None, Some(most)) => facts.push(format!("at most {most}")),
+        (None, None) => {}
+    }
+    if let Some(default) = text("default") {
+        facts.push(format!("default {default}"));
+    }
+    let sentence = schema
+        .get("description")
+        .and_then(Value::as_str)
+        .unwrap_or_default();
+    if facts.is_empty() {
+        sentence.to_owned()
+    } else {
+        format!("{sentence} [{}]", facts.join(", "))
+    }
+}

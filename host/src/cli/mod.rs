@@ -1,0 +1,123 @@
+//! The command line: one file for each verb, with its arguments, what it prints and its exit code. Nothing else prints.
+//!
+//! Data goes to stdout, everything said about it to stderr. Everything can be read without colour.
+
+mod completions;
+mod context;
+mod doctor;
+mod failure;
+mod fault;
+mod list;
+mod progress;
+mod recover;
+mod run;
+mod schema;
+mod show;
+mod style;
+mod subject;
+mod summary;
+mod table;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{ArgAction, Args, Parser, Subcommand};
+use duress::engine::NetDriver;
+
+use failure::Failure;
+
+/// What a verb returns: its exit code, or what went wrong.
+type Done = Result<ExitCode, Failure>;
+
+/// Break real systems on purpose, mend them, and see what happened.
+#[derive(Debug, Parser)]
+#[command(name = "duress", version, max_term_width = 100, after_help = EXIT_CODES)]
+struct Cli {
+    #[command(flatten)]
+    global: Global,
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+const EXIT_CODES: &str = "\
+Exit codes: 0 all went well; 1 a trial failed or something was left behind; 2 the input is wrong; 3 the environment lacks something.";
+
+#[derive(Debug, Args)]
+struct Global {
+    /// The database [default: $XDG_DATA_HOME/duress/duress.db]
+    #[arg(long, global = true, value_name = "FILE", env = "DURESS_DB")]
+    db: Option<PathBuf>,
+    /// Where programs for a container's network run [default: the first of these that works]
+    #[arg(long, global = true, value_name = "DRIVER")]
+    net_driver: Option<NetDriver>,
+    /// Print JSON instead of text
+    #[arg(long, global = true)]
+    json: bool,
+    /// Say more: -v what is done, -vv how
+    #[arg(short, long, global = true, action = ArgAction::Count)]
+    verbose: u8,
+}
+
+#[derive(Debug, Subcommand)]
+enum Verb {
+    /// Run a campaign from a file, a single kind of trial from flags, or a trial again
+    Run(Box<run::Arguments>),
+    /// List the campaigns, newest first
+    List(list::Arguments),
+    /// Show a campaign or a trial
+    Show(show::Arguments),
+    /// Take back what a killed duress left
+    Recover(recover::Arguments),
+    /// Say what this machine has and lacks
+    Doctor,
+    /// Systems to run against
+    #[command(subcommand)]
+    Subject(subject::Verb),
+    /// Ways to break them
+    #[command(subcommand)]
+    Fault(fault::Verb),
+    /// Print the JSON Schema of a file format, for editors
+    #[command(subcommand)]
+    Schema(schema::Verb),
+    /// Print the completions for a shell
+    Completions(completions::Arguments),
+}
+
+/// Parse the arguments, run the verb, tell what went wrong.
+pub(crate) fn main() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => {
+            // Help and version are no mistakes; clap prints each where it belongs.
+            let _ = error.print();
+            return ExitCode::from(if error.use_stderr() { 2 } else { 0 });
+        }
+    };
+    style::start_log(cli.global.verbose);
+    let runtime = match tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+    {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            let error = duress::Error::environment(format!("start the program's threads: {error}"));
+            return Failure::from(error).report(cli.global.json);
+        }
+    };
+    let done = runtime.block_on(async {
+        match cli.verb {
+            Verb::Run(arguments) => run::main(&cli.global, *arguments).await,
+            Verb::List(arguments) => list::main(&cli.global, arguments).await,
+            Verb::Show(arguments) => show::main(&cli.global, arguments).await,
+            Verb::Recover(arguments) => recover::main(&cli.global, arguments).await,
+            Verb::Doctor => doctor::main(&cli.global).await,
+            Verb::Subject(verb) => subject::main(&cli.global, verb).await,
+            Verb::Fault(verb) => fault::main(&cli.global, verb).await,
+            Verb::Schema(verb) => schema::main(verb),
+            Verb::Completions(arguments) => completions::main(&arguments),
+        }
+    });
+    // A blocking task that hangs (a terminal, a dead disk) must not keep the prompt from coming back.
+    runtime.shutdown_timeout(std::time::Duration::from_secs(1));
+    done.unwrap_or_else(|failure| failure.report(cli.global.json))
+}

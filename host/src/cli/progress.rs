@@ -1,0 +1,160 @@
+//! What is seen of a run while it goes on: a live line for each slot on a terminal, plain lines elsewhere, JSON lines for programs.
+
+use std::collections::BTreeMap;
+use std::io::IsTerminal as _;
+use std::time::Duration;
+
+use duress::runner::Event;
+use duress::store::Outcome;
+use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
+use tokio::sync::mpsc::UnboundedReceiver;
+
+use super::style::{self, Paint, say};
+
+/// How much is said.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Detail {
+    /// Trials, and what a person must see.
+    Trials,
+    /// Phases and changes too.
+    Everything,
+}
+
+/// Show events until there are no more.
+pub(super) async fn follow(mut events: UnboundedReceiver<Event>, json: bool, detail: Detail) {
+    if json {
+        while let Some(event) = events.recv().await {
+            style::print_json(&event);
+        }
+        return;
+    }
+    let mut display = Display::new(detail);
+    while let Some(event) = events.recv().await {
+        display.show(&event);
+    }
+    display.clear();
+}
+
+struct Display {
+    detail: Detail,
+    /// The lines of the slots; `None` where there is no terminal.
+    live: Option<(MultiProgress, BTreeMap<usize, ProgressBar>)>,
+    total: usize,
+    ended: usize,
+    started: BTreeMap<usize, std::time::Instant>,
+}
+
+impl Display {
+    fn new(detail: Detail) -> Self {
+        let live = std::io::stderr()
+            .is_terminal()
+            .then(|| (MultiProgress::new(), BTreeMap::new()));
+        Self {
+            detail,
+            live,
+            total: 0,
+            ended: 0,
+            started: BTreeMap::new(),
+        }
+    }
+
+    fn show(&mut self, event: &Event) {
+        match event {
+            Event::CampaignStarted { campaign, trials, parallel } => {
+                self.total = *trials;
+                let word = if *trials == 1 { "trial" } else { "trials" };
+                self.line(format!("{campaign}: {trials} {word}, {parallel} at a time"));
+            }
+            Event::TrialStarted { trial, slot, .. } => {
+                self.started.insert(*slot, std::time::Instant::now());
+                if self.live.is_none() {
+                    self.line(format!("{:>12} {trial}", "start"));
+                }
+            }
+            Event::PhaseStarted { trial, slot, phase } => {
+                self.slot(*slot, format!("{phase:<15} {trial}"));
+                if self.detail == Detail::Everything {
+                    self.line(format!("{:>12} {trial}: {phase}", "phase"));
+                }
+            }
+            Event::Note { trial, message, important, .. } => {
+                if *important || self.detail == Detail::Everything || self.live.is_none() {
+                    self.line(format!("{:>12} {trial}: {message}", ""));
+                }
+            }
+            Event::TrialEnded { trial, slot, outcome, recovery_ms, error, hints, .. } => {
+                self.ended += 1;
+                let took = self.started.remove(slot).map_or(Duration::ZERO, |start| start.elapsed());
+                let recovered = match recovery_ms {
+                    Some(ms) => format!("  recovered in {}", style::duration(*ms)),
+                    None => String::new(),
+                };
+                let width = self.total.to_string().len();
+                self.line(format!(
+                    "{} [{:>7.1} s] ({:>width$}/{}) {trial}{recovered}",
+                    paint(*outcome).paint(format_args!("{:>12}", outcome.as_str())),
+                    took.as_secs_f64(),
+                    self.ended,
+                    self.total,
+                ));
+                for text in error.iter() {
+                    self.line(format!("{:>12} {text}", ""));
+                }
+                for hint in hints {
+                    self.line(format!("{:>12} {} {hint}", "", style::HINT.paint("hint:")));
+                }
+                self.slot(*slot, "idle".to_owned());
+            }
+            Event::CoolingDown { slot, seconds } => {
+                self.slot(*slot, format!("cooling down for {seconds} s"));
+            }
+            Event::Stopping => self.line(
+                "Stopping: running trials are rolled back and removed. Press Ctrl+C again to leave that to `duress recover`."
+                    .to_owned(),
+            ),
+            Event::CampaignEnded { .. } => self.clear(),
+        }
+    }
+
+    /// A line that stays.
+    fn line(&self, text: String) {
+        match &self.live {
+            Some((live, _)) => live.suspend(|| say!("{text}")),
+            None => say!("{text}"),
+        }
+    }
+
+    /// What a slot does now.
+    fn slot(&mut self, slot: usize, text: String) {
+        let Some((live, bars)) = &mut self.live else {
+            return;
+        };
+        let bar = bars.entry(slot).or_insert_with(|| {
+            let bar = live.add(ProgressBar::new_spinner());
+            let plain = ProgressStyle::with_template("{spinner} {prefix} {elapsed:>4} {wide_msg}");
+            bar.set_style(plain.unwrap_or_else(|_| ProgressStyle::default_spinner()));
+            bar.set_prefix(format!("slot {slot}"));
+            bar.enable_steady_tick(Duration::from_millis(200));
+            bar
+        });
+        bar.reset_elapsed();
+        bar.set_message(text);
+    }
+
+    fn clear(&mut self) {
+        if let Some((_, bars)) = &mut self.live {
+            for bar in std::mem::take(bars).into_values() {
+                bar.finish_and_clear();
+            }
+        }
+    }
+}
+
+/// The colour of an outcome; its word says the same.
+pub(super) fn paint(outcome: Outcome) -> Paint {
+    match outcome {
+        Outcome::Passed => style::GOOD,
+        Outcome::Cancelled => style::WARN,
+        _ => style::ERROR,
+    }
+}

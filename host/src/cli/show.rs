@@ -1,0 +1,243 @@
+//! `duress show`: a campaign with its trials, or a trial with all that is known of it.
+
+use std::process::ExitCode;
+
+use clap::Args;
+use duress::store::{CampaignRow, Store, TrialRow};
+use serde_json::{Value, json};
+
+use super::style::{self, print_line};
+use super::{Done, Global, context, list, summary, table};
+
+#[derive(Debug, Args)]
+pub(super) struct Arguments {
+    /// A campaign or a trial: its id, a beginning of it, or its name; of several the newest
+    name: String,
+    /// Every host call of the trial's plugins, allowed or denied
+    #[arg(long)]
+    audit: bool,
+    /// The trial's log
+    #[arg(long)]
+    log: bool,
+}
+
+pub(super) async fn main(global: &Global, arguments: Arguments) -> Done {
+    let store = context::open_existing(global)?;
+    // A campaign's name may be a trial's too only where a trial was run again: its campaign holds just that trial.
+    if !(arguments.audit || arguments.log)
+        && let Some(found) = store.find_campaign(&arguments.name).await?
+    {
+        campaign(global, &store, &found).await?;
+    } else {
+        let found = store.trial(&arguments.name).await?;
+        trial(global, &store, &found, &arguments).await?;
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+async fn campaign(global: &Global, store: &Store, campaign: &CampaignRow) -> duress::Result<()> {
+    let combinations = store.summary(&campaign.id).await?;
+    let trials = store.trials_of_campaign(&campaign.id).await?;
+    if global.json {
+        style::print_json(
+            &json!({ "campaign": campaign, "combinations": combinations, "trials": trials }),
+        );
+        return Ok(());
+    }
+    print_line!("{}  {}", style::GOOD.paint(&campaign.name), campaign.id);
+    let file = campaign
+        .source_path
+        .as_deref()
+        .map(|path| format!(", from {path}"));
+    print_line!(
+        "started {}, {}, variant {}, seed {}{}",
+        style::time(campaign.started_at),
+        list::state(campaign),
+        campaign.variant,
+        campaign.seed,
+        file.unwrap_or_default()
+    );
+    print_line!(
+        "{} of {} trials have ended",
+        campaign.trials_ended,
+        campaign.trials_planned
+    );
+    print_line!();
+    print_line!("{}", summary::combinations(&combinations));
+    print_line!();
+    let mut rows = table::table(&["trial", "id", "outcome", "targets", "recovered in"], 4);
+    for trial in &trials {
+        rows.add_row([
+            trial.name.clone(),
+            trial.id.clone(),
+            outcome(trial).to_owned(),
+            names(&trial.targets),
+            trial
+                .recovery_ms
+                .map_or_else(|| "-".to_owned(), style::duration),
+        ]);
+    }
+    print_line!("{}", table::lines(&rows));
+    for trial in &trials {
+        if let Some(error) = &trial.error {
+            print_line!();
+            print_line!(
+                "{} {error}",
+                style::ERROR.paint(format_args!("{}:", trial.name))
+            );
+        }
+    }
+    Ok(())
+}
+
+async fn trial(
+    global: &Global,
+    store: &Store,
+    trial: &TrialRow,
+    arguments: &Arguments,
+) -> duress::Result<()> {
+    let phases = store.phases(&trial.id).await?;
+    let changes = store.changes_of_trial(&trial.id).await?;
+    let audit = if arguments.audit {
+        Some(store.audit(&trial.id).await?)
+    } else {
+        None
+    };
+    let log = if arguments.log {
+        Some(store.log(&trial.id).await?)
+    } else {
+        None
+    };
+    if global.json {
+        style::print_json(&json!({
+            "trial": trial, "phases": phases, "changes": changes, "audit": audit, "log": log,
+        }));
+        return Ok(());
+    }
+    print_line!("{}  {}", style::GOOD.paint(&trial.name), trial.id);
+    print_line!("of {}", trial.campaign_id);
+    print_line!(
+        "started {}, {}, seed {}",
+        style::time(trial.started_at),
+        outcome(trial),
+        trial.seed
+    );
+    if let Some(error) = &trial.error {
+        print_line!("{} {error}", style::ERROR.paint("error:"));
+        for hint in trial
+            .hints
+            .as_array()
+            .into_iter()
+            .flatten()
+            .filter_map(Value::as_str)
+        {
+            print_line!("  {} {hint}", style::HINT.paint("hint:"));
+        }
+    }
+    if let Some(fault) = trial.spec.get("fault").filter(|fault| !fault.is_null()) {
+        print_line!(
+            "fault {} with {} on {}",
+            fault["name"].as_str().unwrap_or("?"),
+            fault["parameters"],
+            names(&trial.targets)
+        );
+    }
+    if let Some(ms) = trial.recovery_ms {
+        print_line!(
+            "healthy again {} after the rollback began",
+            style::duration(ms)
+        );
+    }
+    if !phases.is_empty() {
+        print_line!();
+        let mut rows = table::table(&["phase", "outcome", "took"], 2);
+        for phase in &phases {
+            let took = style::duration(phase.ended_at - phase.began_at);
+            rows.add_row([phase.phase.clone(), phase.outcome.clone(), took]);
+        }
+        print_line!("{}", table::lines(&rows));
+    }
+    if !changes.is_empty() {
+        print_line!();
+        let mut rows = table::table(&["change", "container", "status"], 3);
+        for change in changes.iter().rev() {
+            rows.add_row([&change.summary, &change.container_name, &change.status]);
+        }
+        print_line!("{}", table::lines(&rows));
+    }
+    if let Some(metadata) = &trial.metadata {
+        print_line!();
+        print_line!("{} {metadata}", style::FAINT.paint("metadata:"));
+    }
+    metrics(trial);
+    for call in audit.iter().flatten() {
+        let detail = call
+            .detail
+            .as_deref()
+            .map(|detail| format!(": {detail}"))
+            .unwrap_or_default();
+        print_line!(
+            "{} {:<8} {} {} {} {}{detail}",
+            style::time(call.at),
+            call.verdict,
+            call.plugin,
+            style::FAINT.paint(format_args!("in {}", call.function)),
+            call.call,
+            call.arguments
+        );
+    }
+    for line in log.iter().flatten() {
+        print_line!(
+            "{} {:<5} {}: {}",
+            style::time(line.at),
+            line.level,
+            line.source,
+            line.message
+        );
+    }
+    Ok(())
+}
+
+/// The subject's own numbers before and after; the whole state is in the JSON.
+fn metrics(trial: &TrialRow) {
+    let of = |state: &Option<Value>| -> Vec<Value> {
+        let metrics = state
+            .as_ref()
+            .and_then(|state| state.get("metrics")?.as_array().cloned());
+        metrics.unwrap_or_default()
+    };
+    let (before, after) = (of(&trial.state_before), of(&trial.state_after));
+    if before.is_empty() {
+        return;
+    }
+    let mut rows = table::table(&["metric", "before", "after"], 1);
+    for metric in &before {
+        let now = after.iter().find(|other| other["name"] == metric["name"]);
+        rows.add_row([
+            metric["name"].as_str().unwrap_or("?").to_owned(),
+            metric["value"].to_string(),
+            now.map_or_else(|| "-".to_owned(), |metric| metric["value"].to_string()),
+        ]);
+    }
+    print_line!();
+    print_line!("{}", table::lines(&rows));
+}
+
+fn outcome(trial: &TrialRow) -> &str {
+    trial.outcome.map_or("running", |outcome| outcome.as_str())
+}
+
+/// A list of names in one line.
+fn names(list: &Value) -> String {
+    let names: Vec<_> = list
+        .as_array()
+        .into_iter()
+        .flatten()
+        .filter_map(Value::as_str)
+        .collect();
+    if names.is_empty() {
+        "-".to_owned()
+    } else {
+        names.join(", ")
+    }
+}
