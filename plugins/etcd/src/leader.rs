@@ -1,7 +1,7 @@
 //! `leader_kill`: the member that leads dies, whichever it is.
 
 use duress_sdk::faults::node_kill;
-use duress_sdk::{Error, Fault, NoParameters, Result};
+use duress_sdk::{Container, Error, Fault, NoParameters, Result};
 
 use crate::api::{self, Member};
 use crate::settings::Settings;
@@ -12,16 +12,20 @@ pub(crate) fn kill() -> Fault {
         "leader_kill",
         "Kill the member that leads with SIGKILL; cleanup starts it again.",
         |_: NoParameters, scene| {
-            let settings = Settings::read()?;
-            let candidates: Vec<Member> = scene
-                .targets
-                .iter()
-                .map(|target| api::ask(target, &settings))
-                .collect();
-            Ok(vec![node_kill::kill(among(&candidates)?)])
+            let leader = find(&scene.targets, &Settings::read()?)?;
+            Ok(vec![node_kill::kill(&leader)])
         },
     )
     .choosing()
+}
+
+/// The name of the member that leads.
+pub(crate) fn find(candidates: &[Container], settings: &Settings) -> Result<String> {
+    let members: Vec<Member> = candidates
+        .iter()
+        .map(|member| api::ask(member, settings))
+        .collect();
+    among(&members).map(str::to_owned)
 }
 
 /// The leader. With two that believe so, e.g. one cut off that has not noticed, it is the one of the later term.

@@ -3,6 +3,7 @@
 mod api;
 mod health;
 mod leader;
+mod partition;
 mod settings;
 mod state;
 
@@ -53,7 +54,10 @@ impl Subject for Etcd {
             leader::kill().on(MEMBERS),
             faults::process_pause::fault().on(MEMBERS),
             faults::network_partition::fault(MEMBERS).on(MEMBERS),
+            partition::of_leader().on(MEMBERS),
+            partition::of_minority().on(MEMBERS),
             faults::latency::fault().on(MEMBERS),
+            faults::netem::packet_loss().on(MEMBERS),
             faults::disk_pressure::fault().on(MEMBERS),
         ]
     }

@@ -16,35 +16,38 @@ const SHOWN: usize = 200;
 ///
 /// A status other than 2xx, and a body that is no such JSON, are errors that name the URL.
 pub fn get_json<T: DeserializeOwned>(url: &str, timeout: Duration) -> Result<T> {
-    ask("GET", url, Vec::new(), timeout)
+    ask("GET", url, None, timeout)
 }
 
 /// `POST` a JSON document and read another; else as [`get_json`].
 pub fn post_json<T: DeserializeOwned>(url: &str, body: &Value, timeout: Duration) -> Result<T> {
-    ask("POST", url, body.to_string().into_bytes(), timeout)
+    ask("POST", url, Some(body), timeout)
+}
+
+/// A request, with a JSON document or none.
+pub fn request(method: &str, url: &str, body: Option<&Value>, timeout: Duration) -> Request {
+    let headers = body.iter().map(|_| Header {
+        name: "content-type".into(),
+        value: "application/json".into(),
+    });
+    Request {
+        method: method.into(),
+        url: url.into(),
+        headers: headers.collect(),
+        body: body
+            .map(|body| body.to_string().into_bytes())
+            .unwrap_or_default(),
+        timeout: milliseconds(timeout),
+    }
 }
 
 fn ask<T: DeserializeOwned>(
     method: &str,
     url: &str,
-    body: Vec<u8>,
+    body: Option<&Value>,
     timeout: Duration,
 ) -> Result<T> {
-    let headers = if body.is_empty() {
-        Vec::new()
-    } else {
-        vec![Header {
-            name: "content-type".into(),
-            value: "application/json".into(),
-        }]
-    };
-    let request = Request {
-        method: method.into(),
-        url: url.into(),
-        headers,
-        body,
-        timeout: milliseconds(timeout),
-    };
+    let request = request(method, url, body, timeout);
     let what = format!("{method} {url}");
     let response = http::send(&request).map_err(|error| error.context(&what))?;
     read(&what, &response)

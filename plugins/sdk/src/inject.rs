@@ -107,7 +107,7 @@ fn all_or_nothing(
             Ok(id) => ids.push(id),
             Err(error) => {
                 let failures = take_back(&ids, revert);
-                return Err(with_failures(error.context(&change.summary), &failures));
+                return Err(with_failures(error, &failures));
             }
         }
     }

@@ -8,6 +8,7 @@
 //! are tested natively, without a host.
 
 pub mod bindings;
+pub mod chaos;
 pub mod containers;
 mod error;
 pub mod fault;
@@ -21,6 +22,7 @@ mod wait;
 
 pub use bindings::duress::plugin::changes::{Action, Change, Fill, Place, Probe, Program};
 pub use bindings::duress::plugin::containers::{Address, Container, FileSystem};
+pub use bindings::duress::plugin::http::Request;
 pub use bindings::duress::plugin::types::{Error, Metric};
 pub use bindings::duress::plugin::{host, stack};
 pub use bindings::exports::duress::plugin::chaos::{Choice, Problem};

@@ -1,5 +1,6 @@
 //! The subject TiKV: stores and placement drivers, judged by PD's HTTP API, and ways to break the stores.
 
+mod faults;
 mod health;
 mod pd;
 mod settings;
@@ -8,7 +9,9 @@ mod state;
 
 use std::time::Duration;
 
-use duress_sdk::{Error, Fault, HealthReport, Result, State, Subject, faults, stack, wait_until};
+use duress_sdk::{
+    Error, Fault, HealthReport, Result, State, Subject, faults as standard, stack, wait_until,
+};
 
 use crate::settings::{PEERS, STORES, Settings};
 
@@ -47,11 +50,15 @@ impl Subject for Tikv {
 
     fn faults() -> Vec<Fault> {
         vec![
-            faults::node_kill::fault().on(STORES),
-            faults::latency::fault().on(STORES),
-            faults::disk_pressure::fault().on(STORES),
-            faults::network_partition::fault(PEERS).on(STORES),
-            faults::process_pause::fault().on(STORES),
+            standard::node_kill::fault().on(STORES),
+            standard::latency::fault().on(STORES),
+            standard::disk_pressure::fault().on(STORES),
+            standard::network_partition::fault(PEERS).on(STORES),
+            standard::netem::packet_loss().on(STORES),
+            standard::process_pause::fault().on(STORES),
+            faults::asymmetric_partition(),
+            faults::pd_leader_kill(),
+            faults::leader_concentration(),
         ]
     }
 }

@@ -1,19 +1,12 @@
 //! `latency`: what a container sends leaves later, by netem.
-//!
-//! The qdisc has a handle of its own: another's root qdisc is never replaced (`tc` refuses) and never removed (the handle does
-//! not match).
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{facts, tool, undo};
-use crate::{Action, Change, Fault, Parameters, Probe, Problem, Step, Token};
-
-/// `tc` exits with this for whatever the kernel refuses, e.g. to delete a qdisc that is not there.
-const REFUSED: i32 = 2;
-
-/// Packets that wait at most. netem's own 1000 would drop packets of a busy link, and loss is another fault.
-const QUEUE: &str = "100000";
+use super::facts;
+use super::link::{Link, problems_of};
+use super::netem::netem;
+use crate::{Container, Fault, Parameters, Problem, Result, Scene, Step, Token};
 
 /// How late, and where.
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
@@ -28,6 +21,8 @@ pub struct Latency {
     /// The network interface in the container that carries the traffic.
     #[schemars(regex(pattern = "^[A-Za-z0-9][A-Za-z0-9_.-]{0,14}$"))]
     pub interface: String,
+    /// Services and addresses: only what is sent to these. None: all that is sent.
+    pub to: Vec<String>,
 }
 
 impl Default for Latency {
@@ -36,19 +31,21 @@ impl Default for Latency {
             min_ms: 50,
             max_ms: 150,
             interface: "eth0".into(),
+            to: Vec::new(),
         }
     }
 }
 
 impl Parameters for Latency {
     fn problems(&self) -> Vec<Problem> {
-        if self.min_ms <= self.max_ms {
-            return Vec::new();
+        let mut problems = problems_of(&self.to);
+        if self.min_ms > self.max_ms {
+            problems.push(Problem {
+                pointer: "/min_ms".into(),
+                message: format!("is {}, above max_ms ({})", self.min_ms, self.max_ms),
+            });
         }
-        vec![Problem {
-            pointer: "/min_ms".into(),
-            message: format!("is {}, above max_ms ({})", self.min_ms, self.max_ms),
-        }]
+        problems
     }
 }
 
@@ -65,57 +62,39 @@ pub fn fault() -> Fault {
     Fault::for_each(
         "latency",
         "Delay every packet that a container sends, with tc netem.",
-        |latency: &Latency, target, _| Ok(delay(latency, &target.name, Token::fresh())),
+        |latency: &Latency, target, scene| delay(latency, target, scene, Token::fresh()),
     )
     .requires(&["CAP_NET_ADMIN", "tool:tc", "kernel:sch_netem"])
 }
 
 /// Delay what one container sends.
-pub fn delay(latency: &Latency, target: &str, token: Token) -> Step {
+pub fn delay(latency: &Latency, target: &Container, scene: &Scene, token: Token) -> Result<Step> {
     let Latency {
         min_ms,
         max_ms,
         interface,
+        to,
     } = latency;
-    // Major numbers from 8000 on are the kernel's to give.
-    let handle = format!("{:x}:", 0x7000 | (token.0 & 0xfff));
     let (mean, jitter) = latency.delay_and_jitter();
-    let (mean_us, jitter_us) = (format!("{mean}us"), format!("{jitter}us"));
-    let mut add = vec![
-        "tc", "qdisc", "add", "dev", interface, "root", "handle", &handle, "netem", "limit", QUEUE,
-        "delay", &mean_us,
-    ];
+    let mut words = vec!["delay".to_owned(), format!("{mean}us")];
     if jitter > 0 {
-        add.push(&jitter_us);
+        words.push(format!("{jitter}us"));
     }
-    let delete = [
-        "tc", "qdisc", "del", "dev", interface, "root", "handle", &handle,
-    ];
-    let show = tool(&["tc", "qdisc", "show", "dev", interface]);
-    Step {
-        facts: facts! {
-            "target_container": target,
-            "min_ms": min_ms,
-            "max_ms": max_ms,
-            "interface": interface,
-            "handle": handle,
-        },
-        changes: vec![Change {
-            container: target.into(),
-            summary: format!("delay {interface} of {target} by {min_ms} to {max_ms} ms"),
-            apply: vec![Action::Run(tool(&add))],
-            revert: vec![undo(&delete, REFUSED)],
-            in_force: Some(Probe::Output((
-                show,
-                vec![format!("qdisc netem {handle} root")],
-            ))),
-        }],
-    }
+    Link { interface, to }.shape(
+        target,
+        scene,
+        &netem(words),
+        &format!("delay packets by {min_ms} to {max_ms} ms"),
+        facts! { "min_ms": min_ms, "max_ms": max_ms },
+        token,
+    )
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::faults::container;
+    use crate::{Action, Change, Probe};
 
     fn plan(min_ms: u32, max_ms: u32) -> Change {
         let latency = Latency {
@@ -123,7 +102,12 @@ mod tests {
             max_ms,
             ..Latency::default()
         };
-        let mut step = delay(&latency, "etcd1", Token(0xabcdef));
+        let target = container("etcd1", &[]);
+        let scene = Scene {
+            targets: vec![target.clone()],
+            stack: vec![target.clone()],
+        };
+        let mut step = delay(&latency, &target, &scene, Token(0xabcdef)).expect("a plan");
         step.changes.remove(0)
     }
 
@@ -139,7 +123,7 @@ mod tests {
         let change = plan(50, 151);
         assert_eq!(
             words(&change.apply[0]),
-            "tc qdisc add dev eth0 root handle 7def: netem limit 100000 delay 100500us 50500us"
+            "tc qdisc add dev eth0 root handle 7dee: netem limit 100000 delay 100500us 50500us"
         );
     }
 
@@ -153,7 +137,7 @@ mod tests {
         let change = plan(50, 150);
         assert_eq!(
             words(&change.revert[0]),
-            "tc qdisc del dev eth0 root handle 7def:"
+            "tc qdisc del dev eth0 root handle 7dee:"
         );
         let Action::Run(program) = &change.revert[0] else {
             panic!("a program takes it back");
@@ -162,7 +146,7 @@ mod tests {
         let Some(Probe::Output((_, texts))) = &change.in_force else {
             panic!("a program shows it");
         };
-        assert_eq!(texts, &["qdisc netem 7def: root"]);
+        assert_eq!(texts, &["qdisc netem 7dee: root"]);
     }
 
     #[test]

@@ -2,8 +2,13 @@
 //!
 //! Each module has `fault()`, which the subject puts into its list, and a planning function that touches nothing.
 
+pub mod bandwidth;
+pub mod container_stop;
 pub mod disk_pressure;
 pub mod latency;
+pub mod limits;
+pub mod link;
+pub mod netem;
 pub mod network_partition;
 pub mod node_kill;
 pub mod process_pause;

@@ -8,9 +8,11 @@ use std::net::IpAddr;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::link::{addresses, problems_of};
 use super::{facts, tool, undo};
 use crate::{
-    Action, Change, Container, Error, Fault, Parameters, Probe, Result, Step, Token, containers,
+    Action, Change, Container, Error, Fault, Parameters, Probe, Problem, Result, Step, Token,
+    containers,
 };
 
 /// `iptables -D` exits with this when the rule is not there.
@@ -38,9 +40,15 @@ pub enum Direction {
 pub struct NetworkPartition {
     /// Which packets are lost, as the target sees it: those that come `in` from its peers, those that go `out` to them, or `both`.
     pub direction: Direction,
+    /// Services and addresses to be cut off from. None: all peers.
+    pub to: Vec<String>,
 }
 
-impl Parameters for NetworkPartition {}
+impl Parameters for NetworkPartition {
+    fn problems(&self) -> Vec<Problem> {
+        problems_of(&self.to)
+    }
+}
 
 /// The fault: cut a container off from the containers of these services, itself excepted.
 pub fn fault(peers: &'static [&'static str]) -> Fault {
@@ -48,7 +56,11 @@ pub fn fault(peers: &'static [&'static str]) -> Fault {
         "network_partition",
         "Drop all packets between a container and its peers; to both ends it looks like a pulled cable.",
         |partition: &NetworkPartition, target, scene| {
-            let ips = peer_addresses(target, &scene.stack, peers)?;
+            let ips = if partition.to.is_empty() {
+                peer_addresses(target, &scene.stack, peers)?
+            } else {
+                addresses(target, &scene.stack, &partition.to)?
+            };
             Ok(cut(&target.name, &ips, partition.direction, Token::fresh()))
         },
     )
@@ -61,17 +73,8 @@ pub fn peer_addresses(
     stack: &[Container],
     peers: &[&str],
 ) -> Result<Vec<IpAddr>> {
-    let shared = |network: &str| target.addresses.iter().any(|own| own.network == network);
-    let ips: Result<Vec<IpAddr>> = containers::of_services(stack, peers)
-        .filter(|peer| peer.name != target.name)
-        .flat_map(|peer| &peer.addresses)
-        .filter(|address| shared(&address.network))
-        .map(|address| {
-            let parsed = address.ip.parse();
-            parsed.map_err(|_| Error::Failed(format!("`{}` is no IP address", address.ip)))
-        })
-        .collect();
-    let ips = ips?;
+    let others = containers::of_services(stack, peers).filter(|peer| peer.name != target.name);
+    let ips = shared_addresses(target, others)?;
     if ips.is_empty() {
         return Err(Error::Unavailable(format!(
             "{} shares no network with a running container of {}, so there is no link to cut",
@@ -80,6 +83,22 @@ pub fn peer_addresses(
         )));
     }
     Ok(ips)
+}
+
+/// The addresses of other containers on the networks that a container shares with them.
+pub fn shared_addresses<'a>(
+    target: &Container,
+    others: impl Iterator<Item = &'a Container>,
+) -> Result<Vec<IpAddr>> {
+    let shared = |network: &str| target.addresses.iter().any(|own| own.network == network);
+    others
+        .flat_map(|other| &other.addresses)
+        .filter(|address| shared(&address.network))
+        .map(|address| {
+            let parsed = address.ip.parse();
+            parsed.map_err(|_| Error::Failed(format!("`{}` is no IP address", address.ip)))
+        })
+        .collect()
 }
 
 /// Cut one container off from some addresses: one change for each IP version among them.

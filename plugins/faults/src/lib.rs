@@ -1,0 +1,33 @@
+//! The standard faults, for any subject: a campaign names them by their names, or as `faults:latency` where the subject has one of the
+//! same name.
+
+// Natively there is no host to export to, and the names would not link.
+#[cfg(target_arch = "wasm32")]
+#[expect(
+    unsafe_code,
+    reason = "what is generated crosses the component's boundary by pointers"
+)]
+mod exports;
+
+use duress_sdk::{Fault, faults};
+
+/// Every fault; the same list at each call.
+pub fn all() -> Vec<Fault> {
+    vec![
+        faults::node_kill::fault(),
+        faults::process_pause::fault(),
+        faults::container_stop::fault(),
+        faults::network_partition::fault(&["*"]),
+        faults::latency::fault(),
+        faults::netem::packet_loss(),
+        faults::netem::burst_loss(),
+        faults::netem::corruption(),
+        faults::netem::duplication(),
+        faults::netem::reordering(),
+        faults::bandwidth::fault(),
+        faults::disk_pressure::fault(),
+        faults::limits::cpu_limit(),
+        faults::limits::memory_limit(),
+        faults::limits::pids_limit(),
+    ]
+}

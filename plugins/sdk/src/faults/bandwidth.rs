@@ -1,0 +1,85 @@
+//! `bandwidth`: a container sends no faster than a rate, by a token bucket (tc-tbf(8)).
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::facts;
+use super::link::{Link, problems_of};
+use crate::{Fault, Parameters, Problem, Token};
+
+/// How fast, and where.
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Bandwidth {
+    /// The rate, in kilobits (1000 bits) per second.
+    #[schemars(range(min = 8, max = 100_000_000))]
+    pub rate_kbit: u32,
+    /// How much may be sent at once, in kilobytes (1024 bytes).
+    #[serde(default = "burst")]
+    #[schemars(range(min = 2, max = 1_048_576))]
+    pub burst_kb: u32,
+    /// How long a packet may wait before it is dropped, in milliseconds.
+    #[serde(default = "wait")]
+    #[schemars(range(min = 1, max = 60_000))]
+    pub latency_ms: u32,
+    /// The network interface in the container that carries the traffic.
+    #[serde(default = "eth0")]
+    #[schemars(regex(pattern = "^[A-Za-z0-9][A-Za-z0-9_.-]{0,14}$"))]
+    pub interface: String,
+    /// Services and addresses: only what is sent to these. None: all that is sent.
+    #[serde(default)]
+    pub to: Vec<String>,
+}
+
+fn burst() -> u32 {
+    32
+}
+
+fn wait() -> u32 {
+    1_000
+}
+
+fn eth0() -> String {
+    "eth0".into()
+}
+
+impl Parameters for Bandwidth {
+    fn problems(&self) -> Vec<Problem> {
+        problems_of(&self.to)
+    }
+}
+
+/// The fault.
+pub fn fault() -> Fault {
+    Fault::for_each(
+        "bandwidth",
+        "Limit how fast a container sends, with tc tbf.",
+        |bandwidth: &Bandwidth, target, scene| {
+            let Bandwidth {
+                rate_kbit,
+                burst_kb,
+                latency_ms,
+                interface,
+                to,
+            } = bandwidth;
+            let words = [
+                "tbf".to_owned(),
+                "rate".to_owned(),
+                format!("{rate_kbit}kbit"),
+                "burst".to_owned(),
+                format!("{burst_kb}kb"),
+                "latency".to_owned(),
+                format!("{latency_ms}ms"),
+            ];
+            Link { interface, to }.shape(
+                target,
+                scene,
+                &words,
+                &format!("limit what is sent to {rate_kbit} kbit/s"),
+                facts! { "rate_kbit": rate_kbit, "burst_kb": burst_kb, "latency_ms": latency_ms },
+                Token::fresh(),
+            )
+        },
+    )
+    .requires(&["CAP_NET_ADMIN", "tool:tc", "kernel:sch_tbf"])
+}

@@ -1,0 +1,172 @@
+//! What the faults of a network link have in common: a queueing discipline of our own at a container's interface, for all that it
+//! sends or for what it sends to some addresses alone (tc(8), tc-htb(8), tc-u32(8)).
+//!
+//! Every discipline has a handle of its own: another's root discipline is never replaced (`tc` refuses) and never removed (the
+//! handle does not match).
+
+use std::net::IpAddr;
+
+use serde_json::{Map, Value};
+
+use super::{facts, tool, undo};
+use crate::{
+    Action, Change, Container, Error, Probe, Problem, Result, Scene, Step, Token, containers,
+};
+
+/// `tc` exits with this for whatever the kernel refuses, e.g. to delete a discipline that is not there.
+const REFUSED: i32 = 2;
+
+/// Where a fault of the network lies.
+#[derive(Debug, Clone, Copy)]
+pub struct Link<'a> {
+    /// The interface in the container.
+    pub interface: &'a str,
+    /// Services and addresses; none: everywhere.
+    pub to: &'a [String],
+}
+
+impl Link<'_> {
+    /// Put a discipline, e.g. `netem delay 100ms`, at what the target sends over this link.
+    pub fn shape(
+        &self,
+        target: &Container,
+        scene: &Scene,
+        discipline: &[String],
+        what: &str,
+        own_facts: Map<String, Value>,
+        token: Token,
+    ) -> Result<Step> {
+        let addresses = addresses(target, &scene.stack, self.to)?;
+        let Self { interface, .. } = self;
+        // Major numbers from 8000 on are the kernel's to give.
+        let major = 0x7000 | (token.0 & 0xffe);
+        let (handle, inner) = (format!("{major:x}:"), format!("{:x}:", major + 1));
+        let device = ["dev", interface];
+        let words = |parts: &[&[&str]]| -> Vec<String> {
+            parts.concat().iter().map(|&word| word.to_owned()).collect()
+        };
+        let mut apply = Vec::new();
+        let mut shows = Vec::new();
+        let kind = discipline.first().map_or("", String::as_str);
+        if addresses.is_empty() {
+            let add = words(&[
+                &["tc", "qdisc", "add"],
+                &device,
+                &["root", "handle", &handle],
+            ]);
+            apply.push([add, discipline.to_vec()].concat());
+            shows.push(format!("qdisc {kind} {handle} root"));
+        } else {
+            // What no filter picks out passes by the classes, untouched; a class without a limit holds what the filters pick.
+            let class = format!("{handle}4");
+            apply.push(words(&[
+                &["tc", "qdisc", "add"],
+                &device,
+                &["root", "handle", &handle, "htb"],
+            ]));
+            apply.push(words(&[
+                &["tc", "class", "add"],
+                &device,
+                &["parent", &handle, "classid", &class, "htb"],
+                &["rate", "100gbit", "quantum", "200000"],
+            ]));
+            let add = words(&[
+                &["tc", "qdisc", "add"],
+                &device,
+                &["parent", &class, "handle", &inner],
+            ]);
+            apply.push([add, discipline.to_vec()].concat());
+            for address in &addresses {
+                let (protocol, preference, field, length) = if address.is_ipv4() {
+                    ("ip", "1", "ip", 32)
+                } else {
+                    ("ipv6", "2", "ip6", 128)
+                };
+                let prefix = format!("{address}/{length}");
+                apply.push(words(&[
+                    &["tc", "filter", "add"],
+                    &device,
+                    &["parent", &handle, "protocol", protocol, "prio", preference],
+                    &["u32", "match", field, "dst", &prefix, "flowid", &class],
+                ]));
+            }
+            shows.push(format!("qdisc htb {handle} root"));
+            shows.push(format!("qdisc {kind} {inner} parent {class}"));
+        }
+        let run = |command: &Vec<String>| {
+            let words: Vec<_> = command.iter().map(String::as_str).collect();
+            Action::Run(tool(&words))
+        };
+        let mut facts =
+            facts! { "target_container": target.name, "interface": interface, "handle": handle };
+        facts.extend(own_facts);
+        let mut whither = String::new();
+        if !addresses.is_empty() {
+            facts.insert(
+                "target_ips".into(),
+                addresses.iter().map(ToString::to_string).collect(),
+            );
+            whither = format!(" to {}", self.to.join(", "));
+        }
+        let delete = [
+            "tc", "qdisc", "del", "dev", interface, "root", "handle", &handle,
+        ];
+        Ok(Step {
+            facts,
+            changes: vec![Change {
+                container: target.name.clone(),
+                summary: format!("{what} on {interface} of {}{whither}", target.name),
+                apply: apply.iter().map(run).collect(),
+                revert: vec![undo(&delete, REFUSED)],
+                in_force: Some(Probe::Output((
+                    tool(&["tc", "qdisc", "show", "dev", interface]),
+                    shows,
+                ))),
+            }],
+        })
+    }
+}
+
+/// The addresses that services and addresses stand for, as a container reaches them; none for none.
+pub fn addresses(target: &Container, stack: &[Container], to: &[String]) -> Result<Vec<IpAddr>> {
+    let mut found: Vec<IpAddr> = Vec::new();
+    for name in to {
+        if let Ok(address) = name.parse() {
+            found.push(address);
+            continue;
+        }
+        let of = containers::of_services(stack, std::slice::from_ref(name));
+        let peers: Vec<_> = of.filter(|peer| peer.name != target.name).collect();
+        let reached = super::network_partition::shared_addresses(target, peers.into_iter())?;
+        if reached.is_empty() {
+            return Err(Error::Invalid(format!(
+                "`to` names `{name}`, and {} shares no network with a running container of that service",
+                target.name
+            )));
+        }
+        found.extend(reached);
+    }
+    found.sort();
+    found.dedup();
+    Ok(found)
+}
+
+/// A share of packets as tc writes it, e.g. `12.5%`.
+pub(super) fn percent(share: f64) -> String {
+    format!("{share}%")
+}
+
+/// What no schema can say of `to`: whatever is written there must be able to name something.
+pub(super) fn problems_of(to: &[String]) -> Vec<Problem> {
+    let bad = |(index, name): (usize, &String)| {
+        name.trim().is_empty().then(|| Problem {
+            pointer: format!("/to/{index}"),
+            message: "is empty; it must be a service or an address".into(),
+        })
+    };
+    to.iter().enumerate().filter_map(bad).collect()
+}
+
+#[cfg(test)]
+#[path = "link_tests.rs"]
+mod tests;
