@@ -1,0 +1,129 @@
+//! What writing a change down adds to a program in a container.
+
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+
+use anyhow::{Result, anyhow};
+use duress::engine::docker::Docker;
+use duress::engine::{Engine as _, LABEL_PROJECT, Program, Project, Stack};
+use duress::journal::HostLock;
+use duress::store::{NewCampaign, NewChange, NewTrial, Store};
+use serde_json::json;
+
+use crate::{Row, median};
+
+const ROUNDS: usize = 30;
+const PATIENCE: Duration = Duration::from_secs(60);
+
+pub(crate) async fn measure() -> Result<Row> {
+    let folder = tempfile::tempdir()?;
+    let compose = folder.path().join("docker-compose.yaml");
+    let image = std::env::var("DURESS_ETCD_IMAGE").unwrap_or_else(|_| "duress/etcd:local".into());
+    std::fs::write(
+        &compose,
+        format!("services:\n  one:\n    image: {image}\n    command: [etcd]\n"),
+    )?;
+    let project = Project(format!(
+        "duress-{}",
+        &uuid::Uuid::now_v7().simple().to_string()[20..]
+    ));
+    let stack = Stack {
+        project: project.clone(),
+        compose_file: compose,
+        environment: BTreeMap::new(),
+        labels: BTreeMap::from([(LABEL_PROJECT.to_owned(), project.to_string())]),
+    };
+    let docker = Docker::connect(None).await?;
+    docker.stack_up(&stack, PATIENCE).await?;
+    let measured = side_by_side(&docker, &project, folder.path()).await;
+    docker.stack_down(&stack, PATIENCE).await?;
+    let (plain, journaled) = measured?;
+    let added = journaled.saturating_sub(plain);
+    let mut row = Row::below(
+        "journaling adds to a docker exec",
+        added,
+        Duration::from_millis(5),
+        "< 5 ms",
+    );
+    row.measured = format!("{added:.1?} (to {plain:.1?})");
+    Ok(row)
+}
+
+/// The same program without and with a change written down before it, in turn.
+async fn side_by_side(
+    docker: &Docker,
+    project: &Project,
+    folder: &std::path::Path,
+) -> Result<(Duration, Duration)> {
+    let container = docker.containers(project).await?.remove(0).id;
+    let store = store(folder, project)
+        .await
+        .map_err(|error| anyhow!("{error}"))?;
+    let program = Program {
+        command: vec!["true".into()],
+        timeout: PATIENCE,
+    };
+    let (mut plain, mut journaled) = (Vec::new(), Vec::new());
+    for _ in 0..ROUNDS {
+        let began = Instant::now();
+        docker.exec(&container, &program).await?;
+        plain.push(began.elapsed());
+
+        let began = Instant::now();
+        let id = uuid::Uuid::now_v7().to_string();
+        let change = NewChange {
+            id: id.clone(),
+            trial_id: "t".into(),
+            host_id: "h".into(),
+            project: project.to_string(),
+            container: container.0.clone(),
+            container_name: "one".into(),
+            summary: "true".into(),
+            change: json!({ "apply": [{ "run": { "command": ["true"] } }] }),
+        };
+        store
+            .insert_change(change)
+            .await
+            .map_err(|error| anyhow!("{error}"))?;
+        docker.exec(&container, &program).await?;
+        store.post_change_in_force(&id);
+        journaled.push(began.elapsed());
+    }
+    Ok((median(plain), median(journaled)))
+}
+
+/// A store with the rows that a change refers to.
+async fn store(folder: &std::path::Path, project: &Project) -> duress::Result<Store> {
+    let store = Store::open(&folder.join("bench.db"))?;
+    let _lock = HostLock::acquire(&store.host_locks())?;
+    store.insert_host("h").await?;
+    let campaign = NewCampaign {
+        id: "c".into(),
+        host_id: "h".into(),
+        name: "bench".into(),
+        variant: "default".into(),
+        definition: json!({}),
+        source: None,
+        source_path: None,
+        seed: 0,
+        trials_planned: 1,
+    };
+    store.insert_campaign(campaign).await?;
+    let spec = json!({
+        "name": "t", "index": 1, "subject": "s", "label": "l", "fault": null, "variant": "default", "seed": 0,
+        "duration_ms": 0, "recovery_timeout_ms": 0, "reset_timeout_ms": 0, "targets": [], "target_count": 1,
+    });
+    let spec =
+        serde_json::from_value(spec).map_err(|error| duress::Error::failed(error.to_string()))?;
+    let trial = NewTrial {
+        id: "t".into(),
+        campaign_id: "c".into(),
+        host_id: "h".into(),
+        slot: 0,
+        project: project.to_string(),
+        digests: BTreeMap::new(),
+        spec,
+    };
+    store.start_trial(trial).await?;
+    Ok(store)
+}

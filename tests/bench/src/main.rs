@@ -1,0 +1,75 @@
+//! What the design promises, measured: one row for each promise. `cargo xtask bench` runs it, in release.
+
+#![allow(clippy::print_stdout, reason = "its table is what it is for")]
+
+mod component;
+mod journal;
+mod program;
+
+use std::process::ExitCode;
+use std::time::Duration;
+
+use anyhow::Result;
+use comfy_table::{Table, presets};
+
+/// A measurement and what was promised.
+struct Row {
+    what: &'static str,
+    measured: String,
+    promised: &'static str,
+    kept: bool,
+}
+
+impl Row {
+    /// A time that must stay below a limit.
+    fn below(
+        what: &'static str,
+        measured: Duration,
+        limit: Duration,
+        promised: &'static str,
+    ) -> Self {
+        Self {
+            what,
+            measured: format!("{measured:.1?}"),
+            promised,
+            kept: measured < limit,
+        }
+    }
+}
+
+#[tokio::main]
+async fn main() -> Result<ExitCode> {
+    let mut rows = component::measure().await?;
+    rows.push(journal::measure().await?);
+    rows.extend(program::measure()?);
+
+    let cores = std::thread::available_parallelism()?;
+    let mut table = Table::new();
+    table
+        .load_style(presets::NOTHING)
+        .set_header(["MEASURED", "VALUE", "PROMISED", ""]);
+    let mut kept = true;
+    for row in rows {
+        kept &= row.kept;
+        let word = if row.kept { "ok" } else { "MISSED" };
+        table.add_row([row.what, &row.measured, row.promised, word]);
+    }
+    println!("{cores} cores");
+    println!("{table}");
+    Ok(if kept {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    })
+}
+
+/// The middle of some times.
+fn median(mut times: Vec<Duration>) -> Duration {
+    times.sort();
+    times[times.len() / 2]
+}
+
+/// The repository.
+fn repository() -> &'static std::path::Path {
+    std::path::Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../.."))
+}
