@@ -1,0 +1,111 @@
+//! The engine as anybody sees it: by the command `docker`, not by duress.
+
+use std::process::{Command, Output};
+
+/// Run `docker`; its standard output. Panics when it fails.
+pub fn docker(arguments: &[&str]) -> String {
+    let output = attempt(arguments);
+    assert!(
+        output.status.success(),
+        "docker {arguments:?}: {}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+    String::from_utf8_lossy(&output.stdout).trim().to_owned()
+}
+
+/// Run `docker`, whatever comes of it.
+pub fn attempt(arguments: &[&str]) -> Output {
+    Command::new("docker")
+        .args(arguments)
+        .output()
+        .expect("docker can be started")
+}
+
+/// Everything that carries a label, as `kind name`.
+pub fn labelled(label: &str) -> Vec<String> {
+    let filter = format!("label={label}");
+    let mut found = Vec::new();
+    for (kind, arguments) in [
+        (
+            "container",
+            ["ps", "-a", "--format", "{{.Names}}", "--filter"].as_slice(),
+        ),
+        (
+            "network",
+            &["network", "ls", "--format", "{{.Name}}", "--filter"],
+        ),
+        (
+            "volume",
+            &["volume", "ls", "--format", "{{.Name}}", "--filter"],
+        ),
+    ] {
+        let names = docker(&[arguments, &[filter.as_str()]].concat());
+        found.extend(names.lines().map(|name| format!("{kind} {name}")));
+    }
+    found
+}
+
+/// A container of a stack, by the engine's own name.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Container(pub String);
+
+impl Container {
+    /// The container of a service in a compose project.
+    pub fn of(project: &str, service: &str) -> Self {
+        let project = format!("label=com.docker.compose.project={project}");
+        let service = format!("label=com.docker.compose.service={service}");
+        let id = docker(&["ps", "-aq", "--filter", &project, "--filter", &service]);
+        assert!(!id.is_empty(), "{project} has no {service}");
+        Self(id)
+    }
+
+    pub fn inspect(&self, template: &str) -> String {
+        docker(&["inspect", "--format", template, &self.0])
+    }
+
+    /// Its address on its one network.
+    pub fn address(&self) -> String {
+        self.inspect("{{range .NetworkSettings.Networks}}{{.IPAddress}}{{end}}")
+    }
+
+    /// Run a program in it; whether it succeeded, and its output.
+    pub fn run(&self, command: &[&str]) -> (bool, String) {
+        let output = attempt(&[&["exec", &self.0], command].concat());
+        let text = [output.stdout, output.stderr].concat();
+        (
+            output.status.success(),
+            String::from_utf8_lossy(&text).trim().to_owned(),
+        )
+    }
+
+    /// Whether it reaches a port of another within two seconds: a dropped packet is a connection that times out.
+    pub fn connects(&self, to: &Self, port: u16) -> bool {
+        let connect = format!("exec 3<>/dev/tcp/{}/{port}", to.address());
+        let (connected, _) = self.run(&["timeout", "2", "bash", "-c", &connect]);
+        connected
+    }
+
+    /// Bytes that are still free where a path lies, as df(1) counts.
+    pub fn free(&self, path: &str) -> u64 {
+        let (_, text) = self.run(&["df", "--output=avail", "-B1", path]);
+        text.lines().last().unwrap().trim().parse().unwrap()
+    }
+
+    /// Every rule of its network, as iptables-save(8) writes it, seen from the machine.
+    pub fn rules(&self) -> Vec<String> {
+        let output = Command::new("nsenter")
+            .args([
+                "--target",
+                &self.inspect("{{.State.Pid}}"),
+                "--net",
+                "iptables-save",
+            ])
+            .output()
+            .expect("nsenter can be started");
+        let text = String::from_utf8_lossy(&output.stdout).into_owned();
+        text.lines()
+            .filter(|line| line.starts_with("-A"))
+            .map(str::to_owned)
+            .collect()
+    }
+}

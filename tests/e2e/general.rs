@@ -1,0 +1,195 @@
+//! The faults for any subject, on etcd's containers, measured from outside.
+
+use serde_json::json;
+
+use crate::docker::Container;
+use crate::stage::Stage;
+
+/// How long a large ping takes there and back, in milliseconds, as ping itself measures it.
+fn large_ping(from: &Container, to: &Container) -> f64 {
+    let (answered, text) = from.run(&[
+        "ping",
+        "-c",
+        "3",
+        "-i",
+        "0.2",
+        "-s",
+        "16000",
+        "-W",
+        "10",
+        &to.address(),
+    ]);
+    assert!(answered, "{text}");
+    text.lines()
+        .last()
+        .unwrap()
+        .split('/')
+        .nth(4)
+        .unwrap()
+        .parse()
+        .unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn bandwidth_slows_one_link_and_no_other() {
+    let stage = Stage::with_plugin("etcd", "faults", &["etcd0"]).await;
+    let [limited, one, two] = ["etcd0", "etcd1", "etcd2"].map(|name| stage.container(name));
+    let before = large_ping(&limited, &one);
+    assert!(before < 100.0, "{before} ms");
+    // 16 kB at 256 kbit/s take half a second, beyond what the bucket holds.
+    let parameters =
+        json!({ "rate_kbit": 256, "burst_kb": 4, "latency_ms": 5000, "to": ["etcd1"] });
+    let metadata = stage
+        .inject("bandwidth", parameters, &["etcd0"])
+        .await
+        .unwrap();
+    assert_eq!(metadata["target_ips"], json!([one.address()]));
+    let (slow, untouched) = (large_ping(&limited, &one), large_ping(&limited, &two));
+    assert!(slow > 300.0, "{slow} ms");
+    assert!(untouched < 100.0, "{untouched} ms");
+    stage.cleanup(&metadata).await;
+    let after = large_ping(&limited, &one);
+    assert!(after < 100.0, "{after} ms");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_foreign_discipline_is_refused_and_survives() {
+    let stage = Stage::with_plugin("etcd", "faults", &["etcd0"]).await;
+    let pid = stage.container("etcd0").inspect("{{.State.Pid}}");
+    let tc = |words: &[&str]| {
+        let arguments = [&["--target", &pid, "--net", "tc"], words].concat();
+        let output = std::process::Command::new("nsenter")
+            .args(arguments)
+            .output()
+            .unwrap();
+        assert!(
+            output.status.success(),
+            "{}",
+            String::from_utf8_lossy(&output.stderr)
+        );
+        String::from_utf8_lossy(&output.stdout).into_owned()
+    };
+    tc(&[
+        "qdisc", "add", "dev", "eth0", "root", "handle", "77:", "tbf", "rate", "1gbit", "burst",
+        "128kb", "latency", "50ms",
+    ]);
+    let before = tc(&["qdisc", "show", "dev", "eth0"]);
+    let refused = stage
+        .inject("bandwidth", json!({ "rate_kbit": 256 }), &["etcd0"])
+        .await;
+    assert!(refused.is_err());
+    assert_eq!(tc(&["qdisc", "show", "dev", "eth0"]), before);
+    assert_eq!(stage.unsettled().await, 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_partition_to_one_service_leaves_the_others() {
+    let stage = Stage::with_plugin("etcd", "faults", &["etcd0"]).await;
+    let [target, one, two] = ["etcd0", "etcd1", "etcd2"].map(|name| stage.container(name));
+    let metadata = stage
+        .inject("network_partition", json!({ "to": ["etcd1"] }), &["etcd0"])
+        .await
+        .unwrap();
+    assert!(!target.connects(&one, 2380) && !one.connects(&target, 2380));
+    assert!(target.connects(&two, 2380) && two.connects(&target, 2380));
+    stage.cleanup(&metadata).await;
+    assert!(target.connects(&one, 2380));
+    let unknown = stage
+        .inject("network_partition", json!({ "to": ["pd0"] }), &["etcd0"])
+        .await;
+    assert!(
+        unknown
+            .expect_err("no such service")
+            .to_string()
+            .contains("`pd0`")
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn container_stop_ends_it_in_good_order() {
+    let stage = Stage::with_plugin("etcd", "faults", &["etcd0"]).await;
+    let target = stage.container("etcd0");
+    let metadata = stage
+        .inject("container_stop", json!({ "grace_seconds": 10 }), &["etcd0"])
+        .await
+        .unwrap();
+    let state = target.inspect("{{.State.Status}} {{.State.ExitCode}}");
+    assert!(
+        state.starts_with("exited") && state != "exited 137",
+        "{state}: it was asked, not killed"
+    );
+    stage.cleanup(&metadata).await;
+    stage.wait_until_healthy().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn limits_are_enforced_by_the_kernel_and_lifted_again() {
+    let stage = Stage::with_plugin("etcd", "faults", &["etcd0"]).await;
+    let target = stage.container("etcd0");
+    let limits = || {
+        target.inspect("{{.HostConfig.CpuQuota}} {{.HostConfig.Memory}} {{.HostConfig.PidsLimit}}")
+    };
+    // A program that keeps what it reads, and that the kernel ends before any other (proc_pid_oom_score_adj(5)).
+    let takes = |bytes: &str| {
+        let command = format!(
+            "echo 1000 > /proc/self/oom_score_adj; head -c {bytes} /dev/zero | tail | wc -c"
+        );
+        target.run(&["bash", "-c", &command])
+    };
+    let throttled = || -> u64 {
+        let id = target.inspect("{{.Id}}");
+        let places = [
+            format!("/sys/fs/cgroup/cpu/docker/{id}/cpu.stat"),
+            format!("/sys/fs/cgroup/system.slice/docker-{id}.scope/cpu.stat"),
+            format!("/sys/fs/cgroup/docker/{id}/cpu.stat"),
+        ];
+        let stat = places
+            .iter()
+            .find_map(|path| std::fs::read_to_string(path).ok())
+            .expect("the container's cgroup");
+        stat.lines()
+            .find_map(|line| line.strip_prefix("nr_throttled "))
+            .unwrap()
+            .parse()
+            .unwrap()
+    };
+    assert_eq!(takes("50M").1, (50 << 20).to_string());
+
+    let cpu = stage
+        .inject("cpu_limit", json!({ "cpus": 0.1 }), &["etcd0"])
+        .await
+        .unwrap();
+    let before = throttled();
+    target.run(&["timeout", "2", "bash", "-c", "while :; do :; done"]);
+    assert!(throttled() > before, "the kernel has held it back");
+    stage.cleanup(&cpu).await;
+    let before = throttled();
+    target.run(&["timeout", "2", "bash", "-c", "while :; do :; done"]);
+    assert_eq!(throttled(), before, "and does so no more");
+
+    let pids = stage
+        .inject("pids_limit", json!({ "pids": 16 }), &["etcd0"])
+        .await
+        .unwrap();
+    let forks = || {
+        target
+            .run(&["bash", "-c", "for i in $(seq 20); do sleep 1 & done; wait"])
+            .1
+    };
+    assert!(forks().contains("fork"), "no process can be added");
+    stage.cleanup(&pids).await;
+    assert_eq!(forks(), "");
+
+    let memory = stage
+        .inject("memory_limit", json!({ "memory_mb": 160 }), &["etcd0"])
+        .await
+        .unwrap();
+    assert_ne!(
+        takes("400M").1,
+        (400 << 20).to_string(),
+        "what needs more is killed"
+    );
+    stage.cleanup(&memory).await;
+    assert_eq!(takes("50M").1, (50 << 20).to_string());
+    assert!(limits().starts_with("-1 "), "{}", limits());
+}

@@ -1,0 +1,111 @@
+//! The journal on real containers: changes that go wrong, and ways back that do.
+
+use duress::engine::ContainerId;
+use duress::journal::JournalError;
+use duress::journal::change::{Action, Change, Place, PlacedProgram, Probe};
+
+use crate::stage::Stage;
+
+fn program(words: &[&str]) -> PlacedProgram {
+    PlacedProgram {
+        place: Place::Container,
+        command: words.iter().map(|&word| word.to_owned()).collect(),
+        timeout_ms: 5_000,
+        tolerated: Vec::new(),
+    }
+}
+
+/// A change of a file in `etcd0`, seen by `test -e`.
+fn change(stage: &Stage, apply: &[&str], revert: &[&str]) -> Change {
+    Change {
+        project: stage.project.clone(),
+        container: ContainerId(stage.container("etcd0").inspect("{{.Id}}")),
+        container_name: "etcd0".into(),
+        summary: "make /tmp/mark".into(),
+        apply: vec![Action::Run(program(apply))],
+        revert: vec![Action::Run(program(revert))],
+        in_force: Some(Probe::Run(program(&["test", "-e", "/tmp/mark"]))),
+        http_hosts: Vec::new(),
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_host_takes_everything_back_without_the_plugin_and_then_makes_no_more() {
+    let stage = Stage::new("etcd", &["etcd0", "etcd1"]).await;
+    let partition = serde_json::json!({ "direction": "both" });
+    stage
+        .inject("network_partition", partition, &["etcd0"])
+        .await
+        .unwrap();
+    stage
+        .inject("process_pause", serde_json::json!({}), &["etcd1"])
+        .await
+        .unwrap();
+    let report = stage.journal.roll_back().await.unwrap();
+    assert_eq!((report.reverted.len(), report.stuck.len()), (2, 0));
+    assert_eq!(report.reverted[0], "pause etcd1", "newest first");
+    assert!(
+        stage
+            .container("etcd0")
+            .rules()
+            .iter()
+            .all(|rule| !rule.contains("duress"))
+    );
+    assert_eq!(
+        stage.container("etcd1").inspect("{{.State.Paused}}"),
+        "false"
+    );
+
+    let late = stage
+        .journal
+        .apply(change(
+            &stage,
+            &["touch", "/tmp/mark"],
+            &["rm", "/tmp/mark"],
+        ))
+        .await;
+    assert!(matches!(late, Err(JournalError::Refused(_))), "{late:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_change_without_effect_is_told_apart_and_taken_back() {
+    let stage = Stage::new("etcd", &["etcd0"]).await;
+    let idle = stage
+        .journal
+        .apply(change(&stage, &["true"], &["rm", "-f", "/tmp/mark"]))
+        .await;
+    assert!(matches!(idle, Err(JournalError::NotInForce(_))), "{idle:?}");
+    assert!(stage.journal.effect_was_missing());
+    assert_eq!(stage.unsettled().await, 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_change_that_breaks_off_is_taken_back() {
+    let stage = Stage::new("etcd", &["etcd0"]).await;
+    let mut broken = change(&stage, &["touch", "/tmp/mark"], &["rm", "-f", "/tmp/mark"]);
+    broken.apply.push(Action::Run(program(&["false"])));
+    let answer = stage.journal.apply(broken).await;
+    assert!(
+        matches!(answer, Err(JournalError::NotMade(_))),
+        "{answer:?}"
+    );
+    assert!(!stage.container("etcd0").run(&["test", "-e", "/tmp/mark"]).0);
+    assert_eq!(stage.unsettled().await, 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_fault_that_stays_in_force_is_reported_until_it_is_gone() {
+    let stage = Stage::new("etcd", &["etcd0"]).await;
+    // A way back that says it worked, and did nothing.
+    let lying = change(&stage, &["touch", "/tmp/mark"], &["true"]);
+    stage.journal.apply(lying).await.unwrap();
+    let report = stage.journal.roll_back().await.unwrap();
+    assert_eq!(report.stuck.len(), 1);
+    assert!(report.stuck[0].1.contains("still so"), "{:?}", report.stuck);
+    assert_eq!(stage.unsettled().await, 1, "it stays in the journal");
+
+    assert!(stage.container("etcd0").run(&["rm", "/tmp/mark"]).0);
+    let report = stage.journal.roll_back().await.unwrap();
+    assert_eq!((report.reverted.len(), report.stuck.len()), (1, 0));
+    assert_eq!(stage.unsettled().await, 0);
+}

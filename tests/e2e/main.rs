@@ -1,0 +1,24 @@
+//! End to end: the program and its plugins on real containers, their effects measured from outside.
+//!
+//! They need a container engine, the components and the images; `cargo xtask test` sees to these first. Without them they fail.
+
+#![allow(
+    clippy::unwrap_used,
+    unreachable_pub,
+    reason = "a test that cannot go on ends with what it saw"
+)]
+
+mod cache;
+mod docker;
+mod faults;
+mod general;
+mod hostile;
+mod http;
+mod input;
+mod journal;
+mod netem;
+mod program;
+mod runs;
+mod stage;
+mod tikv;
+mod wait;

@@ -1,0 +1,223 @@
+//! A subject's stack, held still: a fault is injected and taken back step by step, so that its effect can be measured between.
+
+use std::sync::{Arc, Mutex, OnceLock};
+use std::time::Duration;
+
+use duress::capability::{Audit, Changes, PluginScope, SeededRandom, TrialScope};
+use duress::engine::docker::Docker;
+use duress::engine::{Engine, LABEL_DATABASE, LABEL_PROJECT, LABEL_TRIAL, Project, Stack};
+use duress::http::Client;
+use duress::journal::{Actor, HostLock, Listener, TrialJournal};
+use duress::plugin::{CallError, Catalog, LoadedPlugin, Runtime, Subject};
+use duress::store::{NewCampaign, NewTrial, Store};
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+use crate::docker::Container;
+use crate::program::repository;
+
+const LIMIT: Duration = Duration::from_secs(120);
+
+/// A stack that is up, and what a trial on it has.
+pub struct Stage {
+    pub subject: Arc<Subject>,
+    faults: Arc<LoadedPlugin>,
+    pub scope: Arc<PluginScope>,
+    pub journal: TrialJournal,
+    pub store: Store,
+    pub engine: Arc<dyn Engine>,
+    pub project: Project,
+    _lock: HostLock,
+    _folder: TempDir,
+}
+
+impl Stage {
+    /// Bring a subject's stack up, with these containers as the blast radius; its own plugin breaks them.
+    pub async fn new(subject: &str, radius: &[&str]) -> Self {
+        Self::with_plugin(subject, subject, radius).await
+    }
+
+    /// As [`Stage::new`], with the faults of another plugin.
+    pub async fn with_plugin(subject: &str, plugin: &str, radius: &[&str]) -> Self {
+        let catalog = Catalog::discover(
+            Runtime::new(Runtime::default_cache_directory().as_deref()).unwrap(),
+            vec![repository().to_owned()],
+        );
+        let subject = catalog.subject(subject).await.unwrap();
+        let faults = catalog.plugin(plugin).await.unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::open(&folder.path().join("duress.db")).unwrap();
+        let lock = HostLock::acquire(&store.host_locks()).unwrap();
+        store.insert_host(lock.id()).await.unwrap();
+        let id = uuid::Uuid::now_v7();
+        let project = Project(format!("duress-{}", &id.simple().to_string()[20..]));
+        on_record(&store, lock.id(), &id.to_string(), &project).await;
+
+        let engine: Arc<dyn Engine> = Arc::new(Docker::connect(None).await.unwrap());
+        let http = Client::new().unwrap();
+        let actor = Actor {
+            engine: Arc::clone(&engine),
+            http: http.clone(),
+        };
+        let listener = Listener(Arc::new(|_| {}));
+        let journal = TrialJournal::new(
+            store.clone(),
+            actor,
+            id.to_string(),
+            lock.id().into(),
+            listener,
+        );
+        let stack = Stack {
+            project: project.clone(),
+            compose_file: subject.compose_file().unwrap(),
+            environment: std::collections::BTreeMap::new(),
+            labels: [
+                (LABEL_PROJECT, project.to_string()),
+                (LABEL_TRIAL, id.to_string()),
+                (LABEL_DATABASE, store.path().display().to_string()),
+            ]
+            .map(|(name, value)| (name.to_owned(), value))
+            .into(),
+        };
+        let blast_radius = OnceLock::new();
+        blast_radius
+            .set(radius.iter().map(|&name| name.to_owned()).collect())
+            .unwrap();
+        let scope = Arc::new(PluginScope {
+            plugin: subject.plugin.plugin.manifest.name.clone(),
+            settings: subject.manifest.settings.clone(),
+            http_hosts: Vec::new(),
+            trial: Some(Arc::new(TrialScope {
+                name: "stage".into(),
+                project: project.clone(),
+                stack: Some(stack),
+                engine: Some(Arc::clone(&engine)),
+                blast_radius,
+                changes: Changes::Made(journal.clone()),
+                audit: Audit::new(store.clone(), id.to_string()),
+                http,
+                random: Mutex::new(SeededRandom::new(7)),
+            })),
+        });
+        let stage = Self {
+            subject,
+            faults,
+            scope,
+            journal,
+            store,
+            engine,
+            project,
+            _lock: lock,
+            _folder: folder,
+        };
+        if let Err(error) = stage.subject.plugin.plugin.reset(&stage.scope, LIMIT).await {
+            panic!("{error}");
+        }
+        stage
+    }
+
+    pub fn container(&self, service: &str) -> Container {
+        Container::of(&self.project.0, service)
+    }
+
+    pub async fn inject(
+        &self,
+        fault: &str,
+        parameters: Value,
+        targets: &[&str],
+    ) -> Result<Value, CallError> {
+        let targets: Vec<_> = targets.iter().map(|&name| name.to_owned()).collect();
+        self.faults
+            .plugin
+            .inject(&self.scope, fault, &parameters, &targets, LIMIT)
+            .await
+    }
+
+    pub async fn cleanup(&self, metadata: &Value) {
+        self.faults
+            .plugin
+            .cleanup(&self.scope, metadata, LIMIT)
+            .await
+            .unwrap();
+    }
+
+    pub async fn is_healthy(&self) -> bool {
+        let health = self.subject.plugin.plugin.health(&self.scope, LIMIT).await;
+        health.is_ok_and(|health| health.healthy)
+    }
+
+    /// Wait until the subject says that it is well.
+    pub async fn wait_until_healthy(&self) {
+        let recovered = async {
+            while !self.is_healthy().await {
+                tokio::time::sleep(Duration::from_millis(100)).await;
+            }
+        };
+        tokio::time::timeout(LIMIT, recovered)
+            .await
+            .expect("healthy again");
+    }
+
+    /// How many changes of this trial may still be in force.
+    pub async fn unsettled(&self) -> usize {
+        let trial = self.store.running_trials().await.unwrap().remove(0);
+        self.store
+            .unsettled_changes_of_trial(&trial.id)
+            .await
+            .unwrap()
+            .len()
+    }
+}
+
+impl Drop for Stage {
+    /// However the test ends, its stack goes.
+    fn drop(&mut self) {
+        let (engine, project) = (Arc::clone(&self.engine), self.project.clone());
+        let removing = std::thread::spawn(move || {
+            let runtime = tokio::runtime::Runtime::new().unwrap();
+            // The connection of another runtime cannot be used here.
+            drop(engine);
+            runtime.block_on(async {
+                Docker::connect(None)
+                    .await
+                    .unwrap()
+                    .remove_project(&project)
+                    .await
+            })
+        });
+        let removed = removing.join().expect("the removal runs");
+        if !std::thread::panicking() {
+            removed.expect("nothing is left");
+        }
+    }
+}
+
+/// The rows that changes refer to.
+async fn on_record(store: &Store, host: &str, id: &str, project: &Project) {
+    let campaign = NewCampaign {
+        id: "campaign".into(),
+        host_id: host.into(),
+        name: "stage".into(),
+        variant: "default".into(),
+        definition: json!({}),
+        source: None,
+        source_path: None,
+        seed: 7,
+        trials_planned: 1,
+    };
+    store.insert_campaign(campaign).await.unwrap();
+    let spec = json!({
+        "name": "stage", "index": 1, "subject": "stage", "label": "stage", "fault": null, "variant": "default", "seed": 7,
+        "duration_ms": 0, "recovery_timeout_ms": 0, "reset_timeout_ms": 0, "targets": [], "target_count": 1,
+    });
+    let trial = NewTrial {
+        id: id.into(),
+        campaign_id: "campaign".into(),
+        host_id: host.into(),
+        slot: 0,
+        project: project.to_string(),
+        digests: std::collections::BTreeMap::new(),
+        spec: serde_json::from_value(spec).unwrap(),
+    };
+    store.start_trial(trial).await.unwrap();
+}
