@@ -1,0 +1,128 @@
+//! `docs/faults.md`, from what the components say of themselves.
+
+use std::fmt::Write as _;
+use std::fs;
+
+use anyhow::{Context as _, Result};
+use serde_json::Value;
+
+use crate::sh::Sh;
+use crate::workspace;
+
+const PAGE: &str = "docs/faults.md";
+
+/// Write the page.
+pub(crate) fn write() -> Result<()> {
+    fs::write(workspace::root().join(PAGE), page()?).with_context(|| format!("write {PAGE}"))
+}
+
+/// Whether the page says what the components say.
+pub(crate) fn is_current() -> Result<bool> {
+    let there = fs::read_to_string(workspace::root().join(PAGE)).unwrap_or_default();
+    let current = there == page()?;
+    if !current {
+        println!("{PAGE} is not what the components say: `cargo xtask docs` writes it again");
+    }
+    Ok(current)
+}
+
+fn page() -> Result<String> {
+    // Without the user's own plugins.
+    let listed = Sh::new("target/debug/duress")
+        .args(["fault", "list", "--json"])
+        .env("DURESS_PATH", "")
+        .read()?;
+    let faults: Vec<Value> = serde_json::from_str(&listed).context("read the list of faults")?;
+    let mut page = String::from(
+        "# Faults\n\nWritten by `cargo xtask docs` from the components' own schemas.\n\n\
+         A campaign names a fault by its name, the subject's own first; `plugin:fault` is exact.\n",
+    );
+    let mut plugin = "";
+    for fault in &faults {
+        let name = text(fault, "plugin");
+        if name != plugin {
+            plugin = name;
+            write!(page, "\n## {plugin}\n")?;
+        }
+        write!(
+            page,
+            "\n### `{}`\n\n{}\n",
+            text(fault, "name"),
+            text(fault, "summary")
+        )?;
+        facts(&mut page, fault)?;
+        parameters(&mut page, fault)?;
+    }
+    Ok(page)
+}
+
+fn facts(page: &mut String, fault: &Value) -> Result<()> {
+    let list = |key: &str| -> String {
+        let items = fault[key]
+            .as_array()
+            .into_iter()
+            .flatten()
+            .filter_map(Value::as_str);
+        items
+            .map(|item| format!("`{item}`"))
+            .collect::<Vec<_>>()
+            .join(", ")
+    };
+    let (services, requires) = (list("services"), list("requires"));
+    let mut told = Vec::new();
+    if !services.is_empty() {
+        told.push(format!("Hurts {services}."));
+    }
+    if fault["choice"] == "by_fault" {
+        told.push("Picks its target by the system's state.".to_owned());
+    }
+    if !requires.is_empty() {
+        told.push(format!("Needs {requires}."));
+    }
+    if !told.is_empty() {
+        write!(page, "\n{}\n", told.join(" "))?;
+    }
+    Ok(())
+}
+
+fn parameters(page: &mut String, fault: &Value) -> Result<()> {
+    let schema = &fault["parameters"];
+    let Some(properties) = schema["properties"]
+        .as_object()
+        .filter(|properties| !properties.is_empty())
+    else {
+        return Ok(());
+    };
+    let required: Vec<_> = schema["required"]
+        .as_array()
+        .into_iter()
+        .flatten()
+        .filter_map(Value::as_str)
+        .collect();
+    page.push_str("\n| parameter | meaning | range | default |\n|---|---|---|---|\n");
+    for (name, property) in properties {
+        let range = match (property.get("minimum"), property.get("maximum")) {
+            (Some(least), Some(most)) => format!("{least} to {most}"),
+            (Some(least), None) => format!("at least {least}"),
+            (None, Some(most)) => format!("at most {most}"),
+            (None, None) => String::new(),
+        };
+        let default = if required.contains(&name.as_str()) {
+            "required".to_owned()
+        } else {
+            property
+                .get("default")
+                .map(|default| format!("`{default}`"))
+                .unwrap_or_default()
+        };
+        let meaning = text(property, "description")
+            .replace('\n', " ")
+            .replace('|', "\\|");
+        writeln!(page, "| `{name}` | {meaning} | {range} | {default} |")?;
+    }
+    Ok(())
+}
+
+fn text<'a>(value: &'a Value, key: &str) -> &'a str {
+    value[key].as_str().unwrap_or_default()
+}

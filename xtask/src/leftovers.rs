@@ -1,0 +1,29 @@
+//! What duress made in the container engine and did not remove.
+
+use anyhow::Result;
+
+use crate::sh::Sh;
+
+/// Every container, network and volume with duress's label, as `kind name`.
+pub(crate) fn all() -> Result<Vec<String>> {
+    let filter = "label=io.duress.project";
+    let mut left = Vec::new();
+    for (kind, command) in [
+        (
+            "container",
+            ["ps", "--all", "--filter", filter, "--format", "{{.Names}}"].as_slice(),
+        ),
+        (
+            "network",
+            &["network", "ls", "--filter", filter, "--format", "{{.Name}}"],
+        ),
+        (
+            "volume",
+            &["volume", "ls", "--filter", filter, "--format", "{{.Name}}"],
+        ),
+    ] {
+        let listed = Sh::new("docker").args(command).read()?;
+        left.extend(listed.lines().map(|name| format!("{kind} {name}")));
+    }
+    Ok(left)
+}

@@ -1,0 +1,146 @@
+//! What a newcomer and CI run: `cargo xtask setup | demo | test | bench | lint`.
+//!
+//! Everything it makes lies in `target/duress`, beside the packages and images that it says it installs or builds.
+
+#![allow(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "a command line tool of one crate prints where it works"
+)]
+
+mod components;
+mod debian;
+mod docs;
+mod engine;
+mod images;
+mod leftovers;
+mod lint;
+mod netem;
+mod packages;
+mod sh;
+mod test;
+mod wasm_std;
+mod workspace;
+
+use std::process::ExitCode;
+
+use anyhow::{Context as _, Result};
+use clap::{Parser, Subcommand};
+
+use sh::Sh;
+
+/// Set up, show, test and measure duress.
+#[derive(Debug, Parser)]
+#[command(name = "cargo xtask", max_term_width = 100)]
+struct Cli {
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+#[derive(Debug, Subcommand)]
+enum Verb {
+    /// Install and build what is missing: packages, the container engine, components, images
+    Setup,
+    /// Set up, then run campaigns/quickstart.yaml on a real etcd cluster
+    Demo,
+    /// Set up, then run every test
+    Test {
+        /// Only those that need a kernel with sch_netem, in a machine of their own that has one
+        #[arg(long)]
+        netem: bool,
+        /// Only the tests whose names hold one of these texts
+        names: Vec<String>,
+    },
+    /// Set up, then measure what the design promises
+    Bench,
+    /// Check the format and the lints
+    Lint,
+    /// Write docs/faults.md from what the components say of themselves
+    Docs,
+}
+
+fn main() -> ExitCode {
+    match run(&Cli::parse().verb) {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(verb: &Verb) -> Result<bool> {
+    match verb {
+        Verb::Setup => {
+            setup()?;
+            println!("Everything is there. Next: cargo xtask demo");
+            Ok(true)
+        }
+        Verb::Demo => demo(),
+        Verb::Test { netem: true, .. } => {
+            setup()?;
+            netem::run()
+        }
+        Verb::Test { names, .. } => {
+            setup()?;
+            test::run(names)
+        }
+        Verb::Bench => {
+            setup()?;
+            Sh::new("cargo")
+                .args([
+                    "build",
+                    "--release",
+                    "--package",
+                    "duress",
+                    "--package",
+                    "duress-bench",
+                ])
+                .run()?;
+            Sh::new("target/release/duress-bench")
+                .envs(images::environment()?)
+                .succeeds()
+        }
+        Verb::Lint => lint::run(),
+        Verb::Docs => {
+            setup()?;
+            Sh::new("cargo")
+                .args(["build", "--package", "duress"])
+                .run()?;
+            docs::write()?;
+            Ok(true)
+        }
+    }
+}
+
+fn setup() -> Result<()> {
+    packages::install().context("install the packages that are needed")?;
+    engine::start().context("start the container engine")?;
+    let sysroot =
+        wasm_std::find_or_build().context("get Rust's standard library for WebAssembly")?;
+    components::build(sysroot.as_deref()).context("build the components")?;
+    images::build().context("get the images")
+}
+
+fn demo() -> Result<bool> {
+    setup()?;
+    Sh::new("cargo")
+        .args(["build", "--package", "duress"])
+        .run()?;
+    let database = workspace::scratch()?.join("demo.db");
+    let passed = Sh::new("target/debug/duress")
+        .args(["run", "campaign", "campaigns/quickstart.yaml"])
+        .envs(images::environment()?)
+        .env("DURESS_DB", &database)
+        .succeeds()?;
+    println!();
+    println!("To go on by hand:");
+    println!("  set -a; . {}; set +a", images::ENVIRONMENT_FILE);
+    println!(
+        "  export DURESS_DB={} PATH=$PWD/target/debug:$PATH",
+        workspace::SCRATCH.to_owned() + "/demo.db"
+    );
+    println!("  duress list");
+    Ok(passed)
+}

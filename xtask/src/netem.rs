@@ -1,0 +1,85 @@
+//! `cargo xtask test --netem`: the tests that need a kernel with `sch_netem`, in a machine that has one (`tests/netem/lab`).
+
+use std::fs;
+use std::path::PathBuf;
+
+use anyhow::{Context as _, Result, bail};
+use serde_json::Value;
+
+use crate::packages::{install_packages, is_there};
+use crate::sh::Sh;
+use crate::{images, workspace};
+
+/// Which tests: those that are left out elsewhere, and the one that takes what kernel there is.
+const TESTS: &str = "netem:: faults::latency";
+
+pub(crate) fn run() -> Result<bool> {
+    if !is_there("mke2fs") {
+        println!("`mke2fs` is missing (it makes the lab's disk)");
+        install_packages(["e2fsprogs"])?;
+    }
+    let folder = workspace::scratch()?.join("lab");
+    let share = folder.join("share");
+    fs::create_dir_all(&share).with_context(|| format!("make {}", share.display()))?;
+    let environment = images::environment()?;
+    let etcd = std::env::var("DURESS_ETCD_IMAGE").ok().or_else(|| {
+        environment
+            .iter()
+            .find(|(name, _)| name == "DURESS_ETCD_IMAGE")
+            .map(|(_, image)| image.clone())
+    });
+    let etcd = etcd.context("no variable names etcd's image")?;
+    let archive = share.join("etcd.tar");
+    Sh::new("docker")
+        .args(["save", "--output"])
+        .arg(&archive)
+        .arg(&etcd)
+        .read()?;
+    let tests = test_program()?;
+    let script = share.join("tests");
+    let root = workspace::root().display();
+    fs::write(
+        &script,
+        format!(
+            "set -e\ndocker load --quiet --input {archive}\nexport DURESS_ETCD_IMAGE={etcd}\ncd {root}/host\n\
+             {tests} --include-ignored --test-threads 1 {TESTS}\n",
+            archive = archive.display(),
+            tests = tests.display(),
+        ),
+    )
+    .with_context(|| format!("write {}", script.display()))?;
+    println!("Booting a kernel with netem, in QEMU");
+    let passed = Sh::new("tests/netem/lab")
+        .arg(&folder)
+        .arg(&script)
+        .succeeds()?;
+    println!(
+        "tests with netem: {}",
+        if passed { "passed" } else { "FAILED" }
+    );
+    Ok(passed)
+}
+
+/// The end-to-end tests' program.
+fn test_program() -> Result<PathBuf> {
+    let built = Sh::new("cargo")
+        .args([
+            "test",
+            "--no-run",
+            "--package",
+            "duress",
+            "--test",
+            "e2e",
+            "--message-format",
+            "json",
+        ])
+        .read()?;
+    let artifacts = built
+        .lines()
+        .filter_map(|line| serde_json::from_str::<Value>(line).ok());
+    let mut programs = artifacts.filter(|artifact| artifact["target"]["name"] == "e2e");
+    match programs.find_map(|artifact| artifact["executable"].as_str().map(PathBuf::from)) {
+        Some(program) => Ok(program),
+        None => bail!("cargo built no test program `e2e`"),
+    }
+}

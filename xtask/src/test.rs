@@ -1,0 +1,57 @@
+//! Every test, and then a look at what they left.
+
+use anyhow::Result;
+
+use crate::sh::Sh;
+use crate::{docs, images, leftovers};
+
+pub(crate) fn run(names: &[String]) -> Result<bool> {
+    let environment = images::environment()?;
+    // What an earlier run was killed in the middle of is not this run's doing.
+    let before = leftovers::all()?;
+    for what in &before {
+        println!("there before the tests, and not counted: {what}");
+    }
+    // Tests start the program itself.
+    Sh::new("cargo")
+        .args(["build", "--package", "duress"])
+        .run()?;
+    let nextest = Sh::new("cargo").args(["nextest", "--version"]).works();
+    let tests = if nextest {
+        Sh::new("cargo")
+            .args(["nextest", "run", "--workspace", "--no-fail-fast"])
+            .args(names)
+    } else {
+        Sh::new("cargo")
+            .args([
+                "test",
+                "--workspace",
+                "--no-fail-fast",
+                "--lib",
+                "--bins",
+                "--tests",
+                "--",
+            ])
+            .args(names)
+    };
+    let tested = tests.envs(environment).succeeds()?;
+    let documented = !names.is_empty()
+        || Sh::new("cargo")
+            .args(["test", "--quiet", "--doc", "--package", "duress"])
+            .succeeds()?;
+    let current = docs::is_current()?;
+    let mut left = leftovers::all()?;
+    left.retain(|what| !before.contains(what));
+    println!();
+    for what in &left {
+        println!("left behind: {what}");
+    }
+    let word = |good: bool| if good { "passed" } else { "FAILED" };
+    println!("tests: {}", word(tested));
+    if names.is_empty() {
+        println!("doc tests: {}", word(documented));
+    }
+    println!("docs/faults.md: {}", word(current));
+    println!("nothing left behind: {}", word(left.is_empty()));
+    Ok(tested && documented && current && left.is_empty())
+}
