@@ -3,6 +3,7 @@
 //! An image that was made carries the digest of what it was made from, and is made again when that differs.
 
 use std::fs;
+use std::path::Path;
 use std::process::Stdio;
 
 use anyhow::{Context as _, Result, bail};
@@ -10,6 +11,7 @@ use sha2::{Digest as _, Sha256};
 
 use crate::packages::{codename, install_packages, is_there};
 use crate::sh::Sh;
+use crate::wasm_std::compiler;
 use crate::{debian, workspace};
 
 /// The variables by which the compose files name their images, for a shell to read.
@@ -18,11 +20,10 @@ pub(crate) const ENVIRONMENT_FILE: &str = "target/duress/images.env";
 const ETCD: &str = "quay.io/coreos/etcd:v3.5.17";
 const ETCD_LOCAL: &str = "duress/etcd:local";
 const BASE_LOCAL: &str = "duress/base:local";
-/// Programs of the TiKV stand-in: each at the root of an image of its own, where the real image has the real one.
-const STANDINS: [(&str, &str); 2] = [
-    ("pd-server", "duress/pd-standin:local"),
-    ("tikv-server", "duress/tikv-standin:local"),
-];
+const PD_LOCAL: &str = "duress/pd-standin:local";
+const TIKV_LOCAL: &str = "duress/tikv-standin:local";
+/// As `duress` itself calls it.
+const TOOLBOX: &str = "duress/toolbox:local";
 const INPUTS: &str = "io.duress.inputs";
 /// What tests and people look at a network with.
 const TOOLS: &str = "iproute2,iptables,iputils-ping,procps";
@@ -30,10 +31,10 @@ const TOOLS: &str = "iproute2,iptables,iputils-ping,procps";
 /// Get every image, and write down which.
 pub(crate) fn build() -> Result<()> {
     let etcd = etcd()?;
-    standins()?;
-    let [(_, pd), (_, tikv)] = STANDINS;
-    let variables =
-        format!("DURESS_ETCD_IMAGE={etcd}\nDURESS_PD_IMAGE={pd}\nDURESS_TIKV_IMAGE={tikv}\n");
+    with_programs()?;
+    let variables = format!(
+        "DURESS_ETCD_IMAGE={etcd}\nDURESS_PD_IMAGE={PD_LOCAL}\nDURESS_TIKV_IMAGE={TIKV_LOCAL}\n"
+    );
     workspace::scratch()?;
     fs::write(workspace::root().join(ENVIRONMENT_FILE), variables).context("note the images")
 }
@@ -77,48 +78,71 @@ fn etcd() -> Result<&'static str> {
     }
 }
 
-/// The stand-ins' images: Debian of this machine's own release, so that programs built here run there.
-fn standins() -> Result<()> {
-    println!("Building the TiKV stand-in");
+/// The images around programs of this workspace: the stand-ins, where the real images have the real ones, and the toolbox.
+fn with_programs() -> Result<()> {
+    println!("Building the TiKV stand-in and the helper");
+    let release = ["build", "--quiet", "--release", "--package"];
+    Sh::new("cargo").args(release).arg("tikv-standin").run()?;
+    let host = compiler("host")?;
+    // Static, for it runs in containers that hold nothing else.
     Sh::new("cargo")
-        .args(["build", "--quiet", "--release", "--package", "tikv-standin"])
+        .args(release)
+        .args(["duress-helper", "--target", &host])
+        .env(
+            "CARGO_ENCODED_RUSTFLAGS",
+            "-Ctarget-feature=+crt-static\x1f-Cstrip=symbols",
+        )
         .run()?;
+    // Debian of this machine's own release, so that programs built here run there.
     let suite = codename().context("/etc/os-release names no release of Debian")?;
-    let recipe = Recipe {
+    let base = Recipe {
         suite,
         packages: TOOLS.to_owned(),
     };
-    if !recipe.is_made(BASE_LOCAL) {
-        recipe.make(BASE_LOCAL)?;
+    if !base.is_made(BASE_LOCAL) {
+        base.make(BASE_LOCAL)?;
     }
-    for (program, image) in STANDINS {
-        let path = workspace::root().join("target/release").join(program);
-        let content = fs::read(&path).with_context(|| format!("read {}", path.display()))?;
-        let inputs = digest(&[recipe.digest().as_bytes(), &content]);
-        if label(image).as_deref() == Some(&inputs) {
-            continue;
-        }
-        println!("Making the image {image}");
-        let container = Sh::new("docker")
-            .args(["create", BASE_LOCAL, "true"])
-            .read()?;
-        let container = container.trim();
-        let made = Sh::new("docker")
-            .arg("cp")
-            .arg(&path)
-            .arg(format!("{container}:/{program}"))
-            .read()
-            .and_then(|_| {
-                Sh::new("docker")
-                    .args(["commit", "--change"])
-                    .arg(format!("LABEL {INPUTS}={inputs}"))
-                    .args([container, image])
-                    .read()
-            });
-        Sh::new("docker").args(["rm", container]).read()?;
-        made?;
+    let helper = format!("{host}/release/duress-helper");
+    for (program, image) in [
+        ("release/pd-server", PD_LOCAL),
+        ("release/tikv-server", TIKV_LOCAL),
+        (helper.as_str(), TOOLBOX),
+    ] {
+        with_program(
+            &base,
+            &workspace::root().join("target").join(program),
+            image,
+        )?;
     }
     Ok(())
+}
+
+/// An image with a program at its root.
+fn with_program(base: &Recipe, path: &Path, image: &str) -> Result<()> {
+    let content = fs::read(path).with_context(|| format!("read {}", path.display()))?;
+    let inputs = digest(&[base.digest().as_bytes(), &content]);
+    if label(image).as_deref() == Some(&inputs) {
+        return Ok(());
+    }
+    println!("Making the image {image}");
+    let container = Sh::new("docker")
+        .args(["create", BASE_LOCAL, "true"])
+        .read()?;
+    let container = container.trim();
+    let made = Sh::new("docker")
+        .arg("cp")
+        .arg(path)
+        .arg(format!("{container}:/"))
+        .read()
+        .and_then(|_| {
+            Sh::new("docker")
+                .args(["commit", "--change"])
+                .arg(format!("LABEL {INPUTS}={inputs}"))
+                .args([container, image])
+                .read()
+        });
+    Sh::new("docker").args(["rm", container]).read()?;
+    made.map(drop)
 }
 
 /// A small Debian with some packages.

@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use super::bindings::duress::plugin::changes::{Change, Host, Limits};
+use super::bindings::duress::plugin::changes::{Action as Asked, Change, Host, Limits};
 use super::{Changes, Ctx, GuestError};
 use crate::engine::Engine;
 use crate::journal::change::{self, Action};
@@ -29,8 +29,8 @@ impl Host for Ctx {
                 container: target.id,
                 container_name: target.name,
                 summary: change.summary,
-                apply: change.apply.into_iter().map(Into::into).collect(),
-                revert: change.revert.into_iter().map(Into::into).collect(),
+                apply: actions(change.apply)?,
+                revert: actions(change.revert)?,
                 in_force: change.in_force.map(Into::into),
                 http_hosts: scope.http_hosts.clone(),
             };
@@ -71,6 +71,10 @@ impl Host for Ctx {
         )
         .await
     }
+}
+
+fn actions(asked: Vec<Asked>) -> Result<Vec<Action>, GuestError> {
+    asked.into_iter().map(Action::try_from).collect()
 }
 
 /// A disk of the machine is nobody's to fill: other containers, other people and duress itself live on it.

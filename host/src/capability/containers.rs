@@ -4,7 +4,9 @@ use std::time::Duration;
 
 use serde_json::json;
 
-use super::bindings::duress::plugin::containers::{Address, Container, FileSystem, Host, Output};
+use super::bindings::duress::plugin::containers::{
+    Address, Container, FileSystem, Host, Output, Process,
+};
 use super::{Ctx, GuestError, LONGEST_OPERATION};
 use crate::engine::Program;
 
@@ -85,6 +87,33 @@ impl Host for Ctx {
                     available: stat.available,
                     root: stat.root,
                 })
+            },
+        )
+        .await
+    }
+
+    async fn processes(&mut self, container: String) -> Answer<Vec<Process>> {
+        self.audited(
+            "containers.processes",
+            json!({ "container": container }),
+            |scope| async move {
+                let trial = scope.trial()?;
+                let target = trial.container(&container).await?;
+                let processes = trial.engine()?.processes(&target.id).await?;
+                Ok(processes.into_iter().map(Into::into).collect())
+            },
+        )
+        .await
+    }
+
+    async fn memory_in_use(&mut self, container: String) -> Answer<u64> {
+        self.audited(
+            "containers.memory-in-use",
+            json!({ "container": container }),
+            |scope| async move {
+                let trial = scope.trial()?;
+                let target = trial.container(&container).await?;
+                Ok(trial.engine()?.memory_in_use(&target.id).await?)
             },
         )
         .await

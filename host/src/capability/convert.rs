@@ -2,7 +2,7 @@
 
 use super::GuestError;
 use super::bindings::duress::plugin as wit;
-use crate::engine::{self, EngineError, Limits};
+use crate::engine::{self, Distribution, DnsLie, EngineError, Limits, PacketQueue, Work};
 use crate::http::{HttpError, HttpResponse};
 use crate::journal::JournalError;
 use crate::journal::change::{Action, HttpRequest, Place, PlacedProgram, Probe};
@@ -141,16 +141,96 @@ impl From<wit::changes::Program> for PlacedProgram {
     }
 }
 
-impl From<wit::changes::Action> for Action {
-    fn from(action: wit::changes::Action) -> Self {
+impl From<engine::Process> for wit::containers::Process {
+    fn from(process: engine::Process) -> Self {
+        Self {
+            pid: process.pid.unsigned_abs(),
+            name: process.name,
+            command: process.command,
+            started: process.started,
+        }
+    }
+}
+
+impl TryFrom<wit::changes::Work> for Work {
+    type Error = GuestError;
+
+    fn try_from(work: wit::changes::Work) -> Result<Self, GuestError> {
+        use wit::changes::Work as Wit;
+        Ok(match work {
+            Wit::BurnCpu(load) => Self::BurnCpu {
+                percent: load.percent,
+                workers: load.workers,
+            },
+            Wit::HoldMemory(bytes) => Self::HoldMemory { bytes },
+            Wit::WriteDisk(load) => Self::WriteDisk {
+                folder: load.folder,
+                workers: load.workers,
+                file_bytes: load.file_bytes,
+            },
+            Wit::AnswerDns(server) => Self::AnswerDns {
+                port: server.port,
+                lie: match server.lie {
+                    wit::changes::DnsLie::Nxdomain => DnsLie::Nxdomain,
+                    wit::changes::DnsLie::Servfail => DnsLie::Servfail,
+                    wit::changes::DnsLie::WrongAddress => DnsLie::WrongAddress,
+                },
+                domains: server.domains,
+                address: server.address.parse().map_err(|_| {
+                    GuestError::Invalid(format!(
+                        "`{}` is no IP address",
+                        server.address.escape_debug()
+                    ))
+                })?,
+            },
+            Wit::QueuePackets(queue) => Self::QueuePackets(PacketQueue {
+                number: queue.number,
+                delay_ms: queue.delay_ms,
+                jitter_ms: queue.jitter_ms,
+                delay_correlation_percent: queue.delay_correlation_percent,
+                distribution: match queue.distribution {
+                    wit::changes::Distribution::Uniform => Distribution::Uniform,
+                    wit::changes::Distribution::Normal => Distribution::Normal,
+                    wit::changes::Distribution::Pareto => Distribution::Pareto,
+                },
+                loss_percent: queue.loss_percent,
+                loss_correlation_percent: queue.loss_correlation_percent,
+                enter_percent: queue.enter_percent,
+                leave_percent: queue.leave_percent,
+                burst_loss_percent: queue.burst_loss_percent,
+                reorder_percent: queue.reorder_percent,
+                reorder_correlation_percent: queue.reorder_correlation_percent,
+                corrupt_percent: queue.corrupt_percent,
+                corrupt_correlation_percent: queue.corrupt_correlation_percent,
+            }),
+        })
+    }
+}
+
+impl TryFrom<wit::changes::Action> for Action {
+    type Error = GuestError;
+
+    fn try_from(action: wit::changes::Action) -> Result<Self, GuestError> {
         use wit::changes::Action as Wit;
-        match action {
+        Ok(match action {
             Wit::Run(program) => Self::Run(program.into()),
             Wit::Signal(signal) => Self::Signal(signal),
             Wit::Pause => Self::Pause,
             Wit::Unpause => Self::Unpause,
             Wit::Stop(grace_ms) => Self::Stop { grace_ms },
             Wit::Start => Self::Start,
+            Wit::Restart(grace_ms) => Self::Restart { grace_ms },
+            Wit::SignalProcess(sent) => Self::SignalProcess {
+                pid: i32::try_from(sent.pid)
+                    .map_err(|_| GuestError::Invalid(format!("{} is no pid", sent.pid)))?,
+                started: sent.started,
+                signal: sent.signal,
+            },
+            Wit::StartTask(task) => Self::StartTask {
+                id: task.id,
+                work: task.work.try_into()?,
+            },
+            Wit::StopTask(id) => Self::StopTask { id },
             Wit::Limit(limits) => Self::Limit(Limits {
                 cpus: limits.cpus,
                 memory_bytes: limits.memory_bytes,
@@ -162,7 +242,7 @@ impl From<wit::changes::Action> for Action {
             },
             Wit::RemoveFill(path) => Self::RemoveFill { path },
             Wit::Ask(request) => Self::Ask(request.into()),
-        }
+        })
     }
 }
 

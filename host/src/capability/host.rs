@@ -2,8 +2,11 @@
 
 use std::time::Duration;
 
+use serde_json::json;
+
 use super::bindings::duress::plugin::host::{Host, Level};
-use super::{Ctx, LONGEST_OPERATION};
+use super::{Ctx, GuestError, LONGEST_OPERATION};
+use crate::engine::Requirement;
 
 /// The most lines that one call may log; the rest is counted and dropped.
 const LINE_LIMIT: usize = 1_000;
@@ -89,5 +92,22 @@ impl Host for Ctx {
         self.count()?;
         self.counts.settings += 1;
         Ok(self.scope.settings.to_string())
+    }
+
+    async fn has(&mut self, requirement: String) -> wasmtime::Result<bool> {
+        let asked = self
+            .audited(
+                "host.has",
+                json!({ "requirement": requirement }),
+                |scope| async move {
+                    let requirement: Requirement =
+                        requirement.parse().map_err(GuestError::Invalid)?;
+                    let info = scope.trial()?.engine()?.info().await?;
+                    Ok(requirement.check(&info).await.is_ok())
+                },
+            )
+            .await?;
+        // What is unknown here is not there.
+        Ok(asked.unwrap_or(false))
     }
 }

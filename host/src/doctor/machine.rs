@@ -1,8 +1,7 @@
 //! Everything that duress may need, whether a run needs it or not.
 
 use super::Finding;
-use super::requirement::{Requirement, which};
-use crate::engine::{Engine, EngineResult, NetDriver};
+use crate::engine::{Engine, EngineResult, NetDriver, Requirement, which};
 
 /// Look at the machine. `engine` is the engine, or why there is none.
 pub async fn examine(

@@ -2,13 +2,13 @@
 //!
 //! Looking changes nothing: the kernel's features are tried in a network namespace that ends with the program that tried.
 
+mod faults;
 mod machine;
-mod requirement;
 
 use serde::Serialize;
 
+pub use faults::check_faults;
 pub use machine::examine;
-pub use requirement::{Requirement, check_faults};
 
 /// One thing that was looked for.
 #[derive(Debug, Clone, Serialize)]

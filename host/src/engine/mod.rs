@@ -15,8 +15,13 @@ mod compose;
 pub mod docker;
 mod files;
 mod namespace;
+mod requirement;
+mod task;
 
 pub use compose::{compose_services, compose_version};
+pub use requirement::Requirement;
+pub(crate) use requirement::which;
+pub use task::{Beside, Distribution, DnsLie, PacketQueue, Process, Work};
 
 /// The label that names the compose project of everything that duress made.
 pub const LABEL_PROJECT: &str = "io.duress.project";
@@ -169,6 +174,8 @@ pub struct Leftover {
 pub enum NetDriver {
     /// The host's own tool, in the container's network namespace: needs root on the engine's machine.
     Namespace,
+    /// The toolbox's tool, in a container that shares the container's network.
+    Toolbox,
     /// The container's own tool, by `exec`.
     Container,
 }
@@ -186,6 +193,8 @@ pub struct EngineInfo {
     pub local: bool,
     /// Where programs for a container's network run.
     pub net_driver: NetDriver,
+    /// It has the toolbox's image, and so duress's helper.
+    pub toolbox: bool,
 }
 
 /// Why an engine's operation did not succeed. Messages are whole: what, on what, why.
@@ -273,6 +282,27 @@ pub trait Engine: Send + Sync + fmt::Debug {
         program: &Program,
     ) -> EngineResult<Output>;
 
+    /// Start work beside a container, under a name that is found again. When it returns, the work is being done.
+    async fn start_task(&self, container: &ContainerId, id: &str, work: &Work) -> EngineResult<()>;
+    /// Whether a task of that name is being worked at.
+    async fn task_works(
+        &self,
+        container: &ContainerId,
+        id: &str,
+        work: &Work,
+    ) -> EngineResult<bool>;
+    /// End a task. One that has ended is no error.
+    async fn stop_task(&self, container: &ContainerId, id: &str, work: &Work) -> EngineResult<()>;
+    /// The processes of a running container.
+    async fn processes(&self, container: &ContainerId) -> EngineResult<Vec<Process>>;
+    /// Send a signal to one process, named by its pid in the container and when it started. One that has ended is no error.
+    async fn signal_process(
+        &self,
+        container: &ContainerId,
+        process: (i32, u64),
+        signal: &str,
+    ) -> EngineResult<()>;
+
     /// Send a signal, e.g. `SIGKILL`, to the container's first process.
     async fn signal(&self, container: &ContainerId, signal: &str) -> EngineResult<()>;
     /// Freeze it.
@@ -284,6 +314,11 @@ pub trait Engine: Send + Sync + fmt::Debug {
     /// Start it if it does not run.
     async fn start(&self, container: &ContainerId) -> EngineResult<()>;
 
+    /// Stop it, and start it again; after the grace it is killed.
+    async fn restart(&self, container: &ContainerId, grace: Duration) -> EngineResult<()>;
+
+    /// The memory that it uses and that the kernel could not take back at once, in bytes.
+    async fn memory_in_use(&self, container: &ContainerId) -> EngineResult<u64>;
     /// The limits it has; an absent one is unlimited.
     async fn limits(&self, container: &ContainerId) -> EngineResult<Limits>;
     /// Change the limits that are given. The largest numbers (`f64::MAX`, `u64::MAX`, `u32::MAX`) lift a limit.

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::change::{Action, Change, Place, PlacedProgram, Probe};
-use crate::engine::{Engine, EngineError, EngineResult, Output, Program, State};
+use crate::engine::{Engine, EngineError, EngineResult, Output, Process, Program, State, Work};
 use crate::http::{Client, Reach};
 
 /// The longest that one program of a change may take, whatever the change says: rollback waits for it.
@@ -57,6 +57,21 @@ impl Actor {
                 engine.stop(id, grace).await?;
             }
             Action::Start => engine.start(id).await?,
+            Action::Restart { grace_ms } => {
+                let grace = Duration::from_millis(*grace_ms).min(LONGEST_PROGRAM);
+                engine.restart(id, grace).await?;
+            }
+            Action::SignalProcess {
+                pid,
+                started,
+                signal,
+            } => engine.signal_process(id, (*pid, *started), signal).await?,
+            Action::StartTask { id: task, work } => engine.start_task(id, task, work).await?,
+            Action::StopTask { id: task } => {
+                if let Some(work) = change.task(task) {
+                    self.stop_task(change, task, work).await?;
+                }
+            }
             Action::Limit(limits) => engine.set_limits(id, *limits).await?,
             Action::FillDisk { path, size } => engine.fill_disk(id, path, *size).await?,
             Action::RemoveFill { path } => engine.remove_file(id, path).await?,
@@ -80,8 +95,12 @@ impl Actor {
         Ok(())
     }
 
-    /// For each part of a change that can be seen, whether it is in force.
-    pub(super) async fn observe(&self, change: &Change) -> Result<Vec<(String, bool)>, Failure> {
+    /// For each part of a change that can be seen, whether it is in force; `in_force` says which of the two is looked for.
+    pub(super) async fn observe(
+        &self,
+        change: &Change,
+        in_force: bool,
+    ) -> Result<Vec<(String, bool)>, Failure> {
         let (engine, id) = (&self.engine, &change.container);
         let mut seen = Vec::new();
         for action in &change.apply {
@@ -109,11 +128,47 @@ impl Actor {
                     let there = engine.file_size(id, path).await? == Some(*size);
                     seen.push((format!("{path} takes up {size} bytes"), there));
                 }
+                Action::SignalProcess {
+                    pid,
+                    started,
+                    signal,
+                } => {
+                    let wanted =
+                        |process: &Process| process.pid == *pid && process.started == *started;
+                    let found = match engine.processes(id).await {
+                        Ok(processes) => processes.into_iter().find(wanted),
+                        Err(EngineError::NotRunning { state, .. }) if !is_up(state) => None,
+                        Err(error) => return Err(error.into()),
+                    };
+                    if ENDING_SIGNALS.contains(&signal.as_str()) {
+                        // It stays ended, whatever is taken back: only `apply` has something to see.
+                        if in_force {
+                            seen.push((
+                                format!("process {pid} ended by {signal}"),
+                                found.is_none(),
+                            ));
+                        }
+                    } else if signal == "SIGSTOP" {
+                        let stopped = found.is_some_and(|process| process.stopped);
+                        seen.push((format!("process {pid} is stopped"), stopped));
+                    }
+                }
+                Action::StartTask { id: task, work } => {
+                    let works = match engine.task_works(id, task, work).await {
+                        Ok(works) => works,
+                        // Tasks end with the container.
+                        Err(EngineError::NotRunning { state, .. }) if !is_up(state) => false,
+                        Err(error) => return Err(error.into()),
+                    };
+                    seen.push((format!("{task} is at work"), works));
+                }
                 // What a program or a request did is the probe's to tell.
                 Action::Signal(_)
                 | Action::Run(_)
                 | Action::Unpause
                 | Action::Start
+                | Action::Restart { .. }
+                | Action::StopTask { .. }
                 | Action::RemoveFill { .. }
                 | Action::Ask(_) => {}
             }
@@ -157,6 +212,24 @@ impl Actor {
             None => {}
         }
         Ok(seen)
+    }
+
+    /// End a task. In a frozen container nothing can be ended: it is thawed for that moment.
+    async fn stop_task(&self, change: &Change, task: &str, work: &Work) -> EngineResult<()> {
+        let (engine, id) = (&self.engine, &change.container);
+        match engine.stop_task(id, task, work).await {
+            Err(EngineError::NotRunning { state, .. }) if !is_up(state) => Ok(()),
+            Err(EngineError::NotRunning {
+                state: State::Paused,
+                ..
+            }) => {
+                engine.unpause(id).await?;
+                let stopped = engine.stop_task(id, task, work).await;
+                engine.pause(id).await?;
+                stopped
+            }
+            other => other,
+        }
     }
 
     async fn run(&self, change: &Change, program: &PlacedProgram) -> EngineResult<Output> {

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::engine::{ContainerId, Limits, Project};
+use crate::engine::{ContainerId, Limits, Project, Work};
 
 /// Where a program runs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -71,6 +71,32 @@ pub enum Action {
     },
     /// Start.
     Start,
+    /// Stop and start.
+    Restart {
+        /// Before it is killed.
+        grace_ms: u64,
+    },
+    /// Send a signal to one process.
+    SignalProcess {
+        /// As the container numbers it.
+        pid: i32,
+        /// In clock ticks since the machine started.
+        started: u64,
+        /// e.g. `SIGKILL`.
+        signal: String,
+    },
+    /// Start a task.
+    StartTask {
+        /// What it is found by again.
+        id: String,
+        /// What is done.
+        work: Work,
+    },
+    /// End a task of this change.
+    StopTask {
+        /// As it was started.
+        id: String,
+    },
     /// Change limits.
     Limit(Limits),
     /// Take up space.
@@ -183,11 +209,45 @@ impl Change {
                     .into(),
             ));
         }
+        let started = self.tasks().map(|(id, _)| id);
+        let stopped: Vec<&str> = self.revert.iter().filter_map(Action::stops).collect();
+        if let Some(id) = started.filter(|id| !stopped.contains(id)).next() {
+            return Err(named(format!(
+                "starts the task `{}` and never stops it",
+                id.escape_debug()
+            )));
+        }
+        let all = self.apply.iter().chain(&self.revert);
+        if let Some(id) = all
+            .filter_map(Action::stops)
+            .find(|id| self.task(id).is_none())
+        {
+            return Err(named(format!(
+                "stops the task `{}`, which it does not start",
+                id.escape_debug()
+            )));
+        }
         let size = serde_json::to_string(self).map_or(usize::MAX, |text| text.len());
         if size > SIZE_LIMIT {
             return Err(named(format!("is larger than {} KiB", SIZE_LIMIT >> 10)));
         }
         Ok(())
+    }
+}
+
+impl Change {
+    /// The tasks that it starts, by id.
+    fn tasks(&self) -> impl Iterator<Item = (&str, &Work)> {
+        self.apply.iter().filter_map(|action| match action {
+            Action::StartTask { id, work } => Some((id.as_str(), work)),
+            _ => None,
+        })
+    }
+
+    /// The work of a task that it starts.
+    pub(super) fn task(&self, id: &str) -> Option<&Work> {
+        self.tasks()
+            .find_map(|(own, work)| (own == id).then_some(work))
     }
 }
 
@@ -219,6 +279,10 @@ impl fmt::Display for Action {
             Self::Unpause => f.write_str("unfreeze it"),
             Self::Stop { grace_ms } => write!(f, "stop it, within {grace_ms} ms"),
             Self::Start => f.write_str("start it"),
+            Self::Restart { grace_ms } => write!(f, "restart it, within {grace_ms} ms"),
+            Self::SignalProcess { pid, signal, .. } => write!(f, "send {signal} to process {pid}"),
+            Self::StartTask { id, work } => write!(f, "start {id}: {work}"),
+            Self::StopTask { id } => write!(f, "end {id}"),
             Self::Limit(limits) => {
                 f.write_str("set its limits:")?;
                 if let Some(cpus) = limits.cpus {
@@ -240,6 +304,14 @@ impl fmt::Display for Action {
 }
 
 impl Action {
+    /// The task that it ends.
+    fn stops(&self) -> Option<&str> {
+        match self {
+            Self::StopTask { id } => Some(id),
+            _ => None,
+        }
+    }
+
     fn check(&self) -> Result<(), String> {
         match self {
             Self::Run(program) => program.check(),
@@ -266,7 +338,17 @@ impl Action {
                     path.escape_debug()
                 ))
             }
+            Self::StartTask { id, .. } if !is_task_id(id) => Err(format!(
+                "calls a task `{}`: 1 to 64 letters, digits and hyphens would do",
+                id.escape_debug()
+            )),
+            Self::StartTask { work, .. } => work.check(),
             _ => Ok(()),
         }
     }
+}
+
+fn is_task_id(id: &str) -> bool {
+    let fit = |c: char| c.is_ascii_alphanumeric() || c == '-';
+    (1..=64).contains(&id.len()) && !id.starts_with('-') && id.chars().all(fit)
 }

@@ -322,7 +322,7 @@ impl Actor {
     async fn settle(&self, change: &Change, in_force: bool) -> Result<usize, Failure> {
         let deadline = Instant::now() + SETTLING;
         loop {
-            let unseen = match self.observe(change).await {
+            let unseen = match self.observe(change, in_force).await {
                 Ok(seen) => {
                     let parts = seen.len();
                     let wrong: Vec<_> = seen

@@ -3,7 +3,7 @@
 
 use bollard::container::LogOutput;
 use bollard::exec::{CreateExecOptions, StartExecResults};
-use futures::StreamExt as _;
+use futures::{Stream, StreamExt as _};
 
 use super::calls::{call, call_within};
 use super::{Docker, short};
@@ -31,27 +31,12 @@ impl Docker {
         };
         let made = call(&what, id, self.api.create_exec(&id.0, options)).await?;
         let running = async {
-            let (mut stdout, mut stderr) = (Vec::new(), Vec::new());
-            if let StartExecResults::Attached { mut output, .. } =
-                self.api.start_exec(&made.id, None).await?
-            {
-                while let Some(chunk) = output.next().await {
-                    match chunk? {
-                        LogOutput::StdErr { message } => keep(&mut stderr, &message),
-                        LogOutput::StdOut { message } | LogOutput::Console { message } => {
-                            keep(&mut stdout, &message);
-                        }
-                        LogOutput::StdIn { .. } => {}
-                    }
+            match self.api.start_exec(&made.id, None).await? {
+                StartExecResults::Attached { output, .. } => self.collect(&made.id, output).await,
+                StartExecResults::Detached => {
+                    self.collect(&made.id, futures::stream::empty()).await
                 }
             }
-            let ended = self.api.inspect_exec(&made.id).await?;
-            let exit_code = ended.exit_code.and_then(|code| i32::try_from(code).ok());
-            Ok(Output {
-                exit_code: exit_code.unwrap_or(-1),
-                stdout,
-                stderr,
-            })
         };
         let output = call_within(&what, id, program.timeout, running).await?;
         if matches!(output.exit_code, 126 | 127)
@@ -64,6 +49,31 @@ impl Docker {
             });
         }
         Ok(output)
+    }
+
+    /// What a program says until it ends, and how it ended.
+    pub(super) async fn collect(
+        &self,
+        exec: &str,
+        mut output: impl Stream<Item = Result<LogOutput, bollard::errors::Error>> + Unpin,
+    ) -> Result<Output, bollard::errors::Error> {
+        let (mut stdout, mut stderr) = (Vec::new(), Vec::new());
+        while let Some(chunk) = output.next().await {
+            match chunk? {
+                LogOutput::StdErr { message } => keep(&mut stderr, &message),
+                LogOutput::StdOut { message } | LogOutput::Console { message } => {
+                    keep(&mut stdout, &message);
+                }
+                LogOutput::StdIn { .. } => {}
+            }
+        }
+        let ended = self.api.inspect_exec(exec).await?;
+        let exit_code = ended.exit_code.and_then(|code| i32::try_from(code).ok());
+        Ok(Output {
+            exit_code: exit_code.unwrap_or(-1),
+            stdout,
+            stderr,
+        })
     }
 
     /// Run a tool that must succeed; its standard output.

@@ -6,21 +6,27 @@ mod exec;
 mod limits;
 mod listing;
 mod removal;
+mod toolbox;
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
 use bollard::models::ContainerInspectResponse;
 use bollard::query_parameters::{
-    InspectContainerOptions, KillContainerOptions, StartContainerOptions, StopContainerOptions,
+    InspectContainerOptions, KillContainerOptions, RestartContainerOptions, StartContainerOptions,
+    StatsOptions, StopContainerOptions,
 };
+use futures::StreamExt as _;
+use tokio::sync::{Mutex, OnceCell};
 
 use self::calls::{PATIENCE, call};
 use super::{
-    Container, ContainerId, Engine, EngineError, EngineInfo, EngineResult, FileSystem, Leftover,
-    Limits, NetDriver, Output, Program, Project, Stack, State, compose, files, namespace,
+    Beside, Container, ContainerId, Engine, EngineError, EngineInfo, EngineResult, FileSystem,
+    Leftover, Limits, NetDriver, Output, Process, Program, Project, Stack, State, Work, compose,
+    files, namespace,
 };
 
 /// A connection to a Docker Engine. Cheap to clone.
@@ -32,6 +38,10 @@ pub struct Docker {
     host: IpAddr,
     /// Where the engine keeps everything.
     data_root: PathBuf,
+    /// The helper's file, as the engine packs it, once it was needed.
+    helper: Arc<OnceCell<bytes::Bytes>>,
+    /// Held while a toolbox is looked for and made, so that none is made twice.
+    toolboxes: Arc<Mutex<()>>,
 }
 
 impl Docker {
@@ -65,6 +75,7 @@ impl Docker {
         };
         let local = address::is_local(&address, &info);
         let may_enter = local && namespace::may_enter();
+        let toolbox = api.inspect_image(&toolbox::image()).await.is_ok();
         let net_driver = match driver {
             Some(NetDriver::Namespace) if !may_enter => {
                 return Err(EngineError::Missing {
@@ -72,8 +83,10 @@ impl Docker {
                     hint: "leave --net-driver out, or run duress as root beside the engine".into(),
                 });
             }
+            Some(NetDriver::Toolbox) if !toolbox => return Err(toolbox::missing()),
             Some(driver) => driver,
             None if may_enter => NetDriver::Namespace,
+            None if toolbox => NetDriver::Toolbox,
             None => NetDriver::Container,
         };
         let cgroup_version = match info.cgroup_version {
@@ -93,12 +106,15 @@ impl Docker {
             cgroup_version,
             local,
             net_driver,
+            toolbox,
         };
         Ok(Self {
             api,
             info,
             host,
             data_root,
+            helper: Arc::default(),
+            toolboxes: Arc::default(),
         })
     }
 
@@ -166,6 +182,7 @@ impl Engine for Docker {
 
     async fn stack_down(&self, stack: &Stack, timeout: Duration) -> EngineResult<()> {
         self.thaw(&stack.project).await;
+        self.remove_toolboxes(&stack.project).await?;
         // Whatever the compose tool could not do, the removal by label does; its failure is the one that counts.
         if let Err(error) = compose::down(stack, &self.info.address, timeout).await {
             tracing::info!("{error}; what is left is removed by label");
@@ -175,6 +192,7 @@ impl Engine for Docker {
 
     async fn remove_project(&self, project: &Project) -> EngineResult<()> {
         self.thaw(project).await;
+        self.remove_toolboxes(project).await?;
         self.remove_all(project).await
     }
 
@@ -253,8 +271,56 @@ impl Engine for Docker {
             NetDriver::Namespace => {
                 namespace::run_in_network(&self.process(container).await?, program).await
             }
+            NetDriver::Toolbox => self.run_in_toolbox(container, program).await,
             NetDriver::Container => self.run_inside(container, program).await,
         }
+    }
+
+    async fn start_task(&self, container: &ContainerId, id: &str, work: &Work) -> EngineResult<()> {
+        self.start_helper(container, id, work).await
+    }
+
+    async fn task_works(
+        &self,
+        container: &ContainerId,
+        id: &str,
+        work: &Work,
+    ) -> EngineResult<bool> {
+        let output = self
+            .run_helper(container, work.beside(), &["runs", "--id", id])
+            .await?;
+        Ok(output.exit_code == 0)
+    }
+
+    async fn stop_task(&self, container: &ContainerId, id: &str, work: &Work) -> EngineResult<()> {
+        self.helper_says(container, work.beside(), &["stop", "--id", id])
+            .await
+            .map(drop)
+    }
+
+    async fn processes(&self, container: &ContainerId) -> EngineResult<Vec<Process>> {
+        self.list_processes(container).await
+    }
+
+    async fn signal_process(
+        &self,
+        container: &ContainerId,
+        process: (i32, u64),
+        signal: &str,
+    ) -> EngineResult<()> {
+        let (pid, started) = (process.0.to_string(), process.1.to_string());
+        let arguments = [
+            "signal",
+            "--pid",
+            &pid,
+            "--started",
+            &started,
+            "--signal",
+            signal,
+        ];
+        self.helper_says(container, Beside::Processes, &arguments)
+            .await
+            .map(drop)
     }
 
     async fn signal(&self, container: &ContainerId, signal: &str) -> EngineResult<()> {
@@ -311,6 +377,44 @@ impl Engine for Docker {
             .api
             .start_container(&container.0, None::<StartContainerOptions>);
         call(&what, container, started).await
+    }
+
+    async fn restart(&self, container: &ContainerId, grace: Duration) -> EngineResult<()> {
+        let seconds = i32::try_from(grace.as_secs()).unwrap_or(i32::MAX);
+        let options = RestartContainerOptions {
+            t: Some(seconds),
+            ..RestartContainerOptions::default()
+        };
+        let what = format!("restart container {}", short(container));
+        let restarted = self.api.restart_container(&container.0, Some(options));
+        calls::call_within(&what, container, PATIENCE + grace, restarted).await
+    }
+
+    async fn memory_in_use(&self, container: &ContainerId) -> EngineResult<u64> {
+        let options = StatsOptions {
+            stream: false,
+            one_shot: true,
+        };
+        let what = format!("measure the memory of container {}", short(container));
+        let mut stats = self.api.stats(&container.0, Some(options));
+        let first = async { stats.next().await.transpose() };
+        let memory = call(&what, container, first)
+            .await?
+            .and_then(|stats| stats.memory_stats);
+        let Some(memory) = memory else {
+            return Err(EngineError::Failed(format!(
+                "{what}: the engine does not say"
+            )));
+        };
+        // What the kernel can take back at any time counts as free, as `docker stats` has it.
+        let reclaimable = memory.stats.as_ref().and_then(|stats| {
+            let names = ["inactive_file", "total_inactive_file"];
+            names.iter().find_map(|name| stats.get(*name)).copied()
+        });
+        Ok(memory
+            .usage
+            .unwrap_or(0)
+            .saturating_sub(reclaimable.unwrap_or(0)))
     }
 
     async fn limits(&self, container: &ContainerId) -> EngineResult<Limits> {

@@ -4,14 +4,13 @@ use std::process::Stdio;
 
 use tokio::process::Command;
 
-use crate::engine::{EngineInfo, NetDriver};
-use crate::plugin::FaultType;
+use super::{EngineInfo, NetDriver};
 use crate::{Error, Result};
 
 /// A requirement, parsed from a fault's `requires`.
 ///
 /// ```
-/// use duress::doctor::Requirement;
+/// use duress::engine::Requirement;
 /// assert_eq!("tool:tc".parse(), Ok(Requirement::Tool("tc".into())));
 /// assert!("magic".parse::<Requirement>().is_err());
 /// ```
@@ -23,18 +22,30 @@ pub enum Requirement {
     Tool(String),
     /// `kernel:NAME`: a feature of the kernel.
     Kernel(String),
+    /// `helper`: duress's own helper, from the toolbox's image.
+    Helper,
+    /// `A|B`: one of several.
+    Any(Vec<Self>),
 }
 
 impl std::str::FromStr for Requirement {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
+        if text.contains('|') {
+            return text
+                .split('|')
+                .map(str::parse)
+                .collect::<Result<_, _>>()
+                .map(Self::Any);
+        }
         match text.split_once(':') {
             Some(("tool", name)) => Ok(Self::Tool(name.to_owned())),
             Some(("kernel", name)) => Ok(Self::Kernel(name.to_owned())),
             None if text.starts_with("CAP_") => Ok(Self::Capability(text.to_owned())),
+            None if text == "helper" => Ok(Self::Helper),
             _ => Err(format!(
-                "`{text}` is no requirement: it is `CAP_…`, `tool:…` or `kernel:…`"
+                "`{text}` is no requirement: it is `CAP_…`, `tool:…`, `kernel:…` or `helper`, or several with `|` between them"
             )),
         }
     }
@@ -49,33 +60,34 @@ impl Requirement {
         match (self, engine.net_driver) {
             // With the container's own tools and capabilities, only the running container can tell; the fault's first program does.
             (Self::Capability(_) | Self::Tool(_), NetDriver::Container) => Ok(()),
+            // The toolbox has them.
+            (Self::Capability(_) | Self::Tool(_), NetDriver::Toolbox) => Ok(()),
             (Self::Capability(name), NetDriver::Namespace) => check_capability(name),
             (Self::Tool(name), NetDriver::Namespace) => check_tool(name),
             (Self::Kernel(name), _) => check_kernel(name, engine).await,
+            (Self::Helper, _) => check_helper(engine),
+            (Self::Any(several), _) => {
+                let mut first = None;
+                for one in several {
+                    match Box::pin(one.check(engine)).await {
+                        Ok(()) => return Ok(()),
+                        Err(error) => first = first.or(Some(error)),
+                    }
+                }
+                first.map_or(Ok(()), Err)
+            }
         }
     }
 }
 
-/// Whether every fault can work here.
-///
-/// # Errors
-/// The first lack of the first fault that has one, as `Environment`.
-pub async fn check_faults<'a>(
-    faults: impl IntoIterator<Item = &'a FaultType>,
-    engine: &EngineInfo,
-) -> Result<()> {
-    for fault in faults {
-        for text in &fault.requires {
-            let named = |error: Error| {
-                error.context(format_args!("the fault `{}` cannot work here", fault.name))
-            };
-            let requirement: Requirement = text
-                .parse()
-                .map_err(|why: String| named(Error::input(why)))?;
-            requirement.check(engine).await.map_err(named)?;
-        }
+fn check_helper(engine: &EngineInfo) -> Result<()> {
+    if engine.toolbox {
+        return Ok(());
     }
-    Ok(())
+    Err(
+        Error::environment("the engine has no toolbox image, which holds duress's helper")
+            .hint("`cargo xtask setup` makes it; DURESS_TOOLBOX_IMAGE names another"),
+    )
 }
 
 fn check_tool(name: &str) -> Result<()> {
@@ -95,7 +107,7 @@ fn check_tool(name: &str) -> Result<()> {
 }
 
 /// Whether a program is in the path or where administrators' programs are.
-pub(super) fn which(name: &str) -> bool {
+pub(crate) fn which(name: &str) -> bool {
     let path = std::env::var_os("PATH").unwrap_or_default();
     let administrators = ["/usr/sbin", "/sbin"].map(std::path::PathBuf::from);
     std::env::split_paths(&path)
@@ -146,12 +158,31 @@ async fn check_kernel(name: &str, engine: &EngineInfo) -> Result<()> {
             "tc", "qdisc", "add", "dev", "lo", "root", "tbf", "rate", "1mbit", "burst", "32kbit",
             "latency", "50ms",
         ],
+        "nfnetlink_queue" => {
+            check_helper(engine)?;
+            &[
+                "iptables",
+                "-t",
+                "mangle",
+                "-A",
+                "OUTPUT",
+                "-j",
+                "NFQUEUE",
+                "--queue-num",
+                "0",
+                "--queue-bypass",
+            ]
+        }
         other => {
             return Err(Error::input(format!(
                 "the kernel feature `{other}` is not known to this host"
             )));
         }
     };
+    if engine.net_driver != NetDriver::Namespace && !which(trial[0]) {
+        // The tools are elsewhere; the fault's first program tells.
+        return Ok(());
+    }
     check_tool(trial[0])?;
     let user: &[&str] = if rustix::process::geteuid().is_root() {
         &[]
@@ -179,7 +210,8 @@ async fn check_kernel(name: &str, engine: &EngineInfo) -> Result<()> {
         .unwrap_or("it said nothing")
         .trim()
         .to_owned();
-    Err(Error::environment(format!("the kernel has no `{name}` (tc says: {said})")).hint(format!(
+    let tool = trial[0];
+    Err(Error::environment(format!("the kernel has no `{name}` ({tool} says: {said})")).hint(format!(
         "`modprobe {name}` loads it where the kernel has it as a module; Debian's linux-image-amd64 does"
     )))
 }

@@ -1,0 +1,67 @@
+//! Files, written and read for ever. They have no name, so that nothing is left of them.
+
+use std::fs::File;
+use std::os::unix::fs::FileExt as _;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context as _, Result};
+use clap::Args;
+use rustix::fs::{Mode, OFlags};
+
+/// Written and read at once.
+const BLOCK: usize = 64 << 10;
+
+/// How much, and where.
+#[derive(Debug, Args)]
+pub(crate) struct Load {
+    /// A folder on the file system
+    #[arg(long)]
+    folder: PathBuf,
+    /// How many workers, each with a file of its own
+    #[arg(long)]
+    workers: u32,
+    /// How large each file becomes, in bytes
+    #[arg(long)]
+    file_bytes: u64,
+}
+
+pub(crate) fn run(load: &Load) -> Result<()> {
+    let (failed, failure) = std::sync::mpsc::channel();
+    for _ in 0..load.workers {
+        let file = nameless(&load.folder)?;
+        let (failed, file_bytes) = (failed.clone(), load.file_bytes);
+        std::thread::Builder::new().spawn(move || {
+            loop {
+                if let Err(error) = once(&file, file_bytes) {
+                    // The receiver is there as long as this process.
+                    let _ = failed.send(error);
+                    return;
+                }
+            }
+        })?;
+    }
+    crate::ready()?;
+    Err(failure.recv()?)
+}
+
+/// See `O_TMPFILE` in open(2).
+fn nameless(folder: &Path) -> Result<File> {
+    let flags = OFlags::TMPFILE | OFlags::RDWR | OFlags::CLOEXEC;
+    let file = rustix::fs::open(folder, flags, Mode::RUSR | Mode::WUSR);
+    let file = file.with_context(|| format!("make a file in {}", folder.display()))?;
+    Ok(File::from(file))
+}
+
+/// Write the whole file, each block to the disk itself, and read it again.
+fn once(file: &File, file_bytes: u64) -> Result<()> {
+    let mut block = vec![0x5a; BLOCK];
+    let offsets = || (0..file_bytes).step_by(BLOCK);
+    for offset in offsets() {
+        file.write_all_at(&block, offset).context("write")?;
+        file.sync_data().context("write to the disk")?;
+    }
+    for offset in offsets() {
+        file.read_exact_at(&mut block, offset).context("read")?;
+    }
+    Ok(())
+}

@@ -1,0 +1,134 @@
+//! What duress runs beside a container. It is one static program, so that it runs in any container, whatever that holds.
+//!
+//! A task (`cpu`, `memory`, `disk`, `dns`, `queue`) says `ready` on its standard output once it works, and goes on until `stop` ends it or
+//! its container ends. A task is found again by its `--id`, in the processes of the container that it runs in, so that another
+//! duress can end it too.
+
+#![allow(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "what it prints is its answer"
+)]
+
+mod cpu;
+mod disk;
+mod dns;
+mod memory;
+mod processes;
+mod queue;
+
+use std::io::Write as _;
+use std::process::ExitCode;
+
+use anyhow::{Context as _, Result};
+use clap::{Args, Parser, Subcommand};
+
+/// Work beside a container, for duress.
+#[derive(Debug, Parser)]
+#[command(name = "duress-helper", version)]
+struct Cli {
+    /// Remove this program's own file first: it was put there for this one run
+    #[arg(long)]
+    vanish: bool,
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+#[derive(Debug, Subcommand)]
+enum Verb {
+    /// Do nothing, until it is ended: the first process of the container that lends its tools
+    Wait,
+    /// Use processor time
+    Cpu {
+        #[command(flatten)]
+        task: Task,
+        #[command(flatten)]
+        load: cpu::Load,
+    },
+    /// Hold memory
+    Memory {
+        #[command(flatten)]
+        task: Task,
+        /// How much, in bytes
+        #[arg(long)]
+        bytes: usize,
+    },
+    /// Write and read files
+    Disk {
+        #[command(flatten)]
+        task: Task,
+        #[command(flatten)]
+        load: disk::Load,
+    },
+    /// Answer some names wrongly, and have the resolver that was there answer the others
+    Dns {
+        #[command(flatten)]
+        task: Task,
+        #[command(flatten)]
+        server: dns::Server,
+    },
+    /// Delay, lose, damage or reorder the packets of a netfilter queue
+    Queue {
+        #[command(flatten)]
+        task: Task,
+        #[command(flatten)]
+        rules: queue::Rules,
+    },
+    /// Print every process as a line of JSON
+    Processes,
+    /// Send a signal to one process, if it is still the one that was meant
+    Signal(processes::Meant),
+    /// Whether a task runs: exit code 0 when it does, else 1
+    Runs(Task),
+    /// End a task; one that does not run is no error
+    Stop(Task),
+}
+
+#[derive(Debug, Args)]
+struct Task {
+    /// What it is found by again
+    #[arg(long)]
+    id: String,
+}
+
+fn main() -> ExitCode {
+    let done = run(Cli::parse());
+    done.unwrap_or_else(|error| {
+        eprintln!("{error:#}");
+        ExitCode::FAILURE
+    })
+}
+
+fn run(cli: Cli) -> Result<ExitCode> {
+    if cli.vanish {
+        let own = std::env::current_exe().context("find this program's own file")?;
+        std::fs::remove_file(&own).with_context(|| format!("remove {}", own.display()))?;
+    }
+    match cli.verb {
+        Verb::Wait => loop {
+            std::thread::park();
+        },
+        Verb::Cpu { load, .. } => cpu::run(&load)?,
+        Verb::Memory { bytes, .. } => memory::run(bytes)?,
+        Verb::Disk { load, .. } => disk::run(&load)?,
+        Verb::Dns { server, .. } => dns::run(server)?,
+        Verb::Queue { rules, .. } => queue::run(&rules)?,
+        Verb::Processes => processes::print()?,
+        Verb::Signal(meant) => processes::signal(&meant)?,
+        Verb::Runs(task) if processes::of_task(&task.id)?.is_empty() => {
+            return Ok(ExitCode::FAILURE);
+        }
+        Verb::Runs(_) => {}
+        Verb::Stop(task) => processes::stop(&task.id)?,
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Tell whoever started this task that it works.
+fn ready() -> Result<()> {
+    let mut stdout = std::io::stdout();
+    stdout
+        .write_all(b"ready\n")
+        .and_then(|()| stdout.flush())
+        .context("say that it is ready")
+}

@@ -1,0 +1,348 @@
+//! The toolbox: an image with `tc`, `iptables` and duress's helper, for containers that hold none of them.
+//!
+//! What works in a container's network runs in a container of the toolbox's image that shares the network: one for each target, kept as
+//! long as its stack. What works among a container's processes is the helper alone: its file is put into the container, and it
+//! removes that file as soon as it runs.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use bollard::container::LogOutput;
+use bollard::exec::{CreateExecOptions, StartExecResults};
+use bollard::models::{
+    ContainerCreateBody, ContainerInspectResponse, ContainerSummaryStateEnum, HostConfig,
+};
+use bollard::query_parameters::{
+    CreateContainerOptions, DownloadFromContainerOptions, RemoveContainerOptions,
+    StartContainerOptions, UploadToContainerOptions,
+};
+use futures::{Stream, StreamExt as _, TryStreamExt as _};
+
+use super::calls::{PATIENCE, call, call_within};
+use super::{Docker, listing, short};
+use crate::engine::{
+    Beside, ContainerId, EngineError, EngineResult, LABEL_DATABASE, LABEL_PROJECT, LABEL_TRIAL,
+    Output, Process, Program, Project, Work,
+};
+
+/// What the image is called, unless `DURESS_TOOLBOX_IMAGE` says otherwise.
+const IMAGE: &str = "duress/toolbox:local";
+/// The label that names the container whose network a toolbox shares.
+const LABEL_TARGET: &str = "io.duress.toolbox-of";
+/// The label that says since when that container has run: started again, it has another network.
+const LABEL_SINCE: &str = "io.duress.toolbox-since";
+/// The helper, in the image and, for a moment, in a target.
+const HELPER: &str = "/duress-helper";
+/// How long a task may take until it works: to take a large amount of memory, seconds.
+const READY: Duration = Duration::from_secs(60);
+
+/// The toolbox's image.
+pub(super) fn image() -> String {
+    std::env::var("DURESS_TOOLBOX_IMAGE")
+        .ok()
+        .filter(|name| !name.is_empty())
+        .unwrap_or_else(|| IMAGE.to_owned())
+}
+
+pub(super) fn missing() -> EngineError {
+    EngineError::Missing {
+        message: format!("there is no image {} (it holds duress's helper)", image()),
+        hint: "`cargo xtask setup` makes it; DURESS_TOOLBOX_IMAGE names another".into(),
+    }
+}
+
+impl Docker {
+    /// Run one of the toolbox's programs in a container's network.
+    pub(super) async fn run_in_toolbox(
+        &self,
+        id: &ContainerId,
+        program: &Program,
+    ) -> EngineResult<Output> {
+        let toolbox = self.toolbox(id).await?;
+        self.run_inside(&toolbox, program).await
+    }
+
+    /// The container that lends its tools to a target: the one that is there, or a new one.
+    async fn toolbox(&self, id: &ContainerId) -> EngineResult<ContainerId> {
+        let target = self.inspect(id).await?;
+        let state = target.state.as_ref();
+        let since = state
+            .and_then(|state| state.started_at.clone())
+            .unwrap_or_default();
+        if state.and_then(|state| state.pid).unwrap_or(0) == 0 {
+            return Err(EngineError::NotRunning {
+                container: listing::name_of(&target).unwrap_or_else(|| short(id).to_owned()),
+                state: listing::state_of(&target),
+            });
+        }
+        let _one_at_a_time = self.toolboxes.lock().await;
+        for summary in self.summaries(&format!("{LABEL_TARGET}={}", id.0)).await? {
+            let of_now = summary
+                .labels
+                .as_ref()
+                .and_then(|labels| labels.get(LABEL_SINCE))
+                == Some(&since);
+            let Some(found) = summary.id.map(ContainerId) else {
+                continue;
+            };
+            if of_now && summary.state == Some(ContainerSummaryStateEnum::RUNNING) {
+                return Ok(found);
+            }
+            self.remove_toolbox(&found).await?;
+        }
+        self.make_toolbox(id, &target, since).await
+    }
+
+    async fn make_toolbox(
+        &self,
+        id: &ContainerId,
+        target: &ContainerInspectResponse,
+        since: String,
+    ) -> EngineResult<ContainerId> {
+        let what = format!("lend tools to container {}", short(id));
+        let of_target = target
+            .config
+            .as_ref()
+            .and_then(|config| config.labels.as_ref());
+        let mut labels: HashMap<String, String> = [LABEL_PROJECT, LABEL_TRIAL, LABEL_DATABASE]
+            .into_iter()
+            .filter_map(|name| Some((name.to_owned(), of_target?.get(name)?.clone())))
+            .collect();
+        labels.insert(LABEL_TARGET.to_owned(), id.0.clone());
+        labels.insert(LABEL_SINCE.to_owned(), since);
+        let body = ContainerCreateBody {
+            image: Some(image()),
+            entrypoint: Some(vec![HELPER.to_owned()]),
+            cmd: Some(vec!["wait".to_owned()]),
+            labels: Some(labels),
+            host_config: Some(HostConfig {
+                network_mode: Some(format!("container:{}", id.0)),
+                cap_add: Some(vec!["NET_ADMIN".to_owned(), "NET_RAW".to_owned()]),
+                ..HostConfig::default()
+            }),
+            ..ContainerCreateBody::default()
+        };
+        let made = self
+            .api
+            .create_container(None::<CreateContainerOptions>, body);
+        let made = match call(&what, id, made).await {
+            Ok(made) => ContainerId(made.id),
+            Err(EngineError::Failed(why)) if why.contains("No such image") => {
+                return Err(missing());
+            }
+            Err(error) => return Err(error),
+        };
+        let started = self
+            .api
+            .start_container(&made.0, None::<StartContainerOptions>);
+        if let Err(error) = call(&what, id, started).await {
+            self.remove_toolbox(&made).await?;
+            return Err(error);
+        }
+        Ok(made)
+    }
+
+    async fn remove_toolbox(&self, toolbox: &ContainerId) -> EngineResult<()> {
+        let options = RemoveContainerOptions {
+            force: true,
+            ..RemoveContainerOptions::default()
+        };
+        let removed = self.api.remove_container(&toolbox.0, Some(options));
+        match call("remove a toolbox", toolbox, removed).await {
+            Err(EngineError::Gone(_)) => Ok(()),
+            other => other,
+        }
+    }
+
+    /// Remove the toolboxes of a stack: the compose tool knows nothing of them.
+    pub(super) async fn remove_toolboxes(&self, project: &Project) -> EngineResult<()> {
+        for summary in self
+            .summaries(&format!("{LABEL_PROJECT}={project}"))
+            .await?
+        {
+            let labels = summary.labels.unwrap_or_default();
+            if let Some(id) = summary.id
+                && labels.contains_key(LABEL_TARGET)
+            {
+                self.remove_toolbox(&ContainerId(id)).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Start a task beside a container. When it returns, the task works.
+    pub(super) async fn start_helper(
+        &self,
+        id: &ContainerId,
+        task: &str,
+        work: &Work,
+    ) -> EngineResult<()> {
+        let what = format!("start work beside container {}", short(id));
+        let mut output = self
+            .exec_helper(&what, id, work.beside(), work.arguments(task))
+            .await?
+            .1;
+        let mut said = Vec::new();
+        let ready = async {
+            while let Some(chunk) = output.try_next().await? {
+                if matches!(&chunk, LogOutput::StdOut { message } if message.starts_with(b"ready"))
+                {
+                    return Ok(true);
+                }
+                said.extend_from_slice(&chunk.into_bytes());
+            }
+            Ok(false)
+        };
+        if call_within(&what, id, READY, ready).await? {
+            return Ok(());
+        }
+        let said = String::from_utf8_lossy(&said);
+        let said = match said.trim() {
+            "" => "it was ended before it worked, most often by the kernel, for want of memory",
+            said => said,
+        };
+        Err(EngineError::Failed(format!("{what}: {said}")))
+    }
+
+    /// Run the helper to its end.
+    pub(super) async fn run_helper(
+        &self,
+        id: &ContainerId,
+        beside: Beside,
+        arguments: &[&str],
+    ) -> EngineResult<Output> {
+        let what = format!("run the helper beside container {}", short(id));
+        let arguments = arguments.iter().map(|&word| word.to_owned()).collect();
+        let (exec, output) = self.exec_helper(&what, id, beside, arguments).await?;
+        let ended = self.collect(&exec, output);
+        call_within(&what, id, PATIENCE, ended).await
+    }
+
+    /// As [`Docker::run_helper`], for what must succeed; its standard output.
+    pub(super) async fn helper_says(
+        &self,
+        id: &ContainerId,
+        beside: Beside,
+        arguments: &[&str],
+    ) -> EngineResult<String> {
+        let output = self.run_helper(id, beside, arguments).await?;
+        if output.exit_code == 0 {
+            return Ok(String::from_utf8_lossy(&output.stdout).into_owned());
+        }
+        let said = String::from_utf8_lossy(&output.stderr);
+        Err(EngineError::Failed(format!(
+            "{} beside container {}: {}",
+            arguments.first().unwrap_or(&""),
+            short(id),
+            said.trim()
+        )))
+    }
+
+    /// The processes of a container.
+    pub(super) async fn list_processes(&self, id: &ContainerId) -> EngineResult<Vec<Process>> {
+        let said = self
+            .helper_says(id, Beside::Processes, &["processes"])
+            .await?;
+        let read: Result<_, serde_json::Error> = said.lines().map(serde_json::from_str).collect();
+        read.map_err(|error| {
+            EngineError::Failed(format!(
+                "read the processes of container {}: {error}",
+                short(id)
+            ))
+        })
+    }
+
+    /// Begin to run the helper; its name at the engine, and what it says.
+    async fn exec_helper(
+        &self,
+        what: &str,
+        id: &ContainerId,
+        beside: Beside,
+        mut arguments: Vec<String>,
+    ) -> EngineResult<(
+        String,
+        impl Stream<Item = Result<LogOutput, bollard::errors::Error>> + Unpin + Send + use<>,
+    )> {
+        let (container, program) = match beside {
+            Beside::Network => (self.toolbox(id).await?, HELPER.to_owned()),
+            Beside::Processes => {
+                arguments.insert(0, "--vanish".to_owned());
+                (id.clone(), self.lend_helper(id).await?)
+            }
+        };
+        arguments.insert(0, program);
+        let options = CreateExecOptions {
+            cmd: Some(arguments),
+            attach_stdout: Some(true),
+            attach_stderr: Some(true),
+            // To reach processes of any user: its own image's user may be none that can.
+            user: Some("0:0".to_owned()),
+            privileged: Some(beside == Beside::Processes),
+            ..CreateExecOptions::default()
+        };
+        let made = call(what, id, self.api.create_exec(&container.0, options)).await?;
+        let begun = call(what, id, self.api.start_exec(&made.id, None)).await?;
+        match begun {
+            StartExecResults::Attached { output, .. } => Ok((made.id, output)),
+            StartExecResults::Detached => Err(EngineError::Failed(format!(
+                "{what}: the engine gave no output"
+            ))),
+        }
+    }
+
+    /// Put the helper's file into a running container; its path there.
+    async fn lend_helper(&self, id: &ContainerId) -> EngineResult<String> {
+        let archive = self
+            .helper
+            .get_or_try_init(|| self.fetch_helper(id))
+            .await?
+            .clone();
+        let what = format!("put duress's helper into container {}", short(id));
+        let upload = async |folder: &str| {
+            let options = UploadToContainerOptions {
+                path: folder.to_owned(),
+                ..UploadToContainerOptions::default()
+            };
+            let body = bollard::body_full(archive.clone());
+            let put = self.api.upload_to_container(&id.0, Some(options), body);
+            call(&what, id, put).await
+        };
+        match upload("/").await {
+            Ok(()) => return Ok(HELPER.to_owned()),
+            Err(EngineError::Failed(why)) if why.contains("read-only") => {}
+            Err(error) => return Err(error),
+        }
+        // Its own file system takes nothing; a volume may.
+        let mounts = self.inspect(id).await?.mounts.unwrap_or_default();
+        for mount in mounts {
+            if mount.typ.as_deref() == Some("volume")
+                && mount.rw == Some(true)
+                && let Some(folder) = mount.destination
+                && upload(&folder).await.is_ok()
+            {
+                return Ok(format!("{}{HELPER}", folder.trim_end_matches('/')));
+            }
+        }
+        Err(EngineError::Failed(format!(
+            "{what}: its root file system is read-only, and it has no volume that can be written; give it one in the compose file"
+        )))
+    }
+
+    /// The helper's file, as the engine packs it.
+    async fn fetch_helper(&self, id: &ContainerId) -> EngineResult<bytes::Bytes> {
+        let toolbox = self.toolbox(id).await?;
+        let options = DownloadFromContainerOptions {
+            path: HELPER.to_owned(),
+        };
+        let download = self.api.download_from_container(&toolbox.0, Some(options));
+        let whole = async {
+            let mut archive = bytes::BytesMut::new();
+            let mut download = std::pin::pin!(download);
+            while let Some(part) = download.next().await {
+                archive.extend_from_slice(&part?);
+            }
+            Ok(archive.freeze())
+        };
+        call("fetch duress's helper from the toolbox", id, whole).await
+    }
+}
