@@ -78,6 +78,53 @@ impl Container {
         )
     }
 
+    /// Round trips of so many pings to another, 10 ms apart, in milliseconds: one for each answer that came.
+    pub fn pings(&self, to: &Self, number: u32) -> Vec<f64> {
+        let number = number.to_string();
+        let (_, text) = self.run(&[
+            "ping",
+            "-n",
+            "-i",
+            "0.01",
+            "-W",
+            "2",
+            "-c",
+            &number,
+            &to.address(),
+        ]);
+        let times = text.lines().filter_map(|line| line.split("time=").nth(1));
+        times
+            .map(|time| time.trim_end_matches(" ms").parse().unwrap())
+            .collect()
+    }
+
+    /// Run a program of an image of ours in its network, with its names: it need hold none itself.
+    pub fn beside(&self, command: &[&str]) -> (bool, String) {
+        let network = format!("container:{}", self.0);
+        let image = std::env::var("DURESS_BASE_IMAGE").unwrap();
+        let output = attempt(&[&["run", "--rm", "--network", &network, &image], command].concat());
+        let text = [output.stdout, output.stderr].concat();
+        (
+            output.status.success(),
+            String::from_utf8_lossy(&text).trim().to_owned(),
+        )
+    }
+
+    /// A number from one of the files of its cgroup: the first that is there, in cgroup v1 or v2.
+    pub fn cgroup(&self, v1: &str, v2: &str) -> String {
+        let id = self.inspect("{{.Id}}");
+        let (controller, file) = v1.split_once('/').unwrap();
+        let places = [
+            format!("/sys/fs/cgroup/{controller}/docker/{id}/{file}"),
+            format!("/sys/fs/cgroup/system.slice/docker-{id}.scope/{v2}"),
+            format!("/sys/fs/cgroup/docker/{id}/{v2}"),
+        ];
+        let found = places
+            .iter()
+            .find_map(|path| std::fs::read_to_string(path).ok());
+        found.expect("the container's cgroup")
+    }
+
     /// Whether it reaches a port of another within two seconds: a dropped packet is a connection that times out.
     pub fn connects(&self, to: &Self, port: u16) -> bool {
         let connect = format!("exec 3<>/dev/tcp/{}/{port}", to.address());

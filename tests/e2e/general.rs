@@ -137,16 +137,7 @@ async fn limits_are_enforced_by_the_kernel_and_lifted_again() {
         target.run(&["bash", "-c", &command])
     };
     let throttled = || -> u64 {
-        let id = target.inspect("{{.Id}}");
-        let places = [
-            format!("/sys/fs/cgroup/cpu/docker/{id}/cpu.stat"),
-            format!("/sys/fs/cgroup/system.slice/docker-{id}.scope/cpu.stat"),
-            format!("/sys/fs/cgroup/docker/{id}/cpu.stat"),
-        ];
-        let stat = places
-            .iter()
-            .find_map(|path| std::fs::read_to_string(path).ok())
-            .expect("the container's cgroup");
+        let stat = target.cgroup("cpu/cpu.stat", "cpu.stat");
         stat.lines()
             .find_map(|line| line.strip_prefix("nr_throttled "))
             .unwrap()

@@ -5,7 +5,9 @@ use std::time::Duration;
 
 use duress::capability::{Audit, Changes, PluginScope, SeededRandom, TrialScope};
 use duress::engine::docker::Docker;
-use duress::engine::{Engine, LABEL_DATABASE, LABEL_PROJECT, LABEL_TRIAL, Project, Stack};
+use duress::engine::{
+    Engine, LABEL_DATABASE, LABEL_PROJECT, LABEL_TRIAL, NetDriver, Project, Stack,
+};
 use duress::http::Client;
 use duress::journal::{Actor, HostLock, Listener, TrialJournal};
 use duress::plugin::{CallError, Catalog, LoadedPlugin, Runtime, Subject};
@@ -39,9 +41,19 @@ impl Stage {
 
     /// As [`Stage::new`], with the faults of another plugin.
     pub async fn with_plugin(subject: &str, plugin: &str, radius: &[&str]) -> Self {
+        Self::with_driver(subject, plugin, radius, None).await
+    }
+
+    /// As [`Stage::with_plugin`], with a driver for programs in a container's network.
+    pub async fn with_driver(
+        subject: &str,
+        plugin: &str,
+        radius: &[&str],
+        driver: Option<NetDriver>,
+    ) -> Self {
         let catalog = Catalog::discover(
             Runtime::new(Runtime::default_cache_directory().as_deref()).unwrap(),
-            vec![repository().to_owned()],
+            vec![repository().to_owned(), repository().join("tests/noop")],
         );
         let subject = catalog.subject(subject).await.unwrap();
         let faults = catalog.plugin(plugin).await.unwrap();
@@ -53,7 +65,7 @@ impl Stage {
         let project = Project(format!("duress-{}", &id.simple().to_string()[20..]));
         on_record(&store, lock.id(), &id.to_string(), &project).await;
 
-        let engine: Arc<dyn Engine> = Arc::new(Docker::connect(None).await.unwrap());
+        let engine: Arc<dyn Engine> = Arc::new(Docker::connect(driver).await.unwrap());
         let http = Client::new().unwrap();
         let actor = Actor {
             engine: Arc::clone(&engine),
@@ -93,6 +105,7 @@ impl Stage {
                 stack: Some(stack),
                 engine: Some(Arc::clone(&engine)),
                 blast_radius,
+                root_filesystem_allowed: false,
                 changes: Changes::Made(journal.clone()),
                 audit: Audit::new(store.clone(), id.to_string()),
                 http,
@@ -131,6 +144,14 @@ impl Stage {
             .plugin
             .inject(&self.scope, fault, &parameters, &targets, LIMIT)
             .await
+    }
+
+    /// Inject what must succeed.
+    pub async fn break_it(&self, fault: &str, parameters: Value, targets: &[&str]) -> Value {
+        match self.inject(fault, parameters, targets).await {
+            Ok(metadata) => metadata,
+            Err(error) => panic!("{fault}: {error}"),
+        }
     }
 
     pub async fn cleanup(&self, metadata: &Value) {

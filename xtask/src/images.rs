@@ -22,6 +22,8 @@ const ETCD_LOCAL: &str = "duress/etcd:local";
 const BASE_LOCAL: &str = "duress/base:local";
 const PD_LOCAL: &str = "duress/pd-standin:local";
 const TIKV_LOCAL: &str = "duress/tikv-standin:local";
+/// Nothing but one static program, for tests: what works on it works on any image.
+const BARE_LOCAL: &str = "duress/bare:local";
 /// As `duress` itself calls it.
 const TOOLBOX: &str = "duress/toolbox:local";
 const INPUTS: &str = "io.duress.inputs";
@@ -33,7 +35,8 @@ pub(crate) fn build() -> Result<()> {
     let etcd = etcd()?;
     with_programs()?;
     let variables = format!(
-        "DURESS_ETCD_IMAGE={etcd}\nDURESS_PD_IMAGE={PD_LOCAL}\nDURESS_TIKV_IMAGE={TIKV_LOCAL}\n"
+        "DURESS_ETCD_IMAGE={etcd}\nDURESS_PD_IMAGE={PD_LOCAL}\nDURESS_TIKV_IMAGE={TIKV_LOCAL}\n\
+         DURESS_BASE_IMAGE={BASE_LOCAL}\nDURESS_BARE_IMAGE={BARE_LOCAL}\n"
     );
     workspace::scratch()?;
     fs::write(workspace::root().join(ENVIRONMENT_FILE), variables).context("note the images")
@@ -114,7 +117,36 @@ fn with_programs() -> Result<()> {
             image,
         )?;
     }
-    Ok(())
+    bare(&workspace::root().join("target").join(helper))
+}
+
+/// An image of one program, which waits.
+fn bare(program: &Path) -> Result<()> {
+    let content = fs::read(program).with_context(|| format!("read {}", program.display()))?;
+    let inputs = digest(&[b"/program", &content]);
+    if label(BARE_LOCAL).as_deref() == Some(&inputs) {
+        return Ok(());
+    }
+    println!("Making the image {BARE_LOCAL}");
+    let folder = program.parent().context("a program lies in a folder")?;
+    let name = program.file_name().context("a program has a name")?;
+    let archive = workspace::scratch()?.join("bare.tar");
+    Sh::new("tar")
+        .args(["--create", "--file"])
+        .arg(&archive)
+        .arg("--directory")
+        .arg(folder)
+        .arg(name)
+        .args(["--transform", "s/.*/program/"])
+        .read()?;
+    Sh::new("docker")
+        .args(["import", "--change"])
+        .arg(format!("LABEL {INPUTS}={inputs}"))
+        .args(["--change", "ENTRYPOINT [\"/program\", \"wait\"]"])
+        .arg(&archive)
+        .arg(BARE_LOCAL)
+        .read()?;
+    fs::remove_file(&archive).with_context(|| format!("remove {}", archive.display()))
 }
 
 /// An image with a program at its root.

@@ -14,14 +14,18 @@ pub(crate) struct Load {
     /// How much of a processor each worker uses, in percent
     #[arg(long)]
     percent: u8,
-    /// How many workers
+    /// How many workers; 0: one for each processor that this program may use
     #[arg(long)]
     workers: u32,
 }
 
 pub(crate) fn run(load: &Load) -> Result<()> {
     let work = ROUND * u32::from(load.percent.min(100)) / 100;
-    for _ in 0..load.workers {
+    let workers = match load.workers {
+        0 => std::thread::available_parallelism()?.get(),
+        workers => workers as usize,
+    };
+    for _ in 0..workers {
         std::thread::Builder::new().spawn(move || {
             loop {
                 let begun = Instant::now();

@@ -4,7 +4,7 @@ use serde_json::json;
 
 use super::bindings::duress::plugin::changes::{Action as Asked, Change, Host, Limits};
 use super::{Changes, Ctx, GuestError};
-use crate::engine::Engine;
+use crate::engine::{Engine, Work};
 use crate::journal::change::{self, Action};
 
 type Answer<T> = wasmtime::Result<Result<T, GuestError>>;
@@ -35,7 +35,9 @@ impl Host for Ctx {
                 http_hosts: scope.http_hosts.clone(),
             };
             change.check().map_err(GuestError::Invalid)?;
-            check_disks(trial.engine()?.as_ref(), &change).await?;
+            if !trial.root_filesystem_allowed {
+                check_disks(trial.engine()?.as_ref(), &change).await?;
+            }
             match &trial.changes {
                 Changes::Made(journal) => Ok(journal.apply(change).await?),
                 Changes::Recorded(changes) => {
@@ -77,18 +79,25 @@ fn actions(asked: Vec<Asked>) -> Result<Vec<Action>, GuestError> {
     asked.into_iter().map(Action::try_from).collect()
 }
 
-/// A disk of the machine is nobody's to fill: other containers, other people and duress itself live on it.
+/// A disk of the machine is nobody's to load: other containers, other people and duress itself live on it.
 async fn check_disks(engine: &dyn Engine, change: &change::Change) -> Result<(), GuestError> {
     for action in &change.apply {
-        let Action::FillDisk { path, .. } = action else {
-            continue;
+        let (verb, folder) = match action {
+            Action::FillDisk { path, .. } => {
+                let folder = path.rsplit_once('/').map_or("", |(folder, _)| folder);
+                ("filling", folder)
+            }
+            Action::StartTask {
+                work: Work::WriteDisk { folder, .. },
+                ..
+            } => ("writing to", folder.as_str()),
+            _ => continue,
         };
-        let folder = path.rsplit_once('/').map_or("/", |(folder, _)| folder);
         let folder = if folder.is_empty() { "/" } else { folder };
         if engine.file_system(&change.container, folder).await?.root {
             return Err(GuestError::Denied(format!(
-                "filling {folder} of {} was refused: it lies on the container's root file system or on a disk of the machine; \
-                 give it a volume of its own with a bounded size in the compose file",
+                "{verb} {folder} of {} was refused: it lies on the container's root file system or on a disk of the machine; \
+                 give it a volume of its own with a bounded size in the compose file, or say `allow_root_filesystem: true` in `params`",
                 change.container_name
             )));
         }

@@ -34,6 +34,8 @@ pub struct TrialScope {
     pub engine: Option<Arc<dyn Engine>>,
     /// The names of the containers that a change may touch; empty until the trial has picked them.
     pub blast_radius: OnceLock<BTreeSet<String>>,
+    /// The campaign says `allow_root_filesystem: true`: disks that are not a container's alone may be loaded.
+    pub root_filesystem_allowed: bool,
     /// What becomes of changes.
     pub changes: Changes,
     /// Where calls are recorded.

@@ -19,7 +19,7 @@ pub enum Work {
     BurnCpu {
         /// Of one processor, by each worker.
         percent: u8,
-        /// At least one.
+        /// None: one for each processor that the container may use.
         workers: u32,
     },
     /// Hold memory.
@@ -207,9 +207,9 @@ impl Work {
                 Err(format!("uses {percent} % of a processor: it is 1 to 100"))
             }
             Self::BurnCpu { workers, .. } | Self::WriteDisk { workers, .. }
-                if !(1..=WORKERS).contains(workers) =>
+                if *workers > WORKERS =>
             {
-                Err(format!("has {workers} workers: it is 1 to {WORKERS}"))
+                Err(format!("has {workers} workers: {WORKERS} are the most"))
             }
             Self::WriteDisk { folder, .. } if !folder.starts_with('/') || folder.contains('\0') => {
                 Err(format!(

@@ -65,11 +65,15 @@ impl Actor {
                 pid,
                 started,
                 signal,
-            } => engine.signal_process(id, (*pid, *started), signal).await?,
+            } => {
+                let send = || engine.signal_process(id, (*pid, *started), signal);
+                ended_is_well(self.thawed(change, send).await)?;
+            }
             Action::StartTask { id: task, work } => engine.start_task(id, task, work).await?,
             Action::StopTask { id: task } => {
                 if let Some(work) = change.task(task) {
-                    self.stop_task(change, task, work).await?;
+                    let stop = || engine.stop_task(id, task, work);
+                    ended_is_well(self.thawed(change, stop).await)?;
                 }
             }
             Action::Limit(limits) => engine.set_limits(id, *limits).await?,
@@ -135,7 +139,8 @@ impl Actor {
                 } => {
                     let wanted =
                         |process: &Process| process.pid == *pid && process.started == *started;
-                    let found = match engine.processes(id).await {
+                    let list = || engine.processes(id);
+                    let found = match self.thawed(change, list).await {
                         Ok(processes) => processes.into_iter().find(wanted),
                         Err(EngineError::NotRunning { state, .. }) if !is_up(state) => None,
                         Err(error) => return Err(error.into()),
@@ -154,7 +159,8 @@ impl Actor {
                     }
                 }
                 Action::StartTask { id: task, work } => {
-                    let works = match engine.task_works(id, task, work).await {
+                    let look = || engine.task_works(id, task, work);
+                    let works = match self.thawed(change, look).await {
                         Ok(works) => works,
                         // Tasks end with the container.
                         Err(EngineError::NotRunning { state, .. }) if !is_up(state) => false,
@@ -214,19 +220,20 @@ impl Actor {
         Ok(seen)
     }
 
-    /// End a task. In a frozen container nothing can be ended: it is thawed for that moment.
-    async fn stop_task(&self, change: &Change, task: &str, work: &Work) -> EngineResult<()> {
-        let (engine, id) = (&self.engine, &change.container);
-        match engine.stop_task(id, task, work).await {
-            Err(EngineError::NotRunning { state, .. }) if !is_up(state) => Ok(()),
+    /// Ask for something that needs the container's processes to run. A frozen container is thawed for that moment.
+    async fn thawed<T, F>(&self, change: &Change, ask: impl Fn() -> F) -> EngineResult<T>
+    where
+        F: Future<Output = EngineResult<T>>,
+    {
+        match ask().await {
             Err(EngineError::NotRunning {
                 state: State::Paused,
                 ..
             }) => {
-                engine.unpause(id).await?;
-                let stopped = engine.stop_task(id, task, work).await;
-                engine.pause(id).await?;
-                stopped
+                self.engine.unpause(&change.container).await?;
+                let answer = ask().await;
+                self.engine.pause(&change.container).await?;
+                answer
             }
             other => other,
         }
@@ -250,6 +257,14 @@ impl Actor {
             project: &change.project,
             hosts: &change.http_hosts,
         }
+    }
+}
+
+/// Tasks and processes end with their container.
+fn ended_is_well(asked: EngineResult<()>) -> EngineResult<()> {
+    match asked {
+        Err(EngineError::NotRunning { state, .. }) if !is_up(state) => Ok(()),
+        other => other,
     }
 }
 

@@ -209,9 +209,9 @@ impl Change {
                     .into(),
             ));
         }
-        let started = self.tasks().map(|(id, _)| id);
+        let mut started = self.tasks().map(|(id, _)| id);
         let stopped: Vec<&str> = self.revert.iter().filter_map(Action::stops).collect();
-        if let Some(id) = started.filter(|id| !stopped.contains(id)).next() {
+        if let Some(id) = started.find(|id| !stopped.contains(id)) {
             return Err(named(format!(
                 "starts the task `{}` and never stops it",
                 id.escape_debug()

@@ -136,6 +136,7 @@ impl Trial {
             stack: self.stack(host),
             engine: host.engine.clone(),
             blast_radius: std::sync::OnceLock::new(),
+            root_filesystem_allowed: self.allows_root_filesystem(),
             changes,
             audit: Audit::new(host.store.clone(), self.id.clone()),
             http: host.http.clone(),
@@ -170,6 +171,13 @@ impl Trial {
                 )
             })
             .collect()
+    }
+
+    /// The one parameter of faults that the host reads too: a fault's word alone is not enough to load a disk of the machine.
+    fn allows_root_filesystem(&self) -> bool {
+        let fault = self.spec.fault.as_ref();
+        fault.and_then(|fault| fault.parameters.get("allow_root_filesystem"))
+            == Some(&Value::Bool(true))
     }
 
     fn stack(&self, host: &Host) -> Option<Stack> {

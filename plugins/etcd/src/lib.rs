@@ -52,7 +52,7 @@ impl Subject for Etcd {
         vec![
             faults::node_kill::fault().on(MEMBERS),
             leader::kill().on(MEMBERS),
-            faults::process_pause::fault().on(MEMBERS),
+            faults::process::pause().on(MEMBERS),
             faults::network_partition::fault(MEMBERS).on(MEMBERS),
             partition::of_leader().on(MEMBERS),
             partition::of_minority().on(MEMBERS),

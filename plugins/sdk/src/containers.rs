@@ -13,6 +13,16 @@ pub fn file_system(container: &str, path: &str) -> Result<FileSystem> {
     containers::stat_file_system(container, path)
 }
 
+/// The processes of a running container.
+pub fn processes(container: &str) -> Result<Vec<containers::Process>> {
+    containers::processes(container)
+}
+
+/// The memory that a running container uses and that the kernel could not take back at once, in bytes.
+pub fn memory_in_use(container: &str) -> Result<u64> {
+    containers::memory_in_use(container)
+}
+
 /// Whether a service is meant by one of the patterns: a name, or a beginning with `*` behind it.
 ///
 /// ```

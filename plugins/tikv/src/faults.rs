@@ -1,6 +1,7 @@
 //! The faults that only TiKV has.
 
-use duress_sdk::faults::network_partition::{Direction, cut, shared_addresses};
+use duress_sdk::faults::destination::shared_addresses;
+use duress_sdk::faults::network_partition::{Direction, NEEDS, cut};
 use duress_sdk::faults::node_kill;
 use duress_sdk::schemars::{self, JsonSchema};
 use duress_sdk::{
@@ -56,13 +57,13 @@ pub(crate) fn asymmetric_partition() -> Fault {
             // Fewer than 2^32 peers: what is cut off says nothing.
             let peer = peers[(host::random() % peers.len() as u64) as usize];
             let ips = shared_addresses(target, std::iter::once(peer))?;
-            let mut step = cut(&target.name, &ips, partition.direction, Token::fresh());
+            let mut step = cut(&target.name, ips, partition.direction, Token::fresh());
             step.facts.insert("peer".into(), peer.name.clone().into());
             Ok(step)
         },
     )
     .on(STORES)
-    .requires(&["CAP_NET_ADMIN", "tool:iptables", "tool:iptables-save"])
+    .requires(NEEDS)
 }
 
 /// `leader_concentration`: every region's leader moves to one store.

@@ -55,7 +55,7 @@ impl Subject for Tikv {
             standard::disk_pressure::fault().on(STORES),
             standard::network_partition::fault(PEERS).on(STORES),
             standard::netem::packet_loss().on(STORES),
-            standard::process_pause::fault().on(STORES),
+            standard::process::pause().on(STORES),
             faults::asymmetric_partition(),
             faults::pd_leader_kill(),
             faults::leader_concentration(),

@@ -1,16 +1,33 @@
 //! A subject that does nothing, and misbehaves when it is asked to: for the host's own tests.
 //!
-//! It has no containers. That it does nothing is what makes it a measure of the host alone.
+//! That it does nothing is what makes it a measure of the host alone. It has no containers, but where its settings say so.
 
 mod misbehave;
 
-use duress_sdk::{Fault, HealthReport, NoParameters, Result, State, Step, Subject};
+use duress_sdk::{
+    Fault, HealthReport, NoParameters, Result, State, Step, Subject, settings, stack,
+};
+use serde::Deserialize;
+
+/// How long a stack may take to come up or go, in milliseconds.
+const STACK_LIMIT: u64 = 60_000;
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct Settings {
+    /// There is a stack to bring up; nothing is known of what it does.
+    stack: bool,
+}
 
 /// The subject.
 pub struct Noop;
 
 impl Subject for Noop {
     fn reset() -> Result<()> {
+        if settings::<Settings>()?.stack {
+            stack::down(STACK_LIMIT)?;
+            stack::up(STACK_LIMIT)?;
+        }
         Ok(())
     }
 

@@ -277,7 +277,6 @@ impl Docker {
             attach_stderr: Some(true),
             // To reach processes of any user: its own image's user may be none that can.
             user: Some("0:0".to_owned()),
-            privileged: Some(beside == Beside::Processes),
             ..CreateExecOptions::default()
         };
         let made = call(what, id, self.api.create_exec(&container.0, options)).await?;

@@ -3,8 +3,9 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::facts;
-use super::link::{Link, problems_of};
+use super::destination::problems_of;
+use super::link::Link;
+use super::{eth0, facts};
 use crate::{Fault, Parameters, Problem, Token};
 
 /// How fast, and where.
@@ -26,7 +27,7 @@ pub struct Bandwidth {
     #[serde(default = "eth0")]
     #[schemars(regex(pattern = "^[A-Za-z0-9][A-Za-z0-9_.-]{0,14}$"))]
     pub interface: String,
-    /// Services and addresses: only what is sent to these. None: all that is sent.
+    /// Services and addresses, each with or without a port: only what is sent to these. None: all that is sent.
     #[serde(default)]
     pub to: Vec<String>,
 }
@@ -37,10 +38,6 @@ fn burst() -> u32 {
 
 fn wait() -> u32 {
     1_000
-}
-
-fn eth0() -> String {
-    "eth0".into()
 }
 
 impl Parameters for Bandwidth {

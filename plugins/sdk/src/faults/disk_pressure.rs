@@ -1,37 +1,59 @@
 //! `disk_pressure`: a part of what a file system has left is taken up by one file.
 //!
-//! It never fills a container's root file system: that is most often the machine's own disk.
+//! It fills a container's root file system, most often the machine's own disk, only when it is told so in so many words.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::facts;
 use crate::{
-    Action, Change, Error, Fault, FileSystem, Fill, Parameters, Result, Step, Token, containers,
+    Action, Change, Error, Fault, FileSystem, Fill, Parameters, Problem, Result, Step, Token,
+    containers,
 };
 
 /// How much, and where.
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct DiskPressure {
-    /// How much of the space that is available now is taken up, in percent.
+    /// How much of the space that is available now is taken up, in percent. Without either: 90.
+    #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 1, max = 100))]
-    pub fill_percent: u8,
-    /// A directory on the file system to fill, as the container sees it; never on its root file system.
+    pub fill_percent: Option<u8>,
+    /// Instead: how much is taken up, in bytes; no more than is available.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1))]
+    pub fill_bytes: Option<u64>,
+    /// A directory on the file system to fill, as the container sees it.
     #[schemars(regex(pattern = "^/"))]
     pub path: String,
+    /// The path may lie on the container's root file system, or on a disk of the machine: all that is there fills up too.
+    pub allow_root_filesystem: bool,
 }
+
+/// The share when nothing is said, in percent.
+const USUAL: u8 = 90;
 
 impl Default for DiskPressure {
     fn default() -> Self {
         Self {
-            fill_percent: 90,
+            fill_percent: None,
+            fill_bytes: None,
             path: "/data".into(),
+            allow_root_filesystem: false,
         }
     }
 }
 
-impl Parameters for DiskPressure {}
+impl Parameters for DiskPressure {
+    fn problems(&self) -> Vec<Problem> {
+        let both = self.fill_percent.is_some() && self.fill_bytes.is_some();
+        let problem = Problem {
+            pointer: "/fill_bytes".into(),
+            message: "stands beside fill_percent: it is one or the other".into(),
+        };
+        both.then_some(problem).into_iter().collect()
+    }
+}
 
 /// The fault. Each subject must see to it that `/data` is a volume of its own, or give `path` another default.
 pub fn fault() -> Fault {
@@ -52,19 +74,26 @@ pub fn fill(
     file_system: &FileSystem,
     token: Token,
 ) -> Result<Step> {
-    let DiskPressure { fill_percent, path } = pressure;
-    if file_system.root {
-        return Err(Error::Invalid(format!(
-            "{path} of {target} is on the container's root file system, which is most often the machine's own disk: \
-             give {path} a volume of its own, or name another `path`"
-        )));
+    let path = &pressure.path;
+    if file_system.root && !pressure.allow_root_filesystem {
+        return Err(on_root(target, path));
     }
-    let size = share(file_system.available, *fill_percent);
+    let available = file_system.available;
+    let size = match pressure.fill_bytes {
+        Some(bytes) if bytes > available => {
+            return Err(Error::Invalid(format!(
+                "{path} of {target} has {available} bytes left, fewer than {bytes}"
+            )));
+        }
+        Some(bytes) => bytes,
+        None => share(available, pressure.fill_percent.unwrap_or(USUAL)),
+    };
     if size == 0 {
         return Err(Error::Failed(format!(
             "{path} of {target} has no space left that could be taken up"
         )));
     }
+    let fill_percent = (size as f64 * 100.0 / available as f64).round();
     let file = format!("{}/duress-fill-{token}", path.trim_end_matches('/'));
     Ok(Step {
         facts: facts! {
@@ -88,6 +117,14 @@ pub fn fill(
     })
 }
 
+/// Why a path on the root file system is left alone.
+pub(super) fn on_root(target: &str, path: &str) -> Error {
+    Error::Invalid(format!(
+        "{path} of {target} is on the container's root file system, which is most often the machine's own disk: \
+         give {path} a volume of its own, name another `path`, or say `allow_root_filesystem: true`"
+    ))
+}
+
 /// A percentage of some bytes, rounded down.
 fn share(bytes: u64, percent: u8) -> u64 {
     let percent = u64::from(percent.min(100));
@@ -100,8 +137,9 @@ mod tests {
 
     fn plan(root: bool, available: u64, path: &str) -> Result<Step> {
         let pressure = DiskPressure {
-            fill_percent: 80,
+            fill_percent: Some(80),
             path: path.into(),
+            ..DiskPressure::default()
         };
         let file_system = FileSystem {
             capacity: 1 << 30,
@@ -125,6 +163,29 @@ mod tests {
     fn the_root_file_system_is_refused() {
         let error = plan(true, 1000, "/data").expect_err("the root file system");
         assert!(matches!(error, Error::Invalid(_)), "{error}");
+    }
+
+    #[test]
+    fn bytes_are_taken_as_they_are_said_and_no_more_than_there_are() {
+        let file_system = FileSystem {
+            capacity: 1 << 30,
+            available: 1000,
+            root: true,
+        };
+        let fill_bytes = |bytes| {
+            let pressure = DiskPressure {
+                fill_bytes: Some(bytes),
+                allow_root_filesystem: true,
+                ..DiskPressure::default()
+            };
+            fill(&pressure, "tikv0", &file_system, Token(5))
+        };
+        let step = fill_bytes(250).expect("a plan");
+        assert_eq!(
+            (&step.facts["fill_bytes"], &step.facts["fill_percent"]),
+            (&250.into(), &25.0.into())
+        );
+        assert!(fill_bytes(1001).is_err());
     }
 
     #[test]

@@ -1,59 +1,110 @@
-//! `latency`: what a container sends leaves later, by netem.
+//! `latency`: what a container sends leaves later.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::destination::problems_of;
 use super::facts;
-use super::link::{Link, problems_of};
-use super::netem::netem;
+use super::impairment::{Impairment, Mechanism, NEEDS, NONE, Told};
+use super::link::Link;
+use crate::bindings::duress::plugin::changes::{self, PacketQueue};
 use crate::{Container, Fault, Parameters, Problem, Result, Scene, Step, Token};
 
-/// How late, and where.
-#[derive(Debug, Serialize, Deserialize, JsonSchema)]
-#[serde(default, deny_unknown_fields)]
-pub struct Latency {
-    /// The shortest delay of a packet, in milliseconds.
-    #[schemars(range(max = 60_000))]
-    pub min_ms: u32,
-    /// The longest delay of a packet, in milliseconds; not below `min_ms`.
-    #[schemars(range(min = 1, max = 60_000))]
-    pub max_ms: u32,
-    /// The network interface in the container that carries the traffic.
-    #[schemars(regex(pattern = "^[A-Za-z0-9][A-Za-z0-9_.-]{0,14}$"))]
-    pub interface: String,
-    /// Services and addresses: only what is sent to these. None: all that is sent.
-    pub to: Vec<String>,
+/// The range when nothing is said, in milliseconds.
+const USUAL: (u32, u32) = (50, 150);
+
+/// How waits are spread around their mean.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Distribution {
+    /// Each as likely.
+    #[default]
+    Uniform,
+    /// As a bell.
+    Normal,
+    /// Few very long ones.
+    Pareto,
 }
 
-impl Default for Latency {
-    fn default() -> Self {
-        Self {
-            min_ms: 50,
-            max_ms: 150,
-            interface: "eth0".into(),
-            to: Vec::new(),
-        }
-    }
+/// How late, and where: a range, or a mean and its jitter.
+#[derive(Debug, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Latency {
+    /// The shortest delay of a packet, in milliseconds. Without any of the four: 50 to 150.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(range(max = 60_000))]
+    pub min_ms: Option<u32>,
+    /// The longest delay of a packet, in milliseconds; not below `min_ms`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1, max = 60_000))]
+    pub max_ms: Option<u32>,
+    /// Instead of a range: the mean delay, in milliseconds.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1, max = 60_000))]
+    pub delay_ms: Option<u32>,
+    /// How far a delay may lie from the mean, in milliseconds; not above `delay_ms`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(range(max = 60_000))]
+    pub jitter_ms: Option<u32>,
+    /// How much a packet's delay depends on that of the one before, in percent.
+    #[schemars(range(min = 0.0, max = 100.0))]
+    pub correlation_percent: f64,
+    /// How the delays are spread.
+    pub distribution: Distribution,
+    /// The network interface in the container that carries the traffic.
+    #[serde(default = "super::eth0")]
+    #[schemars(regex(pattern = "^[A-Za-z0-9][A-Za-z0-9_.-]{0,14}$"))]
+    pub interface: String,
+    /// Services and addresses, each with or without a port: only what is sent to these. None: all that is sent.
+    pub to: Vec<String>,
 }
 
 impl Parameters for Latency {
     fn problems(&self) -> Vec<Problem> {
         let mut problems = problems_of(&self.to);
-        if self.min_ms > self.max_ms {
+        let mut wrong = |pointer: &str, message: String| {
             problems.push(Problem {
-                pointer: "/min_ms".into(),
-                message: format!("is {}, above max_ms ({})", self.min_ms, self.max_ms),
+                pointer: pointer.into(),
+                message,
             });
+        };
+        let range = self.min_ms.or(self.max_ms).is_some();
+        match (self.delay_ms, self.jitter_ms) {
+            (Some(_), _) if range => wrong(
+                "/delay_ms",
+                "stands beside min_ms or max_ms: it is one or the other".into(),
+            ),
+            (None, Some(_)) => wrong("/jitter_ms", "needs delay_ms".into()),
+            (Some(delay), Some(jitter)) if jitter > delay => {
+                wrong(
+                    "/jitter_ms",
+                    format!("is {jitter}, above delay_ms ({delay})"),
+                );
+            }
+            _ => {}
+        }
+        let (min, max) = self.range();
+        if range && min > max {
+            wrong("/min_ms", format!("is {min}, above max_ms ({max})"));
         }
         problems
     }
 }
 
 impl Latency {
-    /// The mean and half the range, in microseconds.
-    fn delay_and_jitter(&self) -> (u64, u64) {
-        let (min, max) = (u64::from(self.min_ms), u64::from(self.max_ms));
-        ((min + max) * 1000 / 2, (max - min) * 1000 / 2)
+    /// The shortest and the longest delay, in milliseconds. One end alone is both.
+    fn range(&self) -> (u32, u32) {
+        match (self.delay_ms, self.min_ms, self.max_ms) {
+            (Some(delay), _, _) => {
+                let jitter = self.jitter_ms.unwrap_or(0);
+                (delay.saturating_sub(jitter), delay + jitter)
+            }
+            (None, None, None) => USUAL,
+            (None, min, max) => {
+                let both = min.or(max).unwrap_or(0);
+                (min.unwrap_or(both), max.unwrap_or(both))
+            }
+        }
     }
 }
 
@@ -61,54 +112,75 @@ impl Latency {
 pub fn fault() -> Fault {
     Fault::for_each(
         "latency",
-        "Delay every packet that a container sends, with tc netem.",
-        |latency: &Latency, target, scene| delay(latency, target, scene, Token::fresh()),
+        "Delay every packet that a container sends: by tc netem, or a packet queue where the kernel has no netem.",
+        |latency: &Latency, target, scene| {
+            let mechanism = Mechanism::available("mangle", "POSTROUTING");
+            delay(latency, target, scene, Token::fresh(), mechanism)
+        },
     )
-    .requires(&["CAP_NET_ADMIN", "tool:tc", "kernel:sch_netem"])
+    .requires(NEEDS)
 }
 
 /// Delay what one container sends.
-pub fn delay(latency: &Latency, target: &Container, scene: &Scene, token: Token) -> Result<Step> {
-    let Latency {
-        min_ms,
-        max_ms,
-        interface,
-        to,
-    } = latency;
-    let (mean, jitter) = latency.delay_and_jitter();
-    let mut words = vec!["delay".to_owned(), format!("{mean}us")];
-    if jitter > 0 {
-        words.push(format!("{jitter}us"));
-    }
-    Link { interface, to }.shape(
-        target,
-        scene,
-        &netem(words),
-        &format!("delay packets by {min_ms} to {max_ms} ms"),
-        facts! { "min_ms": min_ms, "max_ms": max_ms },
-        token,
-    )
+pub fn delay(
+    latency: &Latency,
+    target: &Container,
+    scene: &Scene,
+    token: Token,
+    mechanism: Mechanism,
+) -> Result<Step> {
+    let (min_ms, max_ms) = latency.range();
+    let (min, max) = (f64::from(min_ms), f64::from(max_ms));
+    let (delay_ms, jitter_ms) = ((min + max) / 2.0, (max - min) / 2.0);
+    let impairment = Impairment {
+        packets: PacketQueue {
+            delay_ms,
+            jitter_ms,
+            delay_correlation_percent: latency.correlation_percent,
+            distribution: match latency.distribution {
+                Distribution::Uniform => changes::Distribution::Uniform,
+                Distribution::Normal => changes::Distribution::Normal,
+                Distribution::Pareto => changes::Distribution::Pareto,
+            },
+            ..NONE.packets
+        },
+        ..NONE
+    };
+    let link = Link {
+        interface: &latency.interface,
+        to: &latency.to,
+    };
+    let told = Told {
+        what: format!("delay packets by {min_ms} to {max_ms} ms"),
+        facts: facts! {
+            "min_ms": min_ms,
+            "max_ms": max_ms,
+            "delay_ms": delay_ms,
+            "jitter_ms": jitter_ms,
+            "correlation_percent": latency.correlation_percent,
+            "distribution": latency.distribution,
+        },
+    };
+    impairment.put(link, target, scene, told, token, mechanism)
 }
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
     use crate::faults::container;
     use crate::{Action, Change, Probe};
 
-    fn plan(min_ms: u32, max_ms: u32) -> Change {
-        let latency = Latency {
-            min_ms,
-            max_ms,
-            ..Latency::default()
-        };
+    fn plan(parameters: serde_json::Value) -> Change {
+        let latency: Latency = serde_json::from_value(parameters).expect("parameters");
         let target = container("etcd1", &[]);
         let scene = Scene {
             targets: vec![target.clone()],
             stack: vec![target.clone()],
         };
-        let mut step = delay(&latency, &target, &scene, Token(0xabcdef)).expect("a plan");
-        step.changes.remove(0)
+        let step = delay(&latency, &target, &scene, Token(0xabcdef), Mechanism::Netem);
+        step.expect("a plan").changes.remove(0)
     }
 
     fn words(action: &Action) -> String {
@@ -120,7 +192,7 @@ mod tests {
 
     #[test]
     fn the_delay_is_the_mean_and_the_jitter_half_the_range() {
-        let change = plan(50, 151);
+        let change = plan(json!({ "min_ms": 50, "max_ms": 151 }));
         assert_eq!(
             words(&change.apply[0]),
             "tc qdisc add dev eth0 root handle 7dee: netem limit 100000 delay 100500us 50500us"
@@ -128,13 +200,26 @@ mod tests {
     }
 
     #[test]
+    fn a_mean_and_a_jitter_say_the_same() {
+        let one = plan(json!({ "delay_ms": 100, "jitter_ms": 20 }));
+        let other = plan(json!({ "min_ms": 80, "max_ms": 120 }));
+        assert_eq!(one, other);
+    }
+
+    #[test]
     fn one_value_has_no_jitter() {
-        assert!(words(&plan(20, 20).apply[0]).ends_with("delay 20000us"));
+        for parameters in [
+            json!({ "min_ms": 20 }),
+            json!({ "max_ms": 20 }),
+            json!({ "delay_ms": 20 }),
+        ] {
+            assert!(words(&plan(parameters).apply[0]).ends_with("delay 20000us"));
+        }
     }
 
     #[test]
     fn only_its_own_handle_is_removed_and_one_that_is_gone_is_no_failure() {
-        let change = plan(50, 150);
+        let change = plan(json!({}));
         assert_eq!(
             words(&change.revert[0]),
             "tc qdisc del dev eth0 root handle 7dee:"
@@ -150,27 +235,32 @@ mod tests {
     }
 
     #[test]
-    fn a_minimum_above_the_maximum_is_pointed_at() {
-        let parameters = serde_json::json!({"min_ms": 80, "max_ms": 50});
-        let problems = fault().check(&parameters);
-        assert_eq!(problems[0].pointer, "/min_ms");
-        assert_eq!(problems[0].message, "is 80, above max_ms (50)");
+    fn what_contradicts_itself_is_pointed_at() {
+        for (parameters, pointer) in [
+            (json!({"min_ms": 80, "max_ms": 50}), "/min_ms"),
+            (json!({"delay_ms": 80, "max_ms": 90}), "/delay_ms"),
+            (json!({"jitter_ms": 10}), "/jitter_ms"),
+            (json!({"delay_ms": 10, "jitter_ms": 20}), "/jitter_ms"),
+        ] {
+            let problems = fault().check(&parameters);
+            assert_eq!(problems[0].pointer, pointer, "{parameters}");
+        }
         assert!(
             fault()
-                .check(&serde_json::json!({"min_ms": 50, "max_ms": 50}))
+                .check(&json!({"min_ms": 50, "max_ms": 50}))
                 .is_empty()
         );
+        assert!(fault().check(&json!({})).is_empty());
     }
 
     #[test]
     fn the_schema_carries_defaults_ranges_and_a_sentence() {
         let schema = fault().describe().parameters;
         let schema: serde_json::Value = serde_json::from_str(&schema).expect("JSON");
+        let interface = &schema["properties"]["interface"];
+        assert_eq!(interface["default"], "eth0");
         let min = &schema["properties"]["min_ms"];
-        assert_eq!(
-            (&min["default"], &min["maximum"]),
-            (&50.into(), &60_000.into())
-        );
+        assert_eq!(min["maximum"], 60_000);
         assert!(
             min["description"]
                 .as_str()

@@ -4,14 +4,11 @@
 //! Every discipline has a handle of its own: another's root discipline is never replaced (`tc` refuses) and never removed (the
 //! handle does not match).
 
-use std::net::IpAddr;
-
 use serde_json::{Map, Value};
 
+use super::destination::{Destination, destinations, ips};
 use super::{facts, tool, undo};
-use crate::{
-    Action, Change, Container, Error, Probe, Problem, Result, Scene, Step, Token, containers,
-};
+use crate::{Action, Change, Container, Probe, Result, Scene, Step, Token};
 
 /// `tc` exits with this for whatever the kernel refuses, e.g. to delete a discipline that is not there.
 const REFUSED: i32 = 2;
@@ -36,7 +33,7 @@ impl Link<'_> {
         own_facts: Map<String, Value>,
         token: Token,
     ) -> Result<Step> {
-        let addresses = addresses(target, &scene.stack, self.to)?;
+        let to = destinations(target, &scene.stack, self.to)?;
         let Self { interface, .. } = self;
         // Major numbers from 8000 on are the kernel's to give.
         let major = 0x7000 | (token.0 & 0xffe);
@@ -48,7 +45,7 @@ impl Link<'_> {
         let mut apply = Vec::new();
         let mut shows = Vec::new();
         let kind = discipline.first().map_or("", String::as_str);
-        if addresses.is_empty() {
+        if to.is_empty() {
             let add = words(&[
                 &["tc", "qdisc", "add"],
                 &device,
@@ -76,19 +73,25 @@ impl Link<'_> {
                 &["parent", &class, "handle", &inner],
             ]);
             apply.push([add, discipline.to_vec()].concat());
-            for address in &addresses {
-                let (protocol, preference, field, length) = if address.is_ipv4() {
+            for Destination { ip, port } in &to {
+                let (protocol, preference, field, length) = if ip.is_ipv4() {
                     ("ip", "1", "ip", 32)
                 } else {
                     ("ipv6", "2", "ip6", 128)
                 };
-                let prefix = format!("{address}/{length}");
-                apply.push(words(&[
+                let prefix = format!("{ip}/{length}");
+                let mut filter = words(&[
                     &["tc", "filter", "add"],
                     &device,
                     &["parent", &handle, "protocol", protocol, "prio", preference],
-                    &["u32", "match", field, "dst", &prefix, "flowid", &class],
-                ]));
+                    &["u32", "match", field, "dst", &prefix],
+                ]);
+                if let Some(port) = port {
+                    let port = port.to_string();
+                    filter.extend(words(&[&["match", field, "dport", &port, "0xffff"]]));
+                }
+                filter.extend(words(&[&["flowid", &class]]));
+                apply.push(filter);
             }
             shows.push(format!("qdisc htb {handle} root"));
             shows.push(format!("qdisc {kind} {inner} parent {class}"));
@@ -101,10 +104,10 @@ impl Link<'_> {
             facts! { "target_container": target.name, "interface": interface, "handle": handle };
         facts.extend(own_facts);
         let mut whither = String::new();
-        if !addresses.is_empty() {
+        if !to.is_empty() {
             facts.insert(
                 "target_ips".into(),
-                addresses.iter().map(ToString::to_string).collect(),
+                ips(&to).iter().map(ToString::to_string).collect(),
             );
             whither = format!(" to {}", self.to.join(", "));
         }
@@ -127,44 +130,9 @@ impl Link<'_> {
     }
 }
 
-/// The addresses that services and addresses stand for, as a container reaches them; none for none.
-pub fn addresses(target: &Container, stack: &[Container], to: &[String]) -> Result<Vec<IpAddr>> {
-    let mut found: Vec<IpAddr> = Vec::new();
-    for name in to {
-        if let Ok(address) = name.parse() {
-            found.push(address);
-            continue;
-        }
-        let of = containers::of_services(stack, std::slice::from_ref(name));
-        let peers: Vec<_> = of.filter(|peer| peer.name != target.name).collect();
-        let reached = super::network_partition::shared_addresses(target, peers.into_iter())?;
-        if reached.is_empty() {
-            return Err(Error::Invalid(format!(
-                "`to` names `{name}`, and {} shares no network with a running container of that service",
-                target.name
-            )));
-        }
-        found.extend(reached);
-    }
-    found.sort();
-    found.dedup();
-    Ok(found)
-}
-
 /// A share of packets as tc writes it, e.g. `12.5%`.
 pub(super) fn percent(share: f64) -> String {
     format!("{share}%")
-}
-
-/// What no schema can say of `to`: whatever is written there must be able to name something.
-pub(super) fn problems_of(to: &[String]) -> Vec<Problem> {
-    let bad = |(index, name): (usize, &String)| {
-        name.trim().is_empty().then(|| Problem {
-            pointer: format!("/to/{index}"),
-            message: "is empty; it must be a service or an address".into(),
-        })
-    };
-    to.iter().enumerate().filter_map(bad).collect()
 }
 
 #[cfg(test)]

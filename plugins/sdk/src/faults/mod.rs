@@ -3,15 +3,22 @@
 //! Each module has `fault()`, which the subject puts into its list, and a planning function that touches nothing.
 
 pub mod bandwidth;
+pub mod container_restart;
 pub mod container_stop;
+pub mod destination;
 pub mod disk_pressure;
+pub mod dns_failure;
+pub mod impairment;
 pub mod latency;
 pub mod limits;
 pub mod link;
 pub mod netem;
 pub mod network_partition;
 pub mod node_kill;
-pub mod process_pause;
+pub mod process;
+mod rule;
+pub mod stress;
+pub mod topology;
 
 use std::time::Duration;
 
@@ -20,6 +27,11 @@ use crate::{Action, Place, Program};
 
 /// For one of the network tools: they take milliseconds, and seconds on a machine that is out of breath.
 const TOOL_LIMIT: Duration = Duration::from_secs(10);
+
+/// The interface of a container with one network.
+fn eth0() -> String {
+    "eth0".into()
+}
 
 /// A network tool, run in the container's network namespace.
 fn tool(command: &[&str]) -> Program {

@@ -1,30 +1,14 @@
-//! What happens to packets on their way, by netem (tc-netem(8)): they are lost, one by one or in bursts, damaged, doubled, or overtake
-//! each other.
+//! What happens to packets on their way: they are lost, one by one or in bursts, damaged, doubled, or overtake each other.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::facts;
-use super::link::{Link, percent, problems_of};
+use super::destination::problems_of;
+use super::impairment::{Impairment, Mechanism, NEEDS, NEEDS_NETEM, NONE, Told};
+use super::link::Link;
+use super::{eth0, facts};
+use crate::bindings::duress::plugin::changes::PacketQueue;
 use crate::{Fault, Parameters, Problem, Token};
-
-/// Packets that wait at most. netem's own 1000 would drop packets of a busy link, and loss is a fault of its own.
-const QUEUE: [&str; 3] = ["netem", "limit", "100000"];
-const NEEDS: &[&str] = &["CAP_NET_ADMIN", "tool:tc", "kernel:sch_netem"];
-
-/// netem with these words.
-pub(super) fn netem<S: AsRef<str>>(words: impl IntoIterator<Item = S>) -> Vec<String> {
-    let words = words.into_iter().map(|word| word.as_ref().to_owned());
-    QUEUE
-        .iter()
-        .map(|&word| word.to_owned())
-        .chain(words)
-        .collect()
-}
-
-fn eth0() -> String {
-    "eth0".into()
-}
 
 /// Packets are lost in bursts: a link that is sometimes bad.
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
@@ -42,7 +26,7 @@ pub struct BurstLoss {
     /// The network interface in the container that carries the traffic.
     #[schemars(regex(pattern = "^[A-Za-z0-9][A-Za-z0-9_.-]{0,14}$"))]
     pub interface: String,
-    /// Services and addresses: only what is sent to these. None: all that is sent.
+    /// Services and addresses, each with or without a port: only what is sent to these. None: all that is sent.
     pub to: Vec<String>,
 }
 
@@ -68,25 +52,24 @@ impl Parameters for BurstLoss {
 pub fn burst_loss() -> Fault {
     Fault::for_each(
         "burst_loss",
-        "Lose packets in bursts (Gilbert-Elliott), with tc netem.",
+        "Lose packets in bursts (Gilbert-Elliott): by tc netem, or a packet queue where the kernel has no netem.",
         |loss: &BurstLoss, target, scene| {
             let BurstLoss { enter_percent, leave_percent, loss_percent, interface, to } = loss;
-            let words = [
-                "loss".to_owned(),
-                "gemodel".to_owned(),
-                percent(*enter_percent),
-                percent(*leave_percent),
-                percent(*loss_percent),
-                percent(0.0),
-            ];
-            Link { interface, to }.shape(
-                target,
-                scene,
-                &netem(words),
-                "lose packets in bursts",
-                facts! { "enter_percent": enter_percent, "leave_percent": leave_percent, "loss_percent": loss_percent },
-                Token::fresh(),
-            )
+            let impairment = Impairment {
+                packets: PacketQueue {
+                    enter_percent: *enter_percent,
+                    leave_percent: *leave_percent,
+                    burst_loss_percent: *loss_percent,
+                    ..NONE.packets
+                },
+                ..NONE
+            };
+            let told = Told {
+                what: "lose packets in bursts".into(),
+                facts: facts! { "enter_percent": enter_percent, "leave_percent": leave_percent, "loss_percent": loss_percent },
+            };
+            let mechanism = Mechanism::available("mangle", "OUTPUT");
+            impairment.put(Link { interface, to }, target, scene, told, Token::fresh(), mechanism)
         },
     )
     .requires(NEEDS)
@@ -107,7 +90,7 @@ pub struct Share {
     #[serde(default = "eth0")]
     #[schemars(regex(pattern = "^[A-Za-z0-9][A-Za-z0-9_.-]{0,14}$"))]
     pub interface: String,
-    /// Services and addresses: only what is sent to these. None: all that is sent.
+    /// Services and addresses, each with or without a port: only what is sent to these. None: all that is sent.
     #[serde(default)]
     pub to: Vec<String>,
 }
@@ -122,9 +105,14 @@ impl Parameters for Share {
 pub fn packet_loss() -> Fault {
     share(
         "packet_loss",
-        "loss",
         "lose",
-        "Lose a share of the packets that a container sends, with tc netem.",
+        "Lose a share of the packets that a container sends: by tc netem, or a packet queue where the kernel has no netem.",
+        |share| PacketQueue {
+            loss_percent: share.percent,
+            loss_correlation_percent: share.correlation_percent,
+            ..NONE.packets
+        },
+        ("mangle", "OUTPUT"),
     )
 }
 
@@ -132,50 +120,86 @@ pub fn packet_loss() -> Fault {
 pub fn corruption() -> Fault {
     share(
         "corruption",
-        "corrupt",
         "damage",
-        "Flip a bit in a share of the packets that a container sends, with tc netem.",
-    )
-}
-
-/// `duplication`.
-pub fn duplication() -> Fault {
-    share(
-        "duplication",
-        "duplicate",
-        "send twice",
-        "Send a share of a container's packets twice, with tc netem.",
+        "Flip a bit in a share of the packets that a container sends: by tc netem, or a packet queue where the kernel has no netem.",
+        |share| PacketQueue {
+            corrupt_percent: share.percent,
+            corrupt_correlation_percent: share.correlation_percent,
+            ..NONE.packets
+        },
+        ("raw", "OUTPUT"),
     )
 }
 
 fn share(
     name: &'static str,
-    word: &'static str,
     verb: &'static str,
     summary: &'static str,
+    packets: fn(&Share) -> PacketQueue,
+    (table, chain): (&'static str, &'static str),
 ) -> Fault {
     Fault::for_each(name, summary, move |share: &Share, target, scene| {
-        let Share {
-            percent: part,
-            correlation_percent,
-            interface,
-            to,
-        } = share;
-        let words = [
-            word.to_owned(),
-            percent(*part),
-            percent(*correlation_percent),
-        ];
-        Link { interface, to }.shape(
+        let impairment = Impairment {
+            packets: packets(share),
+            ..NONE
+        };
+        let mechanism = Mechanism::available(table, chain);
+        impairment.put(
+            share.link(),
             target,
             scene,
-            &netem(words),
-            &format!("{verb} {part} % of the packets"),
-            facts! { "percent": part, "correlation_percent": correlation_percent },
+            share.told(verb),
             Token::fresh(),
+            mechanism,
         )
     })
     .requires(NEEDS)
+}
+
+/// `duplication`.
+pub fn duplication() -> Fault {
+    Fault::for_each(
+        "duplication",
+        "Send a share of a container's packets twice, by tc netem.",
+        |share: &Share, target, scene| {
+            let impairment = Impairment {
+                duplicate_percent: share.percent,
+                duplicate_correlation_percent: share.correlation_percent,
+                ..NONE
+            };
+            let told = share.told("send twice");
+            impairment.put(
+                share.link(),
+                target,
+                scene,
+                told,
+                Token::fresh(),
+                Mechanism::Netem,
+            )
+        },
+    )
+    .requires(NEEDS_NETEM)
+}
+
+impl Share {
+    fn link(&self) -> Link<'_> {
+        Link {
+            interface: &self.interface,
+            to: &self.to,
+        }
+    }
+
+    fn told(&self, verb: &str) -> Told {
+        let Self {
+            percent,
+            correlation_percent,
+            ..
+        } = self;
+        Told {
+            what: format!("{verb} {percent} % of the packets"),
+            facts: facts! { "percent": percent, "correlation_percent": correlation_percent },
+        }
+    }
 }
 
 /// Some packets overtake the others.
@@ -194,7 +218,7 @@ pub struct Reordering {
     /// The network interface in the container that carries the traffic.
     #[schemars(regex(pattern = "^[A-Za-z0-9][A-Za-z0-9_.-]{0,14}$"))]
     pub interface: String,
-    /// Services and addresses: only what is sent to these. None: all that is sent.
+    /// Services and addresses, each with or without a port: only what is sent to these. None: all that is sent.
     pub to: Vec<String>,
 }
 
@@ -220,24 +244,24 @@ impl Parameters for Reordering {
 pub fn reordering() -> Fault {
     Fault::for_each(
         "reordering",
-        "Let a share of a container's packets overtake the others, with tc netem.",
+        "Let a share of a container's packets overtake the others: by tc netem, or a packet queue where the kernel has no netem.",
         |reordering: &Reordering, target, scene| {
             let Reordering { percent: share, correlation_percent, delay_ms, interface, to } = reordering;
-            let words = [
-                "delay".to_owned(),
-                format!("{delay_ms}ms"),
-                "reorder".to_owned(),
-                percent(*share),
-                percent(*correlation_percent),
-            ];
-            Link { interface, to }.shape(
-                target,
-                scene,
-                &netem(words),
-                &format!("let {share} % of the packets overtake the others by {delay_ms} ms"),
-                facts! { "percent": share, "correlation_percent": correlation_percent, "delay_ms": delay_ms },
-                Token::fresh(),
-            )
+            let impairment = Impairment {
+                packets: PacketQueue {
+                    delay_ms: f64::from(*delay_ms),
+                    reorder_percent: *share,
+                    reorder_correlation_percent: *correlation_percent,
+                    ..NONE.packets
+                },
+                ..NONE
+            };
+            let told = Told {
+                what: format!("let {share} % of the packets overtake the others by {delay_ms} ms"),
+                facts: facts! { "percent": share, "correlation_percent": correlation_percent, "delay_ms": delay_ms },
+            };
+            let mechanism = Mechanism::available("filter", "OUTPUT");
+            impairment.put(Link { interface, to }, target, scene, told, Token::fresh(), mechanism)
         },
     )
     .requires(NEEDS)
@@ -261,14 +285,9 @@ mod tests {
 
     #[test]
     fn every_fault_of_a_link_says_what_it_needs() {
-        for fault in [
-            packet_loss(),
-            burst_loss(),
-            corruption(),
-            duplication(),
-            reordering(),
-        ] {
+        for fault in [packet_loss(), burst_loss(), corruption(), reordering()] {
             assert_eq!(fault.describe().requires, NEEDS);
         }
+        assert_eq!(duplication().describe().requires, NEEDS_NETEM);
     }
 }

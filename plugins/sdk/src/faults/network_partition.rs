@@ -8,18 +8,15 @@ use std::net::IpAddr;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::link::{addresses, problems_of};
-use super::{facts, tool, undo};
+use super::destination::{Destination, destinations, ips, problems_of, shared_addresses};
+use super::facts;
+use super::rule::{Rule, Side, shown};
 use crate::{
-    Action, Change, Container, Error, Fault, Parameters, Probe, Problem, Result, Step, Token,
-    containers,
+    Change, Container, Error, Fault, Parameters, Problem, Result, Scene, Step, Token, containers,
 };
 
-/// `iptables -D` exits with this when the rule is not there.
-const ABSENT: i32 = 1;
-
-/// For how many seconds a tool waits while another holds the tables.
-const LOCK_SECONDS: &str = "5";
+/// What the faults that are made of rules need.
+pub const NEEDS: &[&str] = &["CAP_NET_ADMIN", "tool:iptables", "tool:iptables-save"];
 
 /// Which packets are lost.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
@@ -40,7 +37,7 @@ pub enum Direction {
 pub struct NetworkPartition {
     /// Which packets are lost, as the target sees it: those that come `in` from its peers, those that go `out` to them, or `both`.
     pub direction: Direction,
-    /// Services and addresses to be cut off from. None: all peers.
+    /// Services and addresses to be cut off from, each with or without a port (`etcd1:2380`). None: all peers.
     pub to: Vec<String>,
 }
 
@@ -55,16 +52,47 @@ pub fn fault(peers: &'static [&'static str]) -> Fault {
     Fault::for_each(
         "network_partition",
         "Drop all packets between a container and its peers; to both ends it looks like a pulled cable.",
-        |partition: &NetworkPartition, target, scene| {
-            let ips = if partition.to.is_empty() {
-                peer_addresses(target, &scene.stack, peers)?
-            } else {
-                addresses(target, &scene.stack, &partition.to)?
-            };
-            Ok(cut(&target.name, &ips, partition.direction, Token::fresh()))
+        move |partition: &NetworkPartition, target, scene| {
+            let peers = partition.peers(target, scene, peers)?;
+            Ok(cut(&target.name, peers, partition.direction, Token::fresh()))
         },
     )
-    .requires(&["CAP_NET_ADMIN", "tool:iptables", "tool:iptables-save"])
+    .requires(NEEDS)
+}
+
+/// `tcp_reset`: connections with the containers of these services are reset, and no new one is made.
+pub fn tcp_reset(peers: &'static [&'static str]) -> Fault {
+    Fault::for_each(
+        "tcp_reset",
+        "Reset every TCP connection between a container and its peers, and refuse new ones.",
+        move |partition: &NetworkPartition, target, scene| {
+            let peers = partition.peers(target, scene, peers)?;
+            Ok(sever(
+                &target.name,
+                peers,
+                partition.direction,
+                Token::fresh(),
+                &RESET,
+            ))
+        },
+    )
+    .requires(NEEDS)
+}
+
+impl NetworkPartition {
+    fn peers(
+        &self,
+        target: &Container,
+        scene: &Scene,
+        services: &[&str],
+    ) -> Result<Vec<Destination>> {
+        if self.to.is_empty() {
+            let ips = peer_addresses(target, &scene.stack, services)?;
+            Ok(ips.into_iter().map(Into::into).collect())
+        } else {
+            destinations(target, &scene.stack, &self.to)
+        }
+    }
 }
 
 /// The addresses of a container's peers on the networks that they share.
@@ -85,37 +113,69 @@ pub fn peer_addresses(
     Ok(ips)
 }
 
-/// The addresses of other containers on the networks that a container shares with them.
-pub fn shared_addresses<'a>(
-    target: &Container,
-    others: impl Iterator<Item = &'a Container>,
-) -> Result<Vec<IpAddr>> {
-    let shared = |network: &str| target.addresses.iter().any(|own| own.network == network);
-    others
-        .flat_map(|other| &other.addresses)
-        .filter(|address| shared(&address.network))
-        .map(|address| {
-            let parsed = address.ip.parse();
-            parsed.map_err(|_| Error::Failed(format!("`{}` is no IP address", address.ip)))
-        })
-        .collect()
+/// Cut one container off from some destinations: one change for each IP version among them.
+pub fn cut(
+    target: &str,
+    peers: impl IntoIterator<Item = impl Into<Destination>>,
+    direction: Direction,
+    token: Token,
+) -> Step {
+    let mut step = sever(target, peers, direction, token, &DROPPED);
+    step.facts
+        .insert("isolated_container".into(), target.into());
+    step
 }
 
-/// Cut one container off from some addresses: one change for each IP version among them.
-pub fn cut(target: &str, ips: &[IpAddr], direction: Direction, token: Token) -> Step {
-    let (v4, v6): (Vec<IpAddr>, Vec<IpAddr>) = ips.iter().partition(|ip| ip.is_ipv4());
+/// How a link is severed.
+pub(super) struct Severing {
+    /// What happens to the packets, for the summary.
+    verb: &'static str,
+    /// Where packets to the peers are caught: the table and its chain.
+    outgoing: (&'static str, &'static str),
+    /// TCP alone, but for the resets themselves: they must arrive.
+    tcp: bool,
+    /// What the rules do.
+    verdict: &'static [&'static str],
+}
+
+/// As if a cable had been pulled. Dropped in the filter table's OUTPUT, a packet's sender would be told; after it is routed, it is not.
+const DROPPED: Severing = Severing {
+    verb: "drop all packets",
+    outgoing: ("mangle", "POSTROUTING"),
+    tcp: false,
+    verdict: &["DROP"],
+};
+
+/// As if nobody listened, and nobody knew of the connection.
+pub(super) const RESET: Severing = Severing {
+    verb: "reset all TCP connections",
+    outgoing: ("filter", "OUTPUT"),
+    tcp: true,
+    verdict: &["REJECT", "--reject-with", "tcp-reset"],
+};
+
+/// Sever a container's links to some destinations.
+pub(super) fn sever(
+    target: &str,
+    peers: impl IntoIterator<Item = impl Into<Destination>>,
+    direction: Direction,
+    token: Token,
+    how: &Severing,
+) -> Step {
+    let peers: Vec<Destination> = peers.into_iter().map(Into::into).collect();
+    let (v4, v6): (Vec<_>, Vec<_>) = peers.iter().partition(|peer| peer.ip.is_ipv4());
     let families = [("iptables", v4), ("ip6tables", v6)];
     Step {
         facts: facts! {
-            "isolated_container": target,
-            "target_ips": ips,
+            "target_container": target,
+            "target_ips": ips(&peers),
             "direction": direction,
             "mark": mark(token),
         },
         changes: families
             .into_iter()
-            .filter(|(_, ips)| !ips.is_empty())
-            .map(|(family, ips)| change(target, family, &ips, direction, token))
+            .filter(|(_, peers)| !peers.is_empty())
+            .map(|(family, peers)| change(target, family, &peers, direction, token, how))
             .collect(),
     }
 }
@@ -128,78 +188,49 @@ fn mark(token: Token) -> String {
 fn change(
     target: &str,
     family: &str,
-    ips: &[IpAddr],
+    peers: &[Destination],
     direction: Direction,
     token: Token,
+    how: &Severing,
 ) -> Change {
-    let texts: Vec<String> = ips.iter().map(ToString::to_string).collect();
-    // One rule for each address, in one call and so at one moment.
-    let addresses = texts.join(",");
-    let incoming = Rule {
-        table: "filter",
-        chain: "INPUT",
-        side: "-s",
-        comment: format!("{}:in", mark(token)),
+    let owned =
+        |words: &[&str]| -> Vec<String> { words.iter().map(|&word| word.to_owned()).collect() };
+    let rule = |side, (table, chain), end| Rule {
+        table,
+        chain,
+        side,
+        port: None,
+        peers: Vec::new(),
+        matches: Vec::new(),
+        comment: format!("{}:{end}", mark(token)),
+        verdict: owned(how.verdict),
     };
-    let outgoing = Rule {
-        table: "mangle",
-        chain: "POSTROUTING",
-        side: "-d",
-        comment: format!("{}:out", mark(token)),
-    };
-    let rules = match direction {
+    let incoming = rule(Side::From, ("filter", "INPUT"), "in");
+    let outgoing = rule(Side::To, how.outgoing, "out");
+    let wanted = match direction {
         Direction::Both => vec![incoming, outgoing],
         Direction::In => vec![incoming],
         Direction::Out => vec![outgoing],
     };
-    let saved = tool(&[&format!("{family}-save")]);
+    let mut rules: Vec<Rule> = wanted
+        .into_iter()
+        .flat_map(|rule| rule.each(peers))
+        .collect();
+    if how.tcp {
+        rules.retain(|rule| rule.port.is_none_or(|(protocol, _)| protocol == "tcp"));
+        for rule in &mut rules {
+            let all = ["-p", "tcp"].as_slice();
+            let all = if rule.port.is_none() { all } else { &[] };
+            rule.matches = owned(&[all, &["!", "--tcp-flags", "RST", "RST"]].concat());
+        }
+    }
+    let texts: Vec<String> = ips(peers).iter().map(ToString::to_string).collect();
     Change {
         container: target.into(),
-        summary: format!("drop all packets between {target} and {}", texts.join(", ")),
-        apply: rules
-            .iter()
-            .map(|rule| Action::Run(tool(&rule.command(family, "-I", &addresses))))
-            .collect(),
-        // One by one: a call that names several removes none when one is missing.
-        revert: rules
-            .iter()
-            .flat_map(|rule| texts.iter().map(move |ip| rule.command(family, "-D", ip)))
-            .map(|command| undo(&command, ABSENT))
-            .collect(),
-        in_force: Some(Probe::Output((
-            saved,
-            rules.iter().map(|rule| rule.comment.clone()).collect(),
-        ))),
-    }
-}
-
-/// A rule that drops packets, found again by its comment.
-struct Rule {
-    table: &'static str,
-    chain: &'static str,
-    side: &'static str,
-    comment: String,
-}
-
-impl Rule {
-    fn command<'a>(&'a self, family: &'a str, verb: &'a str, addresses: &'a str) -> [&'a str; 15] {
-        [
-            family,
-            "-w",
-            LOCK_SECONDS,
-            "-t",
-            self.table,
-            verb,
-            self.chain,
-            self.side,
-            addresses,
-            "-m",
-            "comment",
-            "--comment",
-            &self.comment,
-            "-j",
-            "DROP",
-        ]
+        summary: format!("{} between {target} and {}", how.verb, texts.join(", ")),
+        apply: rules.iter().map(|rule| rule.insert(family)).collect(),
+        revert: rules.iter().flat_map(|rule| rule.delete(family)).collect(),
+        in_force: Some(shown(family, &rules)),
     }
 }
 

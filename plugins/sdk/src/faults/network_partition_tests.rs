@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::faults::container;
+use crate::{Action, Probe};
 
 fn stack() -> Vec<Container> {
     vec![
@@ -50,7 +51,7 @@ fn a_container_that_does_not_run_cannot_be_cut_off() {
 fn each_direction_is_one_call_and_its_way_back_names_each_rule() {
     let step = cut(
         "etcd0",
-        &ips(&["172.20.0.3", "172.20.0.4"]),
+        ips(&["172.20.0.3", "172.20.0.4"]),
         Direction::Both,
         Token(1),
     );
@@ -86,7 +87,7 @@ fn each_direction_is_one_call_and_its_way_back_names_each_rule() {
 fn both_ip_versions_are_two_changes() {
     let step = cut(
         "etcd0",
-        &ips(&["10.0.0.1", "fd00::3"]),
+        ips(&["10.0.0.1", "fd00::3"]),
         Direction::In,
         Token(1),
     );
@@ -98,7 +99,7 @@ fn both_ip_versions_are_two_changes() {
 
 #[test]
 fn the_probe_looks_for_every_rule() {
-    let step = cut("etcd0", &ips(&["10.0.0.1"]), Direction::Both, Token(255));
+    let step = cut("etcd0", ips(&["10.0.0.1"]), Direction::Both, Token(255));
     let Some(Probe::Output((program, texts))) = &step.changes[0].in_force else {
         panic!("a program shows it");
     };

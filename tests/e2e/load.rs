@@ -1,0 +1,238 @@
+//! Load on processors, memory and disks, and single processes: in a container that holds no tool at all, measured by its cgroup's own
+//! accounts and by the engine.
+
+use std::time::Duration;
+
+use serde_json::json;
+
+use crate::docker::{Container, docker};
+use crate::stage::Stage;
+use crate::wait::until_true;
+
+/// Nanoseconds of processor time that a container has used.
+fn cpu_time(container: &Container) -> u64 {
+    let text = container.cgroup("cpuacct/cpuacct.usage", "cpu.stat");
+    match text
+        .lines()
+        .find_map(|line| line.strip_prefix("usage_usec "))
+    {
+        Some(microseconds) => microseconds.parse::<u64>().unwrap() * 1000,
+        None => text.trim().parse().unwrap(),
+    }
+}
+
+/// Nanoseconds of processor time that this process has used, duress's engine, journal and plugins among it (proc_pid_stat(5)).
+fn own_cpu_time() -> u64 {
+    let stat = std::fs::read_to_string("/proc/self/stat").unwrap();
+    let behind_name = stat.rsplit_once(')').unwrap().1;
+    let ticks = |index| -> u64 {
+        behind_name
+            .split_whitespace()
+            .nth(index)
+            .unwrap()
+            .parse()
+            .unwrap()
+    };
+    // Of 10 ms each.
+    (ticks(11) + ticks(12)) * 10_000_000
+}
+
+/// How many processors' worth of time a container uses for a second, and how many this process.
+async fn processors(container: &Container) -> (f64, f64) {
+    let begun = std::time::Instant::now();
+    let (before, own) = (cpu_time(container), own_cpu_time());
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    let passed = begun.elapsed().as_nanos() as f64;
+    (
+        (cpu_time(container) - before) as f64 / passed,
+        (own_cpu_time() - own) as f64 / passed,
+    )
+}
+
+fn memory(container: &Container) -> u64 {
+    let text = container.cgroup("memory/memory.usage_in_bytes", "memory.current");
+    text.trim().parse().unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn processor_time_is_used_by_the_target_and_by_nobody_else() {
+    let stage = Stage::with_plugin("bare", "faults", &["bare", "locked"]).await;
+    for name in ["bare", "locked"] {
+        let target = stage.container(name);
+        assert!(processors(&target).await.0 < 0.05);
+        let parameters = json!({ "percent": 40, "workers": 1 });
+        let metadata = stage.break_it("cpu_stress", parameters, &[name]).await;
+        let (used, own) = processors(&target).await;
+        assert!((0.2..0.6).contains(&used), "{name}: {used} processors");
+        assert!(own < 0.1, "duress itself stays idle: {own} processors");
+        assert!(processors(&stage.container("peer")).await.0 < 0.05);
+        stage.cleanup(&metadata).await;
+        assert!(processors(&target).await.0 < 0.05);
+        let left = docker(&["diff", &target.0]);
+        assert!(!left.contains("duress-helper"), "{left}");
+    }
+    assert_eq!(stage.unsettled().await, 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn memory_is_taken_up_to_a_share_of_the_limit_and_given_back() {
+    let stage = Stage::with_plugin("bare", "faults", &["bare", "locked"]).await;
+    let target = stage.container("bare");
+    const MIB: u64 = 1 << 20;
+    assert!(memory(&target) < 40 * MIB);
+    let metadata = stage
+        .break_it("memory_pressure", json!({ "percent": 75 }), &["bare"])
+        .await;
+    let used = memory(&target);
+    assert!(
+        (180 * MIB..220 * MIB).contains(&used),
+        "{} MiB of 256",
+        used / MIB
+    );
+    stage.cleanup(&metadata).await;
+    until_true("it is given back", || memory(&target) < 60 * MIB);
+
+    let unlimited = stage
+        .inject("memory_pressure", json!({ "percent": 50 }), &["locked"])
+        .await;
+    assert!(unlimited.unwrap_err().to_string().contains("memory_mb"));
+    let too_much = stage
+        .inject("memory_pressure", json!({ "memory_mb": 1000 }), &["bare"])
+        .await;
+    assert!(
+        too_much.is_err(),
+        "the kernel ends what takes more than there is"
+    );
+    assert_eq!(target.inspect("{{.State.Running}}"), "true");
+    assert_eq!(stage.unsettled().await, 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_disk_is_kept_busy_and_nothing_stays_on_it() {
+    let stage = Stage::with_plugin("bare", "faults", &["bare", "locked"]).await;
+    let target = stage.container("bare");
+    let free = || {
+        let pid = target.inspect("{{.State.Pid}}");
+        let stat = rustix::fs::statvfs(format!("/proc/{pid}/root/data").as_str()).unwrap();
+        stat.f_bavail * stat.f_frsize
+    };
+    let before = free();
+    let parameters = json!({ "workers": 2, "file_mb": 8, "path": "/data" });
+    let metadata = stage.break_it("disk_stress", parameters, &["bare"]).await;
+    until_true("the files grow", || before - free() >= 15 << 20);
+    assert!(processors(&target).await.0 > 0.05);
+    stage.cleanup(&metadata).await;
+    assert_eq!(free(), before);
+
+    let on_root = stage
+        .inject("disk_stress", json!({ "path": "/" }), &["bare"])
+        .await;
+    assert!(
+        on_root
+            .unwrap_err()
+            .to_string()
+            .contains("allow_root_filesystem")
+    );
+    let too_large = stage
+        .inject("disk_stress", json!({ "file_mb": 100 }), &["bare"])
+        .await;
+    assert!(too_large.unwrap_err().to_string().contains("do not fit"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn load_ends_with_its_container_and_however_it_fares() {
+    let stage = Stage::with_plugin("bare", "faults", &["bare"]).await;
+    let target = stage.container("bare");
+    type Fate = fn(&Container);
+    let fates: [(&str, Fate); 3] = [
+        ("killed", |target| drop(docker(&["kill", &target.0]))),
+        ("restarted", |target| {
+            docker(&["restart", "-t", "0", &target.0]);
+        }),
+        ("paused", |target| drop(docker(&["pause", &target.0]))),
+    ];
+    let stress = json!({ "percent": 10, "workers": 1 });
+    for (fate, befalls) in fates {
+        let metadata = stage
+            .break_it("cpu_stress", stress.clone(), &["bare"])
+            .await;
+        befalls(&target);
+        stage.cleanup(&metadata).await;
+        // Again is no error.
+        stage.cleanup(&metadata).await;
+        assert_eq!(stage.unsettled().await, 0, "{fate}");
+        match fate {
+            "killed" => drop(docker(&["start", &target.0])),
+            "paused" => {
+                assert_eq!(target.inspect("{{.State.Paused}}"), "true");
+                docker(&["unpause", &target.0]);
+            }
+            _ => {}
+        }
+        assert!(processors(&target).await.0 < 0.05, "{fate}");
+    }
+    let metadata = stage.break_it("cpu_stress", stress, &["bare"]).await;
+    docker(&["rm", "--force", &target.0]);
+    stage.cleanup(&metadata).await;
+    assert_eq!(stage.unsettled().await, 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn single_processes_are_killed_and_paused() {
+    let stage = Stage::with_plugin("etcd", "faults", &["etcd0"]).await;
+    let target = stage.container("etcd0");
+    docker(&["exec", "--detach", &target.0, "sleep", "4242"]);
+    let state = || {
+        let (found, text) = target.run(&["ps", "-C", "sleep", "-o", "stat="]);
+        found.then_some(text)
+    };
+    until_true("it sleeps", || state().is_some());
+    let metadata = stage
+        .break_it("process_pause", json!({ "process": "sleep" }), &["etcd0"])
+        .await;
+    assert!(state().unwrap().starts_with('T'));
+    stage.cleanup(&metadata).await;
+    assert!(state().unwrap().starts_with('S'));
+
+    let started = target.inspect("{{.State.StartedAt}}");
+    let metadata = stage
+        .break_it("process_kill", json!({ "process": "sleep" }), &["etcd0"])
+        .await;
+    assert_eq!(state(), None);
+    assert_eq!(target.inspect("{{.State.StartedAt}}"), started);
+    stage.cleanup(&metadata).await;
+    assert_ne!(
+        target.inspect("{{.State.StartedAt}}"),
+        started,
+        "cleanup restarts it"
+    );
+    stage.wait_until_healthy().await;
+
+    for (parameters, why) in [
+        (json!({ "process": "nginx" }), "etcd (1)"),
+        (json!({ "pid": 99_999 }), "etcd (1)"),
+        (json!({ "process": "etcd" }), "include_first"),
+    ] {
+        let refused = stage.inject("process_kill", parameters, &["etcd0"]).await;
+        let said = refused.unwrap_err().to_string();
+        assert!(said.contains(why), "{said}");
+    }
+    let asked = json!({ "process": "etcd", "include_first": true });
+    let metadata = stage.break_it("process_kill", asked, &["etcd0"]).await;
+    assert_eq!(target.inspect("{{.State.ExitCode}}"), "137");
+    stage.cleanup(&metadata).await;
+    stage.wait_until_healthy().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_container_is_restarted() {
+    let stage = Stage::with_plugin("etcd", "faults", &["etcd0"]).await;
+    let target = stage.container("etcd0");
+    let started = target.inspect("{{.State.StartedAt}}");
+    let metadata = stage
+        .break_it("container_restart", json!({}), &["etcd0"])
+        .await;
+    assert_ne!(target.inspect("{{.State.StartedAt}}"), started);
+    stage.cleanup(&metadata).await;
+    stage.wait_until_healthy().await;
+}

@@ -1,0 +1,236 @@
+//! Faults of the network on containers that hold no tool at all, by each driver, measured from a container beside them.
+
+use duress::engine::NetDriver;
+use serde_json::json;
+
+use crate::docker::Container;
+use crate::stage::Stage;
+use crate::wait::until_true;
+
+const BARE: [&str; 1] = ["bare"];
+
+async fn stage(driver: NetDriver) -> (Stage, Container, Container) {
+    let stage = Stage::with_driver("bare", "faults", &BARE, Some(driver)).await;
+    let (bare, peer) = (stage.container("bare"), stage.container("peer"));
+    (stage, bare, peer)
+}
+
+fn mean(times: &[f64]) -> f64 {
+    assert!(!times.is_empty(), "no answer came");
+    times.iter().sum::<f64>() / times.len() as f64
+}
+
+/// The queue is what this machine's kernel can do; the kernel with netem has tests of its own.
+#[tokio::test(flavor = "multi_thread")]
+async fn latency_is_what_ping_sees_and_goes_again() {
+    for driver in [NetDriver::Namespace, NetDriver::Toolbox] {
+        let (stage, bare, peer) = stage(driver).await;
+        assert!(mean(&peer.pings(&bare, 10)) < 20.0);
+        let rules = bare.rules();
+        let parameters = json!({ "min_ms": 80, "max_ms": 120 });
+        let metadata = stage.break_it("latency", parameters, &BARE).await;
+        assert_eq!(
+            (&metadata["min_ms"], &metadata["max_ms"]),
+            (&json!(80), &json!(120))
+        );
+        let delayed = peer.pings(&bare, 100);
+        assert_eq!(delayed.len(), 100, "none is lost");
+        let all = mean(&delayed);
+        assert!((90.0..130.0).contains(&all), "{driver:?}: {all} ms");
+        assert!(delayed.iter().all(|time| *time >= 80.0), "{delayed:?}");
+        stage.cleanup(&metadata).await;
+        assert!(mean(&peer.pings(&bare, 10)) < 20.0);
+        assert_eq!(bare.rules(), rules);
+        assert_eq!(stage.unsettled().await, 0);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn latency_to_one_service_leaves_the_others() {
+    let stage = Stage::with_plugin("etcd", "faults", &["etcd0"]).await;
+    let [slow, one, two] = ["etcd0", "etcd1", "etcd2"].map(|name| stage.container(name));
+    let parameters = json!({ "delay_ms": 100, "to": ["etcd1"] });
+    let metadata = stage.break_it("latency", parameters, &["etcd0"]).await;
+    assert!(mean(&slow.pings(&one, 5)) > 95.0);
+    assert!(mean(&slow.pings(&two, 5)) < 50.0);
+    stage.cleanup(&metadata).await;
+    assert!(mean(&slow.pings(&one, 5)) < 50.0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn packets_are_lost_damaged_and_overtake_each_other() {
+    let (stage, bare, peer) = stage(NetDriver::Namespace).await;
+    // Of 200 with 30 %: 140 arrive, and in all but one of a billion runs within 40 of that.
+    for (fault, parameters) in [
+        ("packet_loss", json!({ "percent": 30 })),
+        // A damaged packet's checksum is wrong, and whoever receives it drops it.
+        ("corruption", json!({ "percent": 30 })),
+    ] {
+        let metadata = stage.break_it(fault, parameters, &BARE).await;
+        let arrived = peer.pings(&bare, 200).len();
+        assert!((100..180).contains(&arrived), "{fault}: {arrived} of 200");
+        stage.cleanup(&metadata).await;
+        assert_eq!(peer.pings(&bare, 50).len(), 50, "after {fault}");
+    }
+    let bursts = json!({ "enter_percent": 5, "leave_percent": 20 });
+    let metadata = stage.break_it("burst_loss", bursts, &BARE).await;
+    let arrived = peer.pings(&bare, 300).len();
+    assert!((120..299).contains(&arrived), "{arrived} of 300");
+    stage.cleanup(&metadata).await;
+    let overtaking = json!({ "percent": 50, "correlation_percent": 0, "delay_ms": 60 });
+    let metadata = stage.break_it("reordering", overtaking, &BARE).await;
+    let times = peer.pings(&bare, 100);
+    let fast = times.iter().filter(|time| **time < 50.0).count();
+    assert!((20..80).contains(&fast), "{times:?}");
+    stage.cleanup(&metadata).await;
+    assert_eq!(stage.unsettled().await, 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn two_faults_of_the_network_hold_at_once_and_each_goes_by_itself() {
+    let (stage, bare, peer) = stage(NetDriver::Namespace).await;
+    let slow = stage
+        .break_it("latency", json!({ "delay_ms": 60 }), &BARE)
+        .await;
+    let lossy = stage
+        .break_it("packet_loss", json!({ "percent": 50 }), &BARE)
+        .await;
+    let both = peer.pings(&bare, 100);
+    assert!((20..80).contains(&both.len()), "{} of 100", both.len());
+    assert!(mean(&both) > 55.0);
+    stage.cleanup(&slow).await;
+    let lossy_alone = peer.pings(&bare, 100);
+    assert!((20..80).contains(&lossy_alone.len()));
+    assert!(mean(&lossy_alone) < 40.0);
+    stage.cleanup(&lossy).await;
+    assert_eq!(peer.pings(&bare, 50).len(), 50);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn traffic_flows_again_when_the_helper_dies() {
+    let (stage, bare, peer) = stage(NetDriver::Namespace).await;
+    let rules = bare.rules();
+    let metadata = stage
+        .break_it("packet_loss", json!({ "percent": 100 }), &BARE)
+        .await;
+    assert_eq!(peer.pings(&bare, 3).len(), 0);
+    let toolbox = format!("label=io.duress.toolbox-of={}", bare.inspect("{{.Id}}"));
+    let toolbox = crate::docker::docker(&["ps", "-q", "--filter", &toolbox]);
+    crate::docker::docker(&["kill", &toolbox]);
+    until_true("packets pass", || peer.pings(&bare, 3).len() == 3);
+    stage.cleanup(&metadata).await;
+    assert_eq!(bare.rules(), rules);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_partition_cuts_a_container_without_tools_off() {
+    for driver in [NetDriver::Namespace, NetDriver::Toolbox] {
+        let (stage, bare, peer) = stage(driver).await;
+        let metadata = stage.break_it("network_partition", json!({}), &BARE).await;
+        assert_eq!(peer.pings(&bare, 3).len(), 0, "{driver:?}");
+        stage.cleanup(&metadata).await;
+        assert_eq!(peer.pings(&bare, 3).len(), 3, "{driver:?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_port_is_cut_and_no_other() {
+    let stage = Stage::with_plugin("etcd", "faults", &["etcd0"]).await;
+    let (target, one) = (stage.container("etcd0"), stage.container("etcd1"));
+    let metadata = stage
+        .break_it(
+            "network_partition",
+            json!({ "to": ["etcd1:2380"] }),
+            &["etcd0"],
+        )
+        .await;
+    assert!(!target.connects(&one, 2380));
+    assert!(target.connects(&one, 2379));
+    stage.cleanup(&metadata).await;
+    assert!(target.connects(&one, 2380));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn connections_are_reset_at_once() {
+    let stage = Stage::with_plugin("etcd", "faults", &["etcd0"]).await;
+    let (target, one) = (stage.container("etcd0"), stage.container("etcd1"));
+    let refused = |from: &Container, to: &Container| {
+        let connect = format!("exec 3<>/dev/tcp/{}/2379", to.address());
+        let (connected, said) = from.run(&["timeout", "5", "bash", "-c", &connect]);
+        !connected && said.contains("refused")
+    };
+    let metadata = stage
+        .break_it("tcp_reset", json!({ "to": ["etcd1"] }), &["etcd0"])
+        .await;
+    assert!(refused(&target, &one) && refused(&one, &target));
+    assert_eq!(target.pings(&one, 3).len(), 3, "only TCP is hurt");
+    stage.cleanup(&metadata).await;
+    assert!(target.connects(&one, 2379) && one.connects(&target, 2379));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_topology_lies_as_it_was_asked_for() {
+    const ALL: [&str; 3] = ["etcd0", "etcd1", "etcd2"];
+    let stage = Stage::with_plugin("etcd", "faults", &ALL).await;
+    let members = ALL.map(|name| stage.container(name));
+    let seen = || {
+        let mut counts: Vec<usize> = members
+            .iter()
+            .map(|one| {
+                let others = members.iter().filter(|other| *other != one);
+                others
+                    .filter(|other| !one.pings(other, 2).is_empty())
+                    .count()
+            })
+            .collect();
+        counts.sort_unstable();
+        counts
+    };
+    assert_eq!(seen(), [2, 2, 2]);
+    for (shape, whom) in [
+        ("one", [0, 1, 1]),
+        ("bridge", [1, 1, 2]),
+        ("halves", [0, 1, 1]),
+    ] {
+        let metadata = stage
+            .break_it("partition_topology", json!({ "shape": shape }), &ALL)
+            .await;
+        assert_eq!(seen(), whom, "{shape}");
+        stage.cleanup(&metadata).await;
+        assert_eq!(seen(), [2, 2, 2]);
+    }
+    let ring = stage
+        .inject("partition_topology", json!({ "shape": "ring" }), &ALL)
+        .await;
+    assert!(ring.unwrap_err().to_string().contains("at least 4"));
+}
+
+/// What a name stands for, as a program in the container's network finds it.
+fn resolved(container: &Container, name: &str) -> Option<String> {
+    let (found, text) = container.beside(&["getent", "ahostsv4", name]);
+    found.then(|| text.split_whitespace().next().unwrap().to_owned())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn names_are_answered_wrongly_and_others_as_ever() {
+    for driver in [NetDriver::Namespace, NetDriver::Toolbox] {
+        let (stage, bare, peer) = stage(driver).await;
+        let right = Some(peer.address());
+        assert_eq!(resolved(&bare, "peer"), right);
+        let other = resolved(&bare, "locked");
+        assert!(other.is_some());
+        for (mode, seen) in [
+            ("nxdomain", None),
+            ("servfail", None),
+            ("wrong_address", Some("192.0.2.9".to_owned())),
+        ] {
+            let parameters = json!({ "mode": mode, "domains": ["peer"], "address": "192.0.2.9" });
+            let metadata = stage.break_it("dns_failure", parameters, &BARE).await;
+            assert_eq!(resolved(&bare, "peer"), seen, "{driver:?} {mode}");
+            assert_eq!(resolved(&bare, "locked"), other, "{driver:?} {mode}");
+            stage.cleanup(&metadata).await;
+            assert_eq!(resolved(&bare, "peer"), right, "{driver:?} after {mode}");
+        }
+        assert_eq!(stage.unsettled().await, 0);
+    }
+}
