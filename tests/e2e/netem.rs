@@ -5,6 +5,17 @@ use serde_json::{Value, json};
 use crate::docker::Container;
 use crate::stage::Stage;
 
+/// Whether this machine's kernel has it.
+pub fn kernel_has_netem() -> bool {
+    let tried = [
+        "--net", "tc", "qdisc", "add", "dev", "lo", "root", "netem", "delay", "1ms",
+    ];
+    std::process::Command::new("unshare")
+        .args(tried)
+        .output()
+        .is_ok_and(|output| output.status.success())
+}
+
 /// What ping says of some echoes: how many came back, how many twice, and the mean round trip in milliseconds.
 #[derive(Debug)]
 struct Echoes {

@@ -1,6 +1,6 @@
 //! A subject's stack, held still: a fault is injected and taken back step by step, so that its effect can be measured between.
 
-use std::sync::{Arc, Mutex, OnceLock};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use duress::capability::{Audit, Changes, PluginScope, SeededRandom, TrialScope};
@@ -91,10 +91,7 @@ impl Stage {
             .map(|(name, value)| (name.to_owned(), value))
             .into(),
         };
-        let blast_radius = OnceLock::new();
-        blast_radius
-            .set(radius.iter().map(|&name| name.to_owned()).collect())
-            .unwrap();
+        let blast_radius = radius.iter().map(|&name| name.to_owned()).collect();
         let scope = Arc::new(PluginScope {
             plugin: subject.plugin.plugin.manifest.name.clone(),
             settings: subject.manifest.settings.clone(),
@@ -104,7 +101,7 @@ impl Stage {
                 project: project.clone(),
                 stack: Some(stack),
                 engine: Some(Arc::clone(&engine)),
-                blast_radius,
+                blast_radius: Mutex::new(blast_radius),
                 root_filesystem_allowed: false,
                 changes: Changes::Made(journal.clone()),
                 audit: Audit::new(store.clone(), id.to_string()),
@@ -228,8 +225,8 @@ async fn on_record(store: &Store, host: &str, id: &str, project: &Project) {
     };
     store.insert_campaign(campaign).await.unwrap();
     let spec = json!({
-        "name": "stage", "index": 1, "subject": "stage", "label": "stage", "fault": null, "variant": "default", "seed": 7,
-        "duration_ms": 0, "recovery_timeout_ms": 0, "reset_timeout_ms": 0, "targets": [], "target_count": 1,
+        "name": "stage", "index": 1, "subject": "stage", "label": "stage", "faults": [], "variant": "default", "seed": 7,
+        "duration_ms": 0, "recovery_timeout_ms": 0, "reset_timeout_ms": 0, "on_target_restart": "record",
     });
     let trial = NewTrial {
         id: id.into(),

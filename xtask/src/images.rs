@@ -25,7 +25,7 @@ const TIKV_LOCAL: &str = "duress/tikv-standin:local";
 /// Nothing but one static program, for tests: what works on it works on any image.
 const BARE_LOCAL: &str = "duress/bare:local";
 /// As `duress` itself calls it.
-const TOOLBOX: &str = "duress/toolbox:local";
+pub(crate) const TOOLBOX: &str = "duress/toolbox:local";
 const INPUTS: &str = "io.duress.inputs";
 /// What tests and people look at a network with.
 const TOOLS: &str = "iproute2,iptables,iputils-ping,procps";

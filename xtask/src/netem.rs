@@ -10,8 +10,14 @@ use crate::packages::{install_packages, is_there};
 use crate::sh::Sh;
 use crate::{images, workspace};
 
-/// Which tests: those that are left out elsewhere, and the one that takes what kernel there is.
-const TESTS: &str = "netem:: faults::latency";
+/// Which tests: those that are left out elsewhere, the one that takes what kernel there is, and load, for the lab has cgroup v2.
+const TESTS: &str = "netem:: faults::latency load::processor load::memory";
+/// The images that they use.
+const IMAGES: [&str; 3] = [
+    "DURESS_ETCD_IMAGE",
+    "DURESS_BASE_IMAGE",
+    "DURESS_BARE_IMAGE",
+];
 
 pub(crate) fn run() -> Result<bool> {
     if !is_there("mke2fs") {
@@ -22,26 +28,33 @@ pub(crate) fn run() -> Result<bool> {
     let share = folder.join("share");
     fs::create_dir_all(&share).with_context(|| format!("make {}", share.display()))?;
     let environment = images::environment()?;
-    let etcd = std::env::var("DURESS_ETCD_IMAGE").ok().or_else(|| {
-        environment
-            .iter()
-            .find(|(name, _)| name == "DURESS_ETCD_IMAGE")
-            .map(|(_, image)| image.clone())
-    });
-    let etcd = etcd.context("no variable names etcd's image")?;
-    let archive = share.join("etcd.tar");
+    let image = |name: &&str| -> Result<(String, String)> {
+        let of_setup = environment.iter().find(|(set, _)| set == name);
+        let image = std::env::var(name)
+            .ok()
+            .or_else(|| of_setup.map(|(_, image)| image.clone()));
+        let image = image.with_context(|| format!("no variable {name} names an image"))?;
+        Ok(((*name).to_owned(), image))
+    };
+    let images = IMAGES.iter().map(image).collect::<Result<Vec<_>>>()?;
+    let archive = share.join("images.tar");
     Sh::new("docker")
         .args(["save", "--output"])
         .arg(&archive)
-        .arg(&etcd)
+        .args(images.iter().map(|(_, image)| image))
+        .arg(images::TOOLBOX)
         .read()?;
+    let exports: String = images
+        .iter()
+        .map(|(name, image)| format!("export {name}={image}\n"))
+        .collect();
     let tests = test_program()?;
     let script = share.join("tests");
     let root = workspace::root().display();
     fs::write(
         &script,
         format!(
-            "set -e\ndocker load --quiet --input {archive}\nexport DURESS_ETCD_IMAGE={etcd}\ncd {root}/host\n\
+            "set -e\ndocker load --quiet --input {archive}\n{exports}cd {root}/host\n\
              {tests} --include-ignored --test-threads 1 {TESTS}\n",
             archive = archive.display(),
             tests = tests.display(),

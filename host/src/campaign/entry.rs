@@ -12,10 +12,37 @@ pub(super) struct Entry<'a> {
     pub(super) pointer: String,
     /// The whole entry.
     pub(super) value: &'a Map<String, Value>,
+    /// Its faults: the one of `type`, or those of `steps`.
+    pub(super) parts: Vec<Part<'a>>,
+}
+
+/// One fault of an entry.
+pub(super) struct Part<'a> {
+    /// `/chaos_types/{index}`, or `/chaos_types/{index}/steps/{number}`.
+    pub(super) pointer: String,
     /// Its `type`.
     pub(super) fault: Option<&'a str>,
     /// Its `params`, none written included; nothing where they are no mapping.
     pub(super) params: Option<Map<String, Value>>,
+    /// Where its `targets` stand, if anywhere in the entry.
+    pub(super) targets: Option<String>,
+}
+
+impl<'a> Part<'a> {
+    fn new(pointer: String, value: &'a Map<String, Value>, of_entry: Option<&str>) -> Self {
+        let targets = value
+            .contains_key("targets")
+            .then(|| format!("{pointer}/targets"));
+        Self {
+            fault: value.get("type").and_then(Value::as_str),
+            params: match value.get("params") {
+                None => Some(Map::new()),
+                Some(params) => params.as_object().cloned(),
+            },
+            targets: targets.or_else(|| of_entry.map(str::to_owned)),
+            pointer,
+        }
+    }
 }
 
 impl<'a> Entry<'a> {
@@ -44,7 +71,7 @@ impl<'a> Entry<'a> {
 }
 
 /// The entries that are mappings.
-pub(super) fn entries(document: &Document) -> Vec<Entry<'_>> {
+pub(super) fn entries<'a>(document: &'a Document) -> Vec<Entry<'a>> {
     let list = document
         .value()
         .get("chaos_types")
@@ -52,15 +79,28 @@ pub(super) fn entries(document: &Document) -> Vec<Entry<'_>> {
     let mut entries = Vec::new();
     for (index, value) in list.into_iter().flatten().enumerate() {
         if let Value::Object(value) = value {
+            let pointer = format!("/chaos_types/{index}");
+            let whole = Part::new(pointer.clone(), value, None);
+            let steps = value.get("steps").and_then(Value::as_array);
+            let parts = match steps {
+                Some(steps) if !steps.is_empty() => {
+                    let part = |(number, step): (usize, &'a Value)| {
+                        let at = format!("{pointer}/steps/{number}");
+                        Some((at, step.as_object()?))
+                    };
+                    let mappings = steps.iter().enumerate().filter_map(part);
+                    let targets = whole.targets.as_deref();
+                    mappings
+                        .map(|(at, step)| Part::new(at, step, targets))
+                        .collect()
+                }
+                _ => vec![whole],
+            };
             entries.push(Entry {
                 index,
-                pointer: format!("/chaos_types/{index}"),
+                pointer,
                 value,
-                fault: value.get("type").and_then(Value::as_str),
-                params: match value.get("params") {
-                    None => Some(Map::new()),
-                    Some(params) => params.as_object().cloned(),
-                },
+                parts,
             });
         }
     }

@@ -36,6 +36,10 @@ const FAULT: &str = "^([a-z0-9][a-z0-9_-]*:)?[a-z0-9][a-z0-9_-]*$";
 const FAULT_RIGHT: &str =
     "a fault's name (`latency`), or a plugin's and a fault's (`etcd:latency`)";
 
+/// A time, as people write it.
+const TIME: &str = "^[0-9]+(\\.[0-9]+)?(ms|s|m|h)( ?[0-9]+(\\.[0-9]+)?(ms|s|m|h))*$";
+const TIME_RIGHT: &str = "a time with its unit (`500ms`, `10s`, `1m 30s`)";
+
 /// A campaign of duress: subjects × chaos types × trials.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -96,9 +100,13 @@ pub struct Campaign {
 #[serde(deny_unknown_fields)]
 pub struct ChaosType {
     /// The fault: a subject's own comes before one of the same name for any subject; `plugin:fault` is exact.
-    #[serde(rename = "type")]
+    #[serde(rename = "type", default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 129), regex(pattern = FAULT), extend("patternErrorMessage" = FAULT_RIGHT))]
-    pub fault: String,
+    pub fault: Option<String>,
+    /// Instead of `type` and `params`: several faults in one trial, each at its own time.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = limits::LIST))]
+    pub steps: Vec<Step>,
     /// What the trials are called by, when it is not to be the fault's name.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = limits::NAME), regex(pattern = NAME), extend("patternErrorMessage" = NAME_RIGHT))]
@@ -131,6 +139,49 @@ pub struct ChaosType {
     #[schemars(length(max = limits::LIST), extend("uniqueItems" = true))]
     pub targets: Option<Vec<String>>,
     /// How many containers are hurt at once.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1, max = limits::LIST))]
+    pub target_count: Option<u32>,
+    /// What becomes of a fault that ends by itself, most often because its container was started again. Without it, `record`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub on_target_restart: Option<OnTargetRestart>,
+}
+
+/// What becomes of a fault that ends by itself.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum OnTargetRestart {
+    /// It is written down.
+    #[default]
+    Record,
+    /// It is written down, and made again.
+    Reapply,
+}
+
+/// One of several faults of a trial.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Step {
+    /// The fault, as in `chaos_types`.
+    #[serde(rename = "type")]
+    #[schemars(length(min = 1, max = 129), regex(pattern = FAULT), extend("patternErrorMessage" = FAULT_RIGHT))]
+    pub fault: String,
+    /// The fault's parameters.
+    #[serde(default, skip_serializing_if = "Map::is_empty")]
+    pub params: Map<String, Value>,
+    /// When it is injected: so long after the faults of the first moment are in force. Without it, it is one of those.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = limits::LINE), regex(pattern = TIME), extend("patternErrorMessage" = TIME_RIGHT))]
+    pub at: Option<String>,
+    /// After how long it is taken back. Without it, it holds to the end of the trial's duration.
+    #[serde(rename = "for", default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = limits::LINE), regex(pattern = TIME), extend("patternErrorMessage" = TIME_RIGHT))]
+    pub hold: Option<String>,
+    /// The services that it may hurt. Without it, those of the whole.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = limits::LIST), extend("uniqueItems" = true))]
+    pub targets: Option<Vec<String>>,
+    /// How many containers it hurts. Without it, as many as the whole says.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 1, max = limits::LIST))]
     pub target_count: Option<u32>,

@@ -30,6 +30,9 @@ pub(super) fn problems(document: &Document, entries: &[Entry<'_>]) -> Vec<Proble
         );
         problems.push(document.problem_at_key("/chaos_types", message));
     }
+    for entry in entries {
+        problems.extend(step_problems(document, entry));
+    }
     let mut labels = HashMap::new();
     let mut contents: Vec<(usize, Map<String, Value>)> = Vec::new();
     for entry in entries {
@@ -57,6 +60,43 @@ pub(super) fn problems(document: &Document, entries: &[Entry<'_>]) -> Vec<Proble
                 problems.push(problem.help("for more trials of one entry, set its `trials`"));
             }
             None => contents.push((number, content)),
+        }
+    }
+    problems
+}
+
+/// What is wrong with an entry's `type` and `steps` beside each other, and with the steps' times.
+fn step_problems(document: &Document, entry: &Entry<'_>) -> Vec<Problem> {
+    let steps = entry.value.get("steps").and_then(Value::as_array);
+    let steps = steps.map_or([].as_slice(), Vec::as_slice);
+    let at = |key: &str| format!("{}/{key}", entry.pointer);
+    if steps.is_empty() {
+        if entry.value.contains_key("type") {
+            return Vec::new();
+        }
+        let message = "names no fault: it needs `type`, or `steps`";
+        return vec![document.problem(&entry.pointer, message)];
+    }
+    let mut problems = Vec::new();
+    for key in ["type", "params"]
+        .into_iter()
+        .filter(|key| entry.value.contains_key(*key))
+    {
+        let message = format!("`{key}` stands beside `steps`: it is one or the other");
+        problems.push(document.problem_at_key(&at(key), message));
+    }
+    let own = entry.value.get("duration_seconds");
+    let default = document.value().pointer("/defaults/duration_seconds");
+    let duration = own.or(default).map_or(Some(DURATION), Value::as_f64);
+    for (number, step) in steps.iter().enumerate() {
+        let start = step.get("at").and_then(Value::as_str).and_then(time);
+        if let (Some(start), Some(duration)) = (start, duration)
+            && start >= milliseconds(duration)
+        {
+            let message = format!("is not before the end of the trial's duration ({duration} s)");
+            let pointer = at(&format!("steps/{number}/at"));
+            let message = format!("{} {message}", document.name_of(&pointer));
+            problems.push(document.problem(&pointer, message));
         }
     }
     problems
@@ -92,11 +132,11 @@ pub(super) fn combinations(
         if campaign.include_baseline {
             combinations.push(combination(campaign, catalog, name, None));
         }
-        for check in checks.iter().filter(|check| check.subject == *name) {
-            let entry = campaign.chaos_types.get(check.entry);
-            let label = labels.get(check.entry);
-            if let (Some(entry), Some(label)) = (entry, label) {
-                let with = Some((entry, label.as_str(), check));
+        for (index, (entry, label)) in campaign.chaos_types.iter().zip(&labels).enumerate() {
+            let of_entry = |check: &&ParameterCheck| check.subject == *name && check.entry == index;
+            let checks: Vec<_> = checks.iter().filter(of_entry).collect();
+            if !checks.is_empty() {
+                let with = Some((entry, label.as_str(), checks.as_slice()));
                 combinations.push(combination(campaign, catalog, name, with));
             }
         }
@@ -114,11 +154,8 @@ fn labels(entries: &[ChaosType]) -> Vec<String> {
             labels.push(label.clone());
             continue;
         }
-        let name = match entry.fault.split_once(':') {
-            Some((_, name)) => name,
-            None => &entry.fault,
-        };
-        let mut label = name.to_owned();
+        let name = name_of(entry);
+        let mut label = name.clone();
         let mut number = 2;
         while !taken.insert(label.clone()) {
             label = format!("{name}-{number}");
@@ -129,11 +166,28 @@ fn labels(entries: &[ChaosType]) -> Vec<String> {
     labels
 }
 
+/// The fault's name; of several steps their names in a row, as far as a name may go.
+fn name_of(entry: &ChaosType) -> String {
+    let faults = entry
+        .fault
+        .iter()
+        .chain(entry.steps.iter().map(|step| &step.fault));
+    let names: Vec<&str> = faults
+        .map(|fault| {
+            fault
+                .split_once(':')
+                .map_or(fault.as_str(), |(_, name)| name)
+        })
+        .collect();
+    let name: String = names.join("-").chars().take(limits::NAME).collect();
+    name.trim_end_matches('-').to_owned()
+}
+
 fn combination(
     campaign: &Campaign,
     catalog: &Catalog,
     name: &str,
-    with: Option<(&ChaosType, &str, &ParameterCheck)>,
+    with: Option<(&ChaosType, &str, &[&ParameterCheck])>,
 ) -> Combination {
     let entry = with.map(|(entry, ..)| entry);
     let subject = catalog.subjects.get(name);
@@ -141,19 +195,23 @@ fn combination(
     let duration = entry.and_then(|entry| entry.duration_seconds);
     let recovery = entry.and_then(|entry| entry.recovery_timeout_seconds);
     let reset = entry.and_then(|entry| entry.reset_timeout_seconds);
-    let count = entry.and_then(|entry| entry.target_count);
     let seconds = |own: Option<f64>, default, subject: Option<Duration>, fallback: Duration| {
         let fallback = subject.unwrap_or(fallback).as_secs_f64();
         milliseconds(own.or(default).unwrap_or(fallback))
     };
+    let mut faults: Vec<PlannedFault> = with
+        .iter()
+        .flat_map(|(entry, _, checks)| {
+            checks
+                .iter()
+                .map(|check| fault(campaign, catalog, entry, check))
+        })
+        .collect();
+    faults.sort_by_key(|fault| fault.at_ms);
     Combination {
         label: with.map_or(BASELINE, |(_, label, _)| label).to_owned(),
         subject: name.to_owned(),
-        fault: with.map(|(.., check)| PlannedFault {
-            plugin: check.plugin.clone(),
-            name: check.fault.clone(),
-            parameters: check.parameters.clone(),
-        }),
+        faults,
         trials: entry
             .and_then(|entry| entry.trials)
             .unwrap_or(campaign.trials_per_combination),
@@ -170,34 +228,51 @@ fn combination(
             subject.and_then(|subject| subject.reset_timeout),
             RESET_TIMEOUT,
         ),
-        targets: targets(
-            campaign,
-            catalog,
-            with.map(|(entry, _, check)| (entry, check)),
-        ),
-        target_count: count.or(defaults.target_count).unwrap_or(1),
+        on_target_restart: entry
+            .and_then(|entry| entry.on_target_restart)
+            .unwrap_or_default(),
     }
 }
 
-/// Of the targets that are named, those that this fault may hurt in this subject.
-fn targets(
+/// One fault of an entry: what its step says, else what the entry does, else the defaults.
+fn fault(
     campaign: &Campaign,
     catalog: &Catalog,
-    with: Option<(&ChaosType, &ParameterCheck)>,
-) -> Vec<String> {
-    let Some((entry, check)) = with else {
-        return Vec::new();
-    };
-    let mut targets = entry
-        .targets
-        .clone()
-        .unwrap_or(campaign.defaults.targets.clone());
+    entry: &ChaosType,
+    check: &ParameterCheck,
+) -> PlannedFault {
+    let defaults = &campaign.defaults;
+    let step = entry.steps.get(check.part);
+    let time = |text: Option<&String>| text.and_then(|text| time(text));
+    let mut targets = step
+        .and_then(|step| step.targets.clone())
+        .or_else(|| entry.targets.clone())
+        .unwrap_or_else(|| defaults.targets.clone());
     if let Some(subject) = catalog.subjects.get(&check.subject)
-        && let Some(fault) = subject.fault(&entry.fault)
+        && let Some(fault) = subject.fault(&format!("{}:{}", check.plugin, check.fault))
     {
+        // Of the targets that are named, those that this fault may hurt in this subject.
         targets.retain(|target| fits(subject, fault, target));
     }
-    targets
+    PlannedFault {
+        plugin: check.plugin.clone(),
+        name: check.fault.clone(),
+        parameters: check.parameters.clone(),
+        at_ms: time(step.and_then(|step| step.at.as_ref())).unwrap_or(0),
+        hold_ms: time(step.and_then(|step| step.hold.as_ref())),
+        targets,
+        target_count: step
+            .and_then(|step| step.target_count)
+            .or(entry.target_count)
+            .or(defaults.target_count)
+            .unwrap_or(1),
+    }
+}
+
+/// A time as people write it, in milliseconds.
+fn time(text: &str) -> Option<u64> {
+    let time: jiff::SignedDuration = text.parse().ok()?;
+    u64::try_from(time.as_millis()).ok()
 }
 
 /// Whole milliseconds; the schema keeps seconds within [`limits::SECONDS`].

@@ -22,7 +22,7 @@ mod trial;
 pub use catalog::{Catalog, Subject};
 pub use draft::Draft;
 pub use flags::Flags;
-pub use format::{Campaign, ChaosType, Defaults, json_schema, limits};
+pub use format::{Campaign, ChaosType, Defaults, OnTargetRestart, Step, json_schema, limits};
 pub use plan::{Combination, Plan, PlannedFault};
 pub use resolve::{ParameterCheck, Resolved};
 pub use trial::TrialSpec;

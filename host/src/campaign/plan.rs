@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
 
-use super::{Campaign, Defaults, TrialSpec};
+use super::{Campaign, Defaults, OnTargetRestart, TrialSpec};
 
 /// A fault with valid parameters, defaults filled in.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -17,6 +17,14 @@ pub struct PlannedFault {
     pub name: String,
     /// Valid against its schema.
     pub parameters: Map<String, Value>,
+    /// When it is injected, after the first moment of the fault phase.
+    pub at_ms: u64,
+    /// After how long it is taken back; without it, at the end of the trial's duration.
+    pub hold_ms: Option<u64>,
+    /// The services that may be hurt; empty: all that the fault allows.
+    pub targets: Vec<String>,
+    /// How many containers are hurt at once.
+    pub target_count: u32,
 }
 
 /// One cell of the matrix: a subject and a way to break it, or none.
@@ -26,8 +34,8 @@ pub struct Combination {
     pub label: String,
     /// The system under test.
     pub subject: String,
-    /// None: a baseline.
-    pub fault: Option<PlannedFault>,
+    /// In the order of their times; none: a baseline.
+    pub faults: Vec<PlannedFault>,
     /// How many trials.
     pub trials: u32,
     /// How long the fault holds, or a baseline is watched.
@@ -36,10 +44,8 @@ pub struct Combination {
     pub recovery_timeout_ms: u64,
     /// How long it may take to come up.
     pub reset_timeout_ms: u64,
-    /// The services that may be hurt; empty: all that the fault allows.
-    pub targets: Vec<String>,
-    /// How many containers are hurt at once.
-    pub target_count: u32,
+    /// What becomes of a fault that ends by itself.
+    pub on_target_restart: OnTargetRestart,
 }
 
 /// A campaign that may run.
@@ -64,7 +70,6 @@ impl Plan {
 
     /// The plan of one trial that is run again.
     pub fn of_trial(spec: &TrialSpec) -> Self {
-        let fault = spec.fault.as_ref();
         let campaign = Campaign {
             name: spec.name.clone(),
             description: None,
@@ -75,7 +80,7 @@ impl Plan {
             trials_per_combination: 1,
             parallel: 1,
             cooldown_seconds: 0.0,
-            include_baseline: fault.is_none(),
+            include_baseline: spec.faults.is_empty(),
             variant: spec.variant.clone(),
             seed: Some(spec.seed),
             defaults: Defaults::default(),
@@ -83,13 +88,12 @@ impl Plan {
         let combination = Combination {
             label: spec.label.clone(),
             subject: spec.subject.clone(),
-            fault: fault.cloned(),
+            faults: spec.faults.clone(),
             trials: 1,
             duration_ms: spec.duration_ms,
             recovery_timeout_ms: spec.recovery_timeout_ms,
             reset_timeout_ms: spec.reset_timeout_ms,
-            targets: spec.targets.clone(),
-            target_count: spec.target_count,
+            on_target_restart: spec.on_target_restart,
         };
         Self {
             campaign,

@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value};
 
-use super::entry::{self, Entry};
+use super::entry::{self, Entry, Part};
 use super::matrix;
 use super::parameters::{strict, with_defaults};
 use super::targets::Targets;
@@ -23,6 +23,10 @@ pub struct ParameterCheck {
     pub parameters: Map<String, Value>,
     /// Which entry of `chaos_types`.
     pub(super) entry: usize,
+    /// Which of its faults.
+    pub(super) part: usize,
+    /// Where it is written.
+    pub(super) pointer: String,
 }
 
 /// A draft after all that can be checked without the plugins.
@@ -83,7 +87,7 @@ impl Resolved {
         let Some(asked) = self.checks.get(check) else {
             return;
         };
-        let parameters = format!("/chaos_types/{}/params", asked.entry);
+        let parameters = format!("{}/params", asked.pointer);
         for ParameterProblem { pointer, message } in problems {
             let at = format!("{parameters}{pointer}");
             let what = if pointer.is_empty() {
@@ -164,26 +168,29 @@ impl<'a> Resolving<'a> {
                 self.tell(self.document.problem(&pointer, message));
             }
         }
-        let mut found = Vec::new();
-        for name in entry.subjects(self.document) {
-            let Some(subject) = self.catalog.subjects.get(name) else {
-                continue;
-            };
-            match entry.fault.map(|fault| (fault, subject.fault(fault))) {
-                Some((_, Some(fault))) => {
-                    self.parameters(entry, name, fault);
-                    found.push((name, subject, fault));
+        let subjects = entry.subjects(self.document);
+        for (number, part) in entry.parts.iter().enumerate() {
+            let mut found = Vec::new();
+            for name in &subjects {
+                let Some(subject) = self.catalog.subjects.get(*name) else {
+                    continue;
+                };
+                match part.fault.map(|fault| (fault, subject.fault(fault))) {
+                    Some((_, Some(fault))) => {
+                        self.parameters((entry.index, number), part, name, fault);
+                        found.push((*name, subject, fault));
+                    }
+                    Some((fault, None)) => self.unknown_fault(part, name, subject, fault),
+                    None => {}
                 }
-                Some((fault, None)) => self.unknown_fault(entry, name, subject, fault),
-                None => {}
             }
-        }
-        for problem in Targets::of(self.document, entry).problems(self.document, &found) {
-            self.tell(problem);
+            for problem in Targets::of(self.document, part).problems(self.document, &found) {
+                self.tell(problem);
+            }
         }
     }
 
-    fn unknown_fault(&mut self, entry: &Entry<'_>, name: &str, subject: &Subject, fault: &str) {
+    fn unknown_fault(&mut self, part: &Part<'_>, name: &str, subject: &Subject, fault: &str) {
         let exact: Vec<String> = subject
             .faults
             .iter()
@@ -196,7 +203,7 @@ impl<'a> Resolving<'a> {
         if let Some(near) = near {
             message.push_str(&format!("; did you mean `{near}`?"));
         }
-        let at = format!("{}/type", entry.pointer);
+        let at = format!("{}/type", part.pointer);
         let mut problem = self.document.problem(&at, message);
         if near.is_none() {
             problem = problem.help(match subject.faults.is_empty() {
@@ -208,11 +215,17 @@ impl<'a> Resolving<'a> {
         self.problems.push(problem);
     }
 
-    fn parameters(&mut self, entry: &Entry<'_>, subject: &str, fault: &FaultType) {
-        let Some(given) = &entry.params else {
+    fn parameters(
+        &mut self,
+        (entry, number): (usize, usize),
+        part: &Part<'_>,
+        subject: &str,
+        fault: &FaultType,
+    ) {
+        let Some(given) = &part.params else {
             return;
         };
-        let pointer = format!("{}/params", entry.pointer);
+        let pointer = format!("{}/params", part.pointer);
         let schema = strict(&fault.parameters);
         let whole = Value::Object(given.clone());
         let problems = self
@@ -224,7 +237,9 @@ impl<'a> Resolving<'a> {
                 plugin: fault.plugin.clone(),
                 fault: fault.name.clone(),
                 parameters: with_defaults(&schema, given),
-                entry: entry.index,
+                entry,
+                part: number,
+                pointer: part.pointer.clone(),
             });
         }
         self.problems.extend(problems);

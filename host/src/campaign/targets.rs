@@ -1,7 +1,7 @@
 //! The services that a campaign lets a fault hurt.
 
 use super::Subject;
-use super::entry::{self, Entry};
+use super::entry::{self, Part};
 use crate::plugin::FaultType;
 use crate::yaml::{Document, Problem, list_of, nearest, shown};
 
@@ -15,12 +15,11 @@ pub(super) struct Targets<'a> {
 }
 
 impl<'a> Targets<'a> {
-    /// What holds for an entry.
-    pub(super) fn of(document: &'a Document, entry: &Entry<'_>) -> Self {
-        if !entry.value.contains_key("targets") {
+    /// What holds for one fault of an entry.
+    pub(super) fn of(document: &'a Document, part: &Part<'_>) -> Self {
+        let Some(pointer) = part.targets.clone() else {
             return Self::defaults(document);
-        }
-        let pointer = format!("{}/targets", entry.pointer);
+        };
         Self {
             items: entry::texts(document, &pointer),
             pointer,

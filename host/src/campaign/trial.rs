@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use super::plan::first;
-use super::{Combination, Plan, PlannedFault, limits};
+use super::{Combination, OnTargetRestart, Plan, PlannedFault, limits};
 
 /// What one trial does.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -17,8 +17,8 @@ pub struct TrialSpec {
     pub subject: String,
     /// Its combination's label.
     pub label: String,
-    /// None: a baseline.
-    pub fault: Option<PlannedFault>,
+    /// In the order of their times; none: a baseline.
+    pub faults: Vec<PlannedFault>,
     /// Which configuration of whatever is compared it belongs to.
     pub variant: String,
     /// What every choice of the trial is drawn from. Below 2^53.
@@ -29,10 +29,8 @@ pub struct TrialSpec {
     pub recovery_timeout_ms: u64,
     /// How long it may take to come up.
     pub reset_timeout_ms: u64,
-    /// The services that may be hurt; empty: all that the fault allows.
-    pub targets: Vec<String>,
-    /// How many containers are hurt at once.
-    pub target_count: u32,
+    /// What becomes of a fault that ends by itself.
+    pub on_target_restart: OnTargetRestart,
 }
 
 impl TrialSpec {
@@ -44,13 +42,12 @@ impl TrialSpec {
             seed: seed(plan.seed, &subject, &label, index),
             subject,
             label,
-            fault: combination.fault.clone(),
+            faults: combination.faults.clone(),
             variant: plan.campaign.variant.clone(),
             duration_ms: combination.duration_ms,
             recovery_timeout_ms: combination.recovery_timeout_ms,
             reset_timeout_ms: combination.reset_timeout_ms,
-            targets: combination.targets.clone(),
-            target_count: combination.target_count,
+            on_target_restart: combination.on_target_restart,
         }
     }
 }

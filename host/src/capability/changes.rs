@@ -16,7 +16,7 @@ impl Host for Ctx {
             let trial = scope.trial()?;
             let target = trial.container(&change.container).await?;
             if !trial.is_targetable(&target.name) {
-                let radius: Vec<_> = trial.blast_radius.get().into_iter().flatten().cloned().collect();
+                let radius: Vec<_> = trial.radius().iter().cloned().collect();
                 let radius = if radius.is_empty() { "nothing yet".into() } else { radius.join(", ") };
                 return Err(GuestError::Denied(format!(
                     "a change to `{}` was refused: it lies outside this trial's blast radius, which is {radius}; \

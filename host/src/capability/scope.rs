@@ -1,7 +1,7 @@
 //! What one plugin may reach during one trial.
 
 use std::collections::BTreeSet;
-use std::sync::{Arc, Mutex, OnceLock};
+use std::sync::{Arc, Mutex};
 
 use rand_chacha::ChaCha12Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
@@ -33,7 +33,7 @@ pub struct TrialScope {
     /// The engine; `None` where the subject has no compose file.
     pub engine: Option<Arc<dyn Engine>>,
     /// The names of the containers that a change may touch; empty until the trial has picked them.
-    pub blast_radius: OnceLock<BTreeSet<String>>,
+    pub blast_radius: Mutex<BTreeSet<String>>,
     /// The campaign says `allow_root_filesystem: true`: disks that are not a container's alone may be loaded.
     pub root_filesystem_allowed: bool,
     /// What becomes of changes.
@@ -104,9 +104,14 @@ impl TrialScope {
 
     /// Whether a change may touch the container of that name.
     pub(super) fn is_targetable(&self, name: &str) -> bool {
+        self.radius().contains(name)
+    }
+
+    /// The containers that a change may touch.
+    pub fn radius(&self) -> std::sync::MutexGuard<'_, BTreeSet<String>> {
         self.blast_radius
-            .get()
-            .is_some_and(|names| names.contains(name))
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner)
     }
 
     /// Where requests of a plugin with these grants may go.

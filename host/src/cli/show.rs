@@ -134,13 +134,23 @@ async fn trial(
             print_line!("  {} {hint}", style::HINT.paint("hint:"));
         }
     }
-    if let Some(fault) = trial.spec.get("fault").filter(|fault| !fault.is_null()) {
+    let faults = trial.spec["faults"].as_array();
+    for fault in faults.into_iter().flatten() {
+        let mut when = String::new();
+        if let Some(at) = fault["at_ms"].as_i64().filter(|at| *at > 0) {
+            when.push_str(&format!(" after {}", style::duration(at)));
+        }
+        if let Some(hold) = fault["hold_ms"].as_i64() {
+            when.push_str(&format!(" for {}", style::duration(hold)));
+        }
         print_line!(
-            "fault {} with {} on {}",
+            "fault {} with {}{when}",
             fault["name"].as_str().unwrap_or("?"),
             fault["parameters"],
-            names(&trial.targets)
         );
+    }
+    if faults.is_some_and(|faults| !faults.is_empty()) {
+        print_line!("on {}", names(&trial.targets));
     }
     if let Some(ms) = trial.recovery_ms {
         print_line!(

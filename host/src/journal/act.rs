@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::change::{Action, Change, Place, PlacedProgram, Probe};
-use crate::engine::{Engine, EngineError, EngineResult, Output, Process, Program, State, Work};
+use crate::engine::{Engine, EngineError, EngineResult, Output, Process, Program, State};
 use crate::http::{Client, Reach};
 
 /// The longest that one program of a change may take, whatever the change says: rollback waits for it.

@@ -12,7 +12,7 @@ mod trial;
 pub use act::Actor;
 pub use lock::{HostLock, boot_id};
 pub use recover::{Recovered, recover};
-pub use trial::{Listener, RollbackReport, Step, TrialJournal};
+pub use trial::{Listener, Lost, RollbackReport, Step, TrialJournal};
 
 /// Why a change was not made or not taken back.
 #[derive(Debug, Clone, thiserror::Error)]

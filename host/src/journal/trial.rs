@@ -55,7 +55,35 @@ struct Inner {
     /// One change at a time; `true` once the rollback has begun, after which nothing more is made.
     closed: Mutex<bool>,
     not_in_force: AtomicBool,
+    /// Changes that are known to have ended by themselves, by id.
+    lost: std::sync::Mutex<std::collections::HashSet<String>>,
     listener: Listener,
+}
+
+/// A change that ended by itself.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Lost {
+    /// Its summary.
+    pub summary: String,
+    /// What of it is not so any more.
+    pub what: String,
+    /// It was made again; or why it could not be. `None` where nobody asked for it.
+    pub reapplied: Option<Result<(), String>>,
+}
+
+impl std::fmt::Display for Lost {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(
+            f,
+            "ended by itself: {}: it is not so any more that {}",
+            self.summary, self.what
+        )?;
+        match &self.reapplied {
+            None => Ok(()),
+            Some(Ok(())) => f.write_str("; it was made again"),
+            Some(Err(why)) => write!(f, "; it could not be made again: {why}"),
+        }
+    }
 }
 
 /// What a rollback did.
@@ -83,6 +111,7 @@ impl TrialJournal {
             host,
             closed: Mutex::new(false),
             not_in_force: AtomicBool::new(false),
+            lost: std::sync::Mutex::default(),
             listener,
         }))
     }
@@ -133,6 +162,13 @@ impl TrialJournal {
             Ok(report)
         }))
         .await
+    }
+
+    /// Look at every change that was made and not taken back: those that ended by themselves are told once, and made again if that is
+    /// wanted. What cannot be looked at now is left for the next time.
+    pub async fn tend(&self, reapply: bool) -> Result<Vec<Lost>, JournalError> {
+        let inner = Arc::clone(&self.0);
+        finish(tokio::spawn(async move { inner.tend(reapply).await })).await
     }
 
     /// Whether some change was made whose effect could not be seen: the trial proves nothing.
@@ -211,6 +247,68 @@ impl Inner {
             };
             JournalError::NotInForce(format!("{}: it took no effect: {why}", change.summary))
         })
+    }
+
+    async fn tend(&self, reapply: bool) -> Result<Vec<Lost>, JournalError> {
+        let closed = self.closed.lock().await;
+        let mut found = Vec::new();
+        if *closed {
+            return Ok(found);
+        }
+        // Oldest first, as they were made.
+        for row in self.unsettled().await?.into_iter().rev() {
+            let Ok(change) = serde_json::from_value::<Change>(row.change.clone()) else {
+                continue;
+            };
+            let Ok(seen) = self.actor.observe(&change, true).await else {
+                continue;
+            };
+            let gone: Vec<_> = seen
+                .into_iter()
+                .filter_map(|(what, holds)| (!holds).then_some(what))
+                .collect();
+            let new = self.note_lost(&row.id, !gone.is_empty());
+            if gone.is_empty() || (!new && !reapply) {
+                continue;
+            }
+            let reapplied = match reapply {
+                false => None,
+                true => Some(self.make_again(&change).await),
+            };
+            // What cannot be made again is told once.
+            if new || reapplied == Some(Ok(())) {
+                found.push(Lost {
+                    summary: change.summary,
+                    what: gone.join(", "),
+                    reapplied,
+                });
+            }
+        }
+        Ok(found)
+    }
+
+    /// Note whether a change has ended by itself; whether that is new.
+    fn note_lost(&self, id: &str, is_lost: bool) -> bool {
+        let lost = self.lost.lock();
+        let mut lost = lost.unwrap_or_else(std::sync::PoisonError::into_inner);
+        if is_lost {
+            lost.insert(id.to_owned())
+        } else {
+            lost.remove(id);
+            false
+        }
+    }
+
+    /// What is left of it is taken back first, so that nothing is there twice. Its row stands, and with it the way back.
+    async fn make_again(&self, change: &Change) -> Result<(), String> {
+        self.actor
+            .undo(change)
+            .await
+            .map_err(|failure| match failure {
+                Failure::Gone => format!("{} is gone", change.container_name),
+                Failure::Other(why) => why,
+            })?;
+        self.make(change).await.map_err(|error| error.to_string())
     }
 
     async fn revert(&self, row: &ChangeRow) -> Result<(), JournalError> {

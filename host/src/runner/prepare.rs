@@ -45,7 +45,7 @@ impl Prepared {
         let faults: BTreeMap<_, _> = self
             .trials
             .iter()
-            .filter_map(|trial| trial.fault.as_ref())
+            .flat_map(|trial| &trial.faults)
             .map(|(plugin, fault)| ((&plugin.plugin.manifest.name, &fault.name), fault))
             .collect();
         crate::engine::compose_version().await?;
@@ -100,24 +100,22 @@ pub async fn repeat(spec: TrialSpec, catalog: &Catalog, dry_run: bool) -> Result
 
 async fn trial(spec: TrialSpec, catalog: &Catalog, dry_run: bool) -> Result<Trial> {
     let subject = catalog.subject(&spec.subject).await?;
-    let fault = match &spec.fault {
-        None => None,
-        Some(planned) => {
-            let plugin = plugin_for(catalog, &spec.subject, &planned.plugin).await?;
-            let fault = plugin
-                .faults
-                .iter()
-                .find(|fault| fault.name == planned.name)
-                .cloned();
-            let fault = fault.ok_or_else(|| {
-                Error::input(format!(
-                    "the plugin `{}` has no fault `{}`",
-                    planned.plugin, planned.name
-                ))
-            })?;
-            Some((plugin, fault))
-        }
-    };
+    let mut faults = Vec::new();
+    for planned in &spec.faults {
+        let plugin = plugin_for(catalog, &spec.subject, &planned.plugin).await?;
+        let fault = plugin
+            .faults
+            .iter()
+            .find(|fault| fault.name == planned.name)
+            .cloned();
+        let fault = fault.ok_or_else(|| {
+            Error::input(format!(
+                "the plugin `{}` has no fault `{}`",
+                planned.plugin, planned.name
+            ))
+        })?;
+        faults.push((plugin, fault));
+    }
     let id = uuid::Uuid::now_v7();
     Ok(Trial {
         spec,
@@ -125,7 +123,7 @@ async fn trial(spec: TrialSpec, catalog: &Catalog, dry_run: bool) -> Result<Tria
         // The end of a version 7 UUID is random; its beginning is the time.
         project: Project(format!("duress-{}", &id.simple().to_string()[20..])),
         subject,
-        fault,
+        faults,
         dry_run,
     })
 }

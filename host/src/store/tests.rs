@@ -14,14 +14,13 @@ fn spec(index: u32) -> TrialSpec {
         index,
         subject: "etcd".into(),
         label: "node_kill".into(),
-        fault: None,
+        faults: Vec::new(),
         variant: "default".into(),
         seed: 7,
         duration_ms: 0,
         recovery_timeout_ms: 0,
         reset_timeout_ms: 0,
-        targets: Vec::new(),
-        target_count: 1,
+        on_target_restart: crate::campaign::OnTargetRestart::Record,
     }
 }
 

@@ -6,11 +6,15 @@ use tokio::time::Instant;
 
 use super::{Failed, Run, now};
 use crate::Error;
+use crate::campaign::OnTargetRestart;
+use crate::capability::Changes;
 use crate::plugin::Health;
 use crate::store::Outcome;
 
 /// How often health is asked for while a fault holds.
 const WATCHING: Duration = Duration::from_millis(500);
+/// How often it is looked whether the faults still hold.
+const LOOKING: Duration = Duration::from_secs(2);
 /// How often it is asked for while the subject recovers: this is also how exactly the time to recover is known.
 const RECOVERING: Duration = Duration::from_millis(200);
 
@@ -39,9 +43,18 @@ impl Run<'_> {
         } else {
             self.trial.spec.duration_ms
         };
-        let end = Instant::now() + Duration::from_millis(duration);
+        let begun = Instant::now();
+        let end = begun + Duration::from_millis(duration);
         let mut healthy = true;
+        let mut looked = begun;
         while Instant::now() < end {
+            while let Some(due) = self.timeline.due(begun.elapsed()) {
+                self.perform(due).await?;
+            }
+            if looked.elapsed() >= LOOKING {
+                self.look_at_changes().await?;
+                looked = Instant::now();
+            }
             let Ok(health) =
                 tokio::time::timeout_at(end, self.unless_cancelled(self.health())).await
             else {
@@ -56,9 +69,25 @@ impl Run<'_> {
                     .audit
                     .log("info", "health", &format!("{word}: {}", health.detail));
             }
-            let next = (Instant::now() + WATCHING).min(end);
+            let due = self.timeline.next().map_or(end, |at| begun + at);
+            let next = (Instant::now() + WATCHING).min(due).min(end);
             self.unless_cancelled(tokio::time::sleep_until(next))
                 .await?;
+        }
+        Ok(())
+    }
+
+    /// See whether what was broken is still broken, and do as the campaign says with what is not.
+    async fn look_at_changes(&self) -> Result<(), Failed> {
+        let Changes::Made(journal) = &self.scope.changes else {
+            return Ok(());
+        };
+        let reapply = self.trial.spec.on_target_restart == OnTargetRestart::Reapply;
+        let lost = self.unless_cancelled(journal.tend(reapply)).await?;
+        // What cannot be seen now is seen at the rollback.
+        for lost in lost.unwrap_or_default() {
+            self.observer.important(lost.to_string());
+            self.scope.audit.log("warn", "duress", &lost.to_string());
         }
         Ok(())
     }

@@ -1,37 +1,61 @@
 //! Picking the targets and injecting the fault.
 
-use super::{Failed, Run, now};
+use std::time::Duration;
+
+use serde_json::Value;
+
+use super::timeline::Due;
+use super::{Failed, Injected, Run, now};
 use crate::Error;
 use crate::capability::{Changes, GuestError};
 use crate::plugin::{CallError, Choice};
 use crate::store::Outcome;
 
 impl Run<'_> {
+    /// Inject the faults of the first moment.
+    pub(super) async fn inject_first(&mut self) -> Result<(), Failed> {
+        while let Some(due) = self.timeline.due(Duration::ZERO) {
+            self.perform(due).await?;
+        }
+        self.show_recorded();
+        Ok(())
+    }
+
+    /// What the timeline says is due.
+    pub(super) async fn perform(&mut self, due: Due) -> Result<(), Failed> {
+        match due {
+            Due::Inject(fault) => self.inject(fault).await,
+            Due::TakeBack(fault) => {
+                let place = self.injected.iter().position(|one| one.fault == fault);
+                if let Some(place) = place {
+                    let injected = self.injected.remove(place);
+                    self.clean_up(&injected).await;
+                }
+                Ok(())
+            }
+        }
+    }
+
     /// Pick targets within the blast radius, and break them.
-    pub(super) async fn inject(&mut self) -> Result<(), Failed> {
-        let Some((plugin, fault)) = &self.trial.fault else {
-            return Ok(());
-        };
-        let candidates = self.candidates(fault).await?;
+    async fn inject(&mut self, number: usize) -> Result<(), Failed> {
+        let (plugin, fault) = &self.trial.faults[number];
+        let planned = &self.trial.spec.faults[number];
+        let candidates = self.candidates(fault, planned).await?;
         let targets = match fault.choice {
             Choice::ByFault => candidates,
-            Choice::ByHost => self.pick(candidates),
+            Choice::ByHost => self.pick(candidates, planned.target_count),
         };
-        self.end.targets.clone_from(&targets);
-        // The radius is set once; a trial injects once.
-        let _ = self
-            .scope
-            .blast_radius
-            .set(targets.iter().cloned().collect());
-        self.host.store.post_targets(&self.trial.id, &targets);
+        for target in &targets {
+            if !self.end.targets.contains(target) {
+                self.end.targets.push(target.clone());
+            }
+        }
+        self.scope.radius().extend(targets.iter().cloned());
+        self.host
+            .store
+            .post_targets(&self.trial.id, &self.end.targets);
 
-        let parameters = self
-            .trial
-            .spec
-            .fault
-            .as_ref()
-            .map(|fault| fault.parameters.clone());
-        let parameters = serde_json::Value::Object(parameters.unwrap_or_default());
+        let parameters = Value::Object(planned.parameters.clone());
         let scope = self.scope_of(plugin);
         let injecting = plugin.plugin.inject(
             &scope,
@@ -42,10 +66,16 @@ impl Run<'_> {
         );
         let injected = self.unless_cancelled(injecting).await?;
         let metadata = injected.map_err(|error| self.not_injected(error))?;
-        self.end.injected_at = Some(now());
+        self.injected.push(Injected {
+            fault: number,
+            metadata: metadata.clone(),
+        });
+        let at = *self.end.injected_at.get_or_insert_with(now);
+        let all = self.end.metadata.take();
+        let all = self.with_metadata(all, metadata);
         self.host
             .store
-            .record_injected(&self.trial.id, &metadata, now())
+            .record_injected(&self.trial.id, &all, at)
             .await
             .map_err(|error| {
                 Failed::new(
@@ -53,9 +83,21 @@ impl Run<'_> {
                     error.context("store what the fault needs for its cleanup"),
                 )
             })?;
-        self.end.metadata = Some(metadata);
-        self.show_recorded();
+        self.end.metadata = Some(all);
         Ok(())
+    }
+
+    /// One fault's metadata as it is; that of several as a list, in the order of time.
+    fn with_metadata(&self, all: Option<Value>, more: Value) -> Value {
+        if self.trial.faults.len() == 1 {
+            return more;
+        }
+        let mut list = match all {
+            Some(Value::Array(list)) => list,
+            _ => Vec::new(),
+        };
+        list.push(more);
+        Value::Array(list)
     }
 
     fn not_injected(&self, error: CallError) -> Failed {

@@ -8,6 +8,7 @@ mod inject;
 mod observer;
 mod phase;
 mod targets;
+mod timeline;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,6 +18,7 @@ use tokio_util::sync::CancellationToken;
 
 pub use observer::Observer;
 pub use phase::Phase;
+use timeline::Timeline;
 
 use crate::Error;
 use crate::campaign::TrialSpec;
@@ -24,7 +26,7 @@ use crate::capability::{Audit, Changes, PluginScope, SeededRandom, TrialScope};
 use crate::engine::{Engine, LABEL_DATABASE, LABEL_PROJECT, LABEL_TRIAL, Project, Stack};
 use crate::http::Client;
 use crate::journal::{Actor, TrialJournal};
-use crate::plugin::{CallError, CallLimits, FaultType, LoadedPlugin, Subject, merged};
+use crate::plugin::{CallLimits, FaultType, LoadedPlugin, Subject, merged};
 use crate::store::{Outcome, PhaseRow, Store, TrialEnd};
 
 /// The longest that removing a stack may take.
@@ -54,8 +56,8 @@ pub struct Trial {
     pub project: Project,
     /// The subject.
     pub subject: Arc<Subject>,
-    /// The fault and the plugin that brings it; `None` for a baseline trial.
-    pub fault: Option<(Arc<LoadedPlugin>, FaultType)>,
+    /// For each of the description's faults, the plugin that brings it, and the fault; none for a baseline trial.
+    pub faults: Vec<(Arc<LoadedPlugin>, FaultType)>,
     /// Nothing is broken: what the fault would do is written down.
     pub dry_run: bool,
 }
@@ -99,7 +101,19 @@ struct Run<'a> {
     observer: &'a Observer,
     cancel: &'a CancellationToken,
     limits: CallLimits,
+    /// What is still to be injected or taken back.
+    timeline: Timeline,
+    /// What was injected and not taken back by its own cleanup, in the order of time.
+    injected: Vec<Injected>,
     end: TrialEnd,
+}
+
+/// A fault that was injected.
+struct Injected {
+    /// Which of the trial's faults.
+    fault: usize,
+    /// What its cleanup needs.
+    metadata: Value,
 }
 
 impl Trial {
@@ -135,7 +149,7 @@ impl Trial {
             project: self.project.clone(),
             stack: self.stack(host),
             engine: host.engine.clone(),
-            blast_radius: std::sync::OnceLock::new(),
+            blast_radius: std::sync::Mutex::default(),
             root_filesystem_allowed: self.allows_root_filesystem(),
             changes,
             audit: Audit::new(host.store.clone(), self.id.clone()),
@@ -153,6 +167,8 @@ impl Trial {
                 fault: Duration::from_secs_f64(self.subject.manifest.timeouts.fault_seconds),
                 ..CallLimits::default()
             },
+            timeline: Timeline::new(&self.spec.faults, self.dry_run),
+            injected: Vec::new(),
             end: TrialEnd::default(),
         };
         let result = run.phases().await;
@@ -161,8 +177,8 @@ impl Trial {
 
     /// The digest of each component that takes part, by plugin.
     pub fn digests(&self) -> std::collections::BTreeMap<String, String> {
-        let fault = self.fault.as_ref().map(|(plugin, _)| plugin);
-        let plugins = std::iter::once(&self.subject.plugin).chain(fault);
+        let faults = self.faults.iter().map(|(plugin, _)| plugin);
+        let plugins = std::iter::once(&self.subject.plugin).chain(faults);
         plugins
             .map(|loaded| {
                 (
@@ -175,9 +191,9 @@ impl Trial {
 
     /// The one parameter of faults that the host reads too: a fault's word alone is not enough to load a disk of the machine.
     fn allows_root_filesystem(&self) -> bool {
-        let fault = self.spec.fault.as_ref();
-        fault.and_then(|fault| fault.parameters.get("allow_root_filesystem"))
-            == Some(&Value::Bool(true))
+        let mut faults = self.spec.faults.iter();
+        faults
+            .any(|fault| fault.parameters.get("allow_root_filesystem") == Some(&Value::Bool(true)))
     }
 
     fn stack(&self, host: &Host) -> Option<Stack> {
@@ -207,7 +223,7 @@ impl Run<'_> {
         self.leave(Phase::BaselineCheck, began, result)?;
 
         let disturbed = self.disturbed().await;
-        let result = if self.trial.fault.is_some() {
+        let result = if !self.trial.faults.is_empty() {
             let began = self.enter(Phase::Rollback);
             // Where nothing was broken there is nothing to recover from.
             self.end.rollback_at = (!self.trial.dry_run).then_some(began);
@@ -227,9 +243,9 @@ impl Run<'_> {
 
     /// Break it, and watch.
     async fn disturbed(&mut self) -> Result<(), Failed> {
-        if self.trial.fault.is_some() {
+        if !self.trial.faults.is_empty() {
             let began = self.enter(Phase::FaultInjection);
-            let result = self.inject().await;
+            let result = self.inject_first().await;
             self.leave(Phase::FaultInjection, began, result)?;
         }
         let began = self.enter(Phase::Monitoring);
@@ -328,13 +344,10 @@ impl Run<'_> {
 
     async fn roll_back(&mut self) -> Result<(), Failed> {
         // A stopped run does not wait for the plugin: the host can take everything back by itself.
-        if !self.cancel.is_cancelled()
-            && let Err(error) = self.clean_up().await
+        while !self.cancel.is_cancelled()
+            && let Some(last) = self.injected.pop()
         {
-            self.observer.important(format!(
-                "the host takes the fault back, for its own cleanup failed: {error}"
-            ));
-            self.scope.audit.log("warn", "duress", &error.to_string());
+            self.clean_up(&last).await;
         }
         let Changes::Made(journal) = &self.scope.changes else {
             return Ok(());
@@ -360,14 +373,19 @@ impl Run<'_> {
         Ok(())
     }
 
-    async fn clean_up(&self) -> Result<(), CallError> {
-        let (Some((plugin, _)), Some(metadata)) = (&self.trial.fault, &self.end.metadata) else {
-            return Ok(());
-        };
-        plugin
+    /// Have a fault taken back by its own cleanup. What that leaves is the rollback's.
+    async fn clean_up(&self, injected: &Injected) {
+        let (plugin, _) = &self.trial.faults[injected.fault];
+        let scope = self.scope_of(plugin);
+        let cleaning = plugin
             .plugin
-            .cleanup(&self.scope_of(plugin), metadata, self.limits.fault)
-            .await
+            .cleanup(&scope, &injected.metadata, self.limits.fault);
+        if let Err(error) = cleaning.await {
+            self.observer.important(format!(
+                "the host takes the fault back, for its own cleanup failed: {error}"
+            ));
+            self.scope.audit.log("warn", "duress", &error.to_string());
+        }
     }
 
     async fn validate(&mut self) -> Result<(), Failed> {

@@ -2,6 +2,7 @@
 
 use super::{Failed, Run};
 use crate::Error;
+use crate::campaign::PlannedFault;
 use crate::capability::Services;
 use crate::engine::State;
 use crate::plugin::FaultType;
@@ -9,11 +10,15 @@ use crate::store::Outcome;
 
 impl Run<'_> {
     /// Running containers that the subject, the campaign and the fault all allow, by name.
-    pub(super) async fn candidates(&self, fault: &FaultType) -> Result<Vec<String>, Failed> {
+    pub(super) async fn candidates(
+        &self,
+        fault: &FaultType,
+        planned: &PlannedFault,
+    ) -> Result<Vec<String>, Failed> {
         let Some(engine) = &self.host.engine else {
             return Ok(Vec::new());
         };
-        let allowed = self.allowed(fault);
+        let allowed = self.allowed(fault, planned);
         let containers = self
             .unless_cancelled(engine.containers(&self.scope.project))
             .await?
@@ -43,9 +48,9 @@ impl Run<'_> {
         Ok(names)
     }
 
-    fn allowed(&self, fault: &FaultType) -> Vec<Services> {
+    fn allowed(&self, fault: &FaultType, planned: &PlannedFault) -> Vec<Services> {
         let mut allowed = vec![Services::new(self.trial.subject.manifest.targets.clone())];
-        let narrowed = [&self.trial.spec.targets, &fault.services];
+        let narrowed = [&planned.targets, &fault.services];
         allowed.extend(
             narrowed
                 .into_iter()
@@ -57,13 +62,13 @@ impl Run<'_> {
     }
 
     /// As many of the candidates as the campaign says, in their order.
-    pub(super) fn pick(&self, mut candidates: Vec<String>) -> Vec<String> {
+    pub(super) fn pick(&self, mut candidates: Vec<String>, count: u32) -> Vec<String> {
         let mut random = self
             .scope
             .random
             .lock()
             .unwrap_or_else(std::sync::PoisonError::into_inner);
-        while candidates.len() > self.trial.spec.target_count as usize {
+        while candidates.len() > count as usize {
             let unlucky = random.below(candidates.len());
             candidates.remove(unlucky);
         }

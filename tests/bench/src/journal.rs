@@ -110,8 +110,8 @@ async fn store(folder: &std::path::Path, project: &Project) -> duress::Result<St
     };
     store.insert_campaign(campaign).await?;
     let spec = json!({
-        "name": "t", "index": 1, "subject": "s", "label": "l", "fault": null, "variant": "default", "seed": 0,
-        "duration_ms": 0, "recovery_timeout_ms": 0, "reset_timeout_ms": 0, "targets": [], "target_count": 1,
+        "name": "t", "index": 1, "subject": "s", "label": "l", "faults": [], "variant": "default", "seed": 0,
+        "duration_ms": 0, "recovery_timeout_ms": 0, "reset_timeout_ms": 0, "on_target_restart": "record",
     });
     let spec =
         serde_json::from_value(spec).map_err(|error| duress::Error::failed(error.to_string()))?;

@@ -34,7 +34,7 @@ fn a_plan_without_a_file() {
             "trial-tikv-latency-2"
         ]
     );
-    let fault = plan.combinations[1].fault.as_ref().expect("a fault");
+    let fault = &plan.combinations[1].faults[0];
     assert_eq!(json!(fault.parameters), json!({"min_ms": 5, "max_ms": 9}));
     assert_eq!(plan.campaign.name, "tikv-latency");
 }

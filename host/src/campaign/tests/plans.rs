@@ -32,7 +32,7 @@ fn the_first_look_runs_as_it_is() {
     assert_eq!(plan.campaign.parallel, 2);
     assert_eq!(plan.campaign.cooldown_seconds, 5.0);
     assert_snapshot!(names(&plan).join("\n"));
-    let latency = plan.combinations[2].fault.as_ref().expect("a fault");
+    let latency = &plan.combinations[2].faults[0];
     assert_eq!(
         json!(latency.parameters),
         json!({"min_ms": 50, "max_ms": 150})
@@ -57,7 +57,7 @@ fn what_is_not_said_has_a_default() {
     let [etcd, tikv] = plan.combinations.as_slice() else {
         panic!("two combinations");
     };
-    assert_eq!((etcd.duration_ms, etcd.target_count), (10_000, 1));
+    assert_eq!((etcd.duration_ms, etcd.faults[0].target_count), (10_000, 1));
     assert_eq!(
         (etcd.recovery_timeout_ms, etcd.reset_timeout_ms),
         (120_000, 300_000)
@@ -91,20 +91,58 @@ defaults: {duration_seconds: 3, recovery_timeout_seconds: 7, targets: [tikv1, pd
         .combinations
         .iter()
         .map(|c| {
-            let fault = c.fault.as_ref().map(|f| f.plugin.as_str()).unwrap_or("");
+            let fault = &c.faults[0];
             format!(
-                "{} {} {fault} {} {} {} {:?} {}",
+                "{} {} {} {} {} {} {:?} {}",
                 c.subject,
                 c.label,
+                fault.plugin,
                 c.trials,
                 c.duration_ms,
                 c.recovery_timeout_ms,
-                c.targets,
-                c.target_count
+                fault.targets,
+                fault.target_count
             )
         })
         .collect();
     assert_snapshot!(seen.join("\n"));
+}
+
+#[test]
+fn steps_are_faults_of_one_trial_in_the_order_of_their_times() {
+    let plan = plan(
+        "name: a
+subjects: [etcd]
+chaos_types:
+  - steps:
+      - {type: process_pause, at: 1m 30s, for: 500ms, targets: [etcd1]}
+      - {type: network_partition}
+    targets: [etcd0, etcd2]
+    target_count: 2
+    duration_seconds: 100
+",
+    );
+    assert_eq!(
+        names(&plan),
+        ["trial-etcd-process_pause-network_partition-1"]
+    );
+    let seen: Vec<_> = plan.combinations[0]
+        .faults
+        .iter()
+        .map(|f| {
+            format!(
+                "{} {} {:?} {:?} {}",
+                f.name, f.at_ms, f.hold_ms, f.targets, f.target_count
+            )
+        })
+        .collect();
+    assert_eq!(
+        seen,
+        [
+            r#"network_partition 0 None ["etcd0", "etcd2"] 2"#,
+            r#"process_pause 90000 Some(500) ["etcd1"] 2"#,
+        ]
+    );
 }
 
 #[test]
