@@ -22,5 +22,6 @@ mod network;
 mod program;
 mod runs;
 mod stage;
+mod steps;
 mod tikv;
 mod wait;

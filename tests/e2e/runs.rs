@@ -7,7 +7,7 @@ use crate::program::{Program, Running};
 use crate::wait::until_true;
 
 /// The project of the one stack that runs for a database.
-fn project(program: &Program) -> String {
+pub fn project(program: &Program) -> String {
     let filter = format!("label=io.duress.database={}", program.database().display());
     let projects = docker(&[
         "ps",
@@ -15,7 +15,7 @@ fn project(program: &Program) -> String {
         "--filter",
         &filter,
         "--format",
-        "{{.Label \"com.docker.compose.project\"}}",
+        "{{.Label \"io.duress.project\"}}",
     ]);
     projects.lines().next().expect("a stack runs").to_owned()
 }
@@ -240,6 +240,21 @@ fn killed_in_a_pause() {
 fn killed_with_a_full_disk() {
     killed("disk_pressure", |target| {
         target.run(&["sh", "-c", "ls /data/duress-fill-*"]).0
+    });
+}
+
+#[test]
+fn killed_in_latency() {
+    killed("latency", |target| {
+        target.rules().iter().any(|rule| rule.contains("duress"))
+            || target.run(&["tc", "qdisc", "show"]).1.contains("netem")
+    });
+}
+
+#[test]
+fn killed_under_load() {
+    killed("cpu_stress", |target| {
+        target.run(&["ps", "ax"]).1.contains("--percent=")
     });
 }
 

@@ -74,7 +74,7 @@ fn step_problems(document: &Document, entry: &Entry<'_>) -> Vec<Problem> {
         if entry.value.contains_key("type") {
             return Vec::new();
         }
-        let message = "names no fault: it needs `type`, or `steps`";
+        let message = "the entry names no fault: it needs `type`, or `steps`";
         return vec![document.problem(&entry.pointer, message)];
     }
     let mut problems = Vec::new();

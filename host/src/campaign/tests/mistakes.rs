@@ -159,3 +159,20 @@ chaos_types:
 "
     )));
 }
+
+#[test]
+fn steps_that_contradict_themselves() {
+    assert_snapshot!(seen(draft(
+        "name: steps
+subjects: [etcd]
+chaos_types:
+  - type: node_kill
+    steps: [{type: process_pause}]
+  - label: nothing
+  - steps:
+      - {type: node_kil}
+      - {type: process_pause, at: soon}
+      - {type: process_pause, at: 10s}
+"
+    )));
+}

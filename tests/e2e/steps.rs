@@ -1,0 +1,109 @@
+//! Several faults in one trial, each at its own time; and faults that end by themselves.
+
+use serde_json::Value;
+
+use crate::docker::{Container, docker};
+use crate::program::Program;
+use crate::runs::project;
+
+fn campaign(program: &Program, text: &str) -> String {
+    let path = program.folder.path().join("campaign.yaml");
+    std::fs::write(&path, text).unwrap();
+    path.to_str().unwrap().to_owned()
+}
+
+fn messages(events: &[Value]) -> Vec<&str> {
+    events
+        .iter()
+        .filter_map(|event| event["message"].as_str())
+        .collect()
+}
+
+#[test]
+fn steps_overlap_and_each_is_taken_back_in_its_time() {
+    let program = Program::new();
+    let file = campaign(
+        &program,
+        "name: overlap
+subjects: [bare]
+chaos_types:
+  - label: slow-then-frozen
+    duration_seconds: 4
+    steps:
+      - {type: latency, params: {delay_ms: 30}, targets: [bare]}
+      - {type: process_pause, at: 1s, for: 1s, targets: [locked]}
+      - {type: network_partition, at: 1500ms, targets: [bare], params: {to: [peer]}}
+",
+    );
+    let (status, events) = program.start(&["run", "campaign", &file]).end();
+    assert_eq!(status.code(), Some(0), "{events:?}");
+    let kinds: Vec<String> = messages(&events)
+        .into_iter()
+        .filter_map(|message| {
+            let (verb, rest) = message.split_once(": ")?;
+            let word = rest.split(' ').next()?;
+            matches!(verb, "applied" | "reverted").then(|| format!("{verb} {word}"))
+        })
+        .collect();
+    assert_eq!(
+        kinds,
+        [
+            "applied delay",
+            "applied pause",
+            "applied drop",
+            "reverted pause",
+            "reverted drop",
+            "reverted delay",
+        ]
+    );
+    let shown = program.json(&["show", "trial-bare-slow-then-frozen-1"]);
+    assert_eq!(shown["trial"]["metadata"].as_array().unwrap().len(), 3);
+    assert_eq!(
+        shown["trial"]["targets"],
+        serde_json::json!(["bare", "locked"])
+    );
+    assert_eq!(program.left(), [""; 0]);
+}
+
+/// Restart the target of a latency while it holds. What the run says, and whether a rule is there again before its end.
+fn restarted(policy: &str) -> (String, bool) {
+    let program = Program::new();
+    let file = campaign(
+        &program,
+        &format!(
+            "name: restarted
+subjects: [bare]
+chaos_types:
+  - {{type: network_partition, duration_seconds: 12, targets: [bare], on_target_restart: {policy}}}
+"
+        ),
+    );
+    let running = program.start(&["run", "campaign", &file]);
+    running.wait_for_change();
+    let target = Container::of(&project(&program), "bare");
+    docker(&["restart", "--time", "0", &target.0]);
+    let event = running.wait_for("that it ended by itself", |event| {
+        event["message"]
+            .as_str()
+            .is_some_and(|message| message.starts_with("ended by itself"))
+    });
+    let again = target.rules().iter().any(|rule| rule.contains("duress"));
+    let (status, events) = running.end();
+    assert_eq!(status.code(), Some(0), "{events:?}");
+    assert_eq!(program.left(), [""; 0]);
+    (event["message"].as_str().unwrap().to_owned(), again)
+}
+
+#[test]
+fn a_fault_whose_target_restarts_is_recorded() {
+    let (said, again) = restarted("record");
+    assert!(!said.contains("again"), "{said}");
+    assert!(!again);
+}
+
+#[test]
+fn a_fault_whose_target_restarts_is_made_again_where_that_is_wanted() {
+    let (said, again) = restarted("reapply");
+    assert!(said.ends_with("it was made again"), "{said}");
+    assert!(again);
+}
