@@ -216,6 +216,9 @@ async fn disk_pressure_takes_its_share_and_gives_it_back() {
         "{filled} of {before}"
     );
     assert!(victim.run(&["test", "-f", &file]).0);
+    let (_, refused) = victim.run(&["etcdctl", "put", "key", "no room"]);
+    assert!(refused.contains("database space exceeded"), "{refused}");
+    assert!(!stage.is_healthy().await);
     assert!(
         free_on_machine() + (64 << 20) > machine_before,
         "the machine's own disk is not what is filled"
@@ -224,6 +227,8 @@ async fn disk_pressure_takes_its_share_and_gives_it_back() {
     stage.cleanup(&metadata).await;
     assert!(!victim.run(&["test", "-e", &file]).0);
     assert!(victim.free("/data") > before / 10 * 9);
+    assert!(put(&victim, "after"), "the alarm is disarmed");
+    stage.wait_until_healthy().await;
 }
 
 /// Bytes that are free on the machine's root file system.

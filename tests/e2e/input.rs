@@ -401,13 +401,20 @@ fn what_every_verb_prints_can_be_read_by_programs() {
             .any(|fault| fault["name"] == "latency")
     );
     assert!(
-        program
-            .json(&["doctor"])
+        program.json(&["doctor"])["machine"]
             .as_array()
             .unwrap()
             .iter()
             .any(|finding| finding["name"] == "compose tool")
     );
+    let doctor = program.json(&["doctor"]);
+    let works = |name: &str| {
+        let mut faults = doctor["faults"].as_array().unwrap().iter();
+        let fault = faults.find(|finding| finding["fault"] == name).unwrap();
+        fault["works"].as_bool().unwrap()
+    };
+    assert!(works("faults:latency") && works("etcd:node_kill"));
+    assert_eq!(works("faults:duplication"), kernel_has_netem());
     assert!(program.json(&["schema", "campaign"])["properties"]["subjects"].is_object());
     assert_eq!(program.json(&["recover"])["left"], serde_json::json!([]));
     for shell in ["bash", "zsh", "fish"] {

@@ -2,20 +2,23 @@
 
 use std::process::ExitCode;
 
-use duress::doctor;
+use duress::doctor::{self, FaultFinding};
+use duress::engine::Engine;
+use serde_json::json;
 
 use super::style::{self, print_line};
-use super::{Done, Global, context};
+use super::{Done, Global, context, table};
 
 pub(super) async fn main(global: &Global) -> Done {
     let engine = context::engine(global).await;
-    let findings = doctor::examine(
-        engine.as_ref().map(AsRef::as_ref).map_err(Clone::clone),
-        &context::database(global)?,
-    )
-    .await;
+    let engine = engine.as_ref().map(AsRef::as_ref).map_err(Clone::clone);
+    let findings = doctor::examine(engine.clone(), &context::database(global)?).await;
+    let faults = match engine {
+        Ok(engine) => faults(engine).await?,
+        Err(_) => Vec::new(),
+    };
     if global.json {
-        style::print_json(&findings);
+        style::print_json(&json!({ "machine": findings, "faults": faults }));
     } else {
         for finding in &findings {
             let mark = if finding.found {
@@ -29,6 +32,22 @@ pub(super) async fn main(global: &Global) -> Done {
                 print_line!("       {} {mend}", style::HINT.paint("hint:"));
             }
         }
+        if !faults.is_empty() {
+            let mut rows = table::table(&["fault", "works here", "driver", "by"], 4);
+            for finding in &faults {
+                let driver = finding.driver.map_or("-".to_owned(), |driver| {
+                    format!("{driver:?}").to_lowercase()
+                });
+                let by = finding
+                    .lack
+                    .clone()
+                    .unwrap_or_else(|| finding.by.join(", "));
+                let works = if finding.works { "yes" } else { "NO" };
+                rows.add_row([&finding.fault, works, &driver, &by]);
+            }
+            print_line!();
+            print_line!("{}", table::lines(&rows));
+        }
     }
     // Without these nothing with containers runs; the rest costs single faults.
     let vital = ["container engine", "compose tool"];
@@ -36,4 +55,20 @@ pub(super) async fn main(global: &Global) -> Done {
         .iter()
         .any(|finding| !finding.found && vital.contains(&finding.name.as_str()));
     Ok(ExitCode::from(if lacking { 3 } else { 0 }))
+}
+
+/// Every fault of every plugin. A damaged plugin is left aside: `duress fault list` tells what is wrong with it.
+async fn faults(engine: &dyn Engine) -> duress::Result<Vec<FaultFinding>> {
+    let catalog = context::catalog(None)?;
+    let info = engine.info().await?;
+    let mut findings = Vec::new();
+    for name in catalog.plugin_names() {
+        let Ok(plugin) = catalog.plugin(&name).await else {
+            continue;
+        };
+        for fault in &plugin.faults {
+            findings.push(doctor::examine_fault(fault, &info).await);
+        }
+    }
+    Ok(findings)
 }

@@ -1,8 +1,56 @@
-//! Whether the faults that a run names can work here.
+//! Which faults can work here, and by what.
 
-use crate::engine::{EngineInfo, Requirement};
+use serde::Serialize;
+
+use crate::engine::{EngineInfo, NetDriver, Requirement};
 use crate::plugin::FaultType;
 use crate::{Error, Result};
+
+/// What was found for one fault.
+#[derive(Debug, Clone, Serialize)]
+pub struct FaultFinding {
+    /// `plugin:fault`.
+    pub fault: String,
+    /// It can work here.
+    pub works: bool,
+    /// Where its programs for a container's network run; nothing where it has none, or cannot work.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub driver: Option<NetDriver>,
+    /// What it would use, of all that it needs.
+    pub by: Vec<String>,
+    /// What it lacks.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub lack: Option<String>,
+    /// What to do about it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub mend: Option<String>,
+}
+
+/// Look at one fault.
+pub async fn examine_fault(fault: &FaultType, engine: &EngineInfo) -> FaultFinding {
+    let name = format!("{}:{}", fault.plugin, fault.name);
+    match check(fault, engine).await {
+        Ok(by) => {
+            let in_network = by.iter().any(|met| *met != Requirement::Helper);
+            FaultFinding {
+                fault: name,
+                works: true,
+                driver: in_network.then_some(engine.net_driver),
+                by: by.iter().map(ToString::to_string).collect(),
+                lack: None,
+                mend: None,
+            }
+        }
+        Err(error) => FaultFinding {
+            fault: name,
+            works: false,
+            driver: None,
+            by: Vec::new(),
+            lack: Some(error.to_string()),
+            mend: error.hints().first().cloned(),
+        },
+    }
+}
 
 /// Whether every fault can work here.
 ///
@@ -13,15 +61,19 @@ pub async fn check_faults<'a>(
     engine: &EngineInfo,
 ) -> Result<()> {
     for fault in faults {
-        for text in &fault.requires {
-            let named = |error: Error| {
-                error.context(format_args!("the fault `{}` cannot work here", fault.name))
-            };
-            let requirement: Requirement = text
-                .parse()
-                .map_err(|why: String| named(Error::input(why)))?;
-            requirement.check(engine).await.map_err(named)?;
-        }
+        check(fault, engine).await.map_err(|error| {
+            error.context(format_args!("the fault `{}` cannot work here", fault.name))
+        })?;
     }
     Ok(())
+}
+
+/// What meets each of a fault's requirements.
+async fn check(fault: &FaultType, engine: &EngineInfo) -> Result<Vec<Requirement>> {
+    let mut by = Vec::new();
+    for text in &fault.requires {
+        let requirement: Requirement = text.parse().map_err(Error::input)?;
+        by.push(requirement.check(engine).await?.clone());
+    }
+    Ok(by)
 }

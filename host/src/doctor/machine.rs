@@ -31,12 +31,20 @@ pub async fn examine(
     findings.push(compose().await);
     findings.push(privileges(info.as_ref().ok().map(|info| info.net_driver)));
     for (tool, needed_for, package) in [
-        ("nsenter", "network faults on any image", "util-linux"),
-        ("tc", "latency", "iproute2"),
-        ("iptables", "network_partition", "iptables"),
+        ("nsenter", "the driver `namespace`", "util-linux"),
+        (
+            "tc",
+            "faults of the network's quality, by the driver `namespace`",
+            "iproute2",
+        ),
+        (
+            "iptables",
+            "partitions, resets and DNS, by the driver `namespace`",
+            "iptables",
+        ),
     ] {
         findings.push(if which(tool) {
-            Finding::found(tool, needed_for, "installed")
+            Finding::found(tool, needed_for, version_of(tool).await)
         } else {
             Finding::missing(
                 tool,
@@ -47,21 +55,55 @@ pub async fn examine(
         });
     }
     if let Ok(info) = &info {
-        let netem = Requirement::Kernel("sch_netem".to_owned())
-            .check(info)
-            .await;
-        findings.push(match netem {
-            Ok(()) => Finding::found("sch_netem", "latency", "the kernel has it"),
-            Err(error) => Finding::missing(
-                "sch_netem",
-                "latency",
-                error.to_string(),
-                error.hints().first().cloned().unwrap_or_default(),
+        for (name, needed_for, requirement) in [
+            (
+                "toolbox",
+                "load, single processes, DNS, and every fault of the network without root",
+                Requirement::Helper,
             ),
-        });
+            (
+                "sch_netem",
+                "duplication; latency, loss and the like without a packet queue",
+                Requirement::Kernel("sch_netem".to_owned()),
+            ),
+            (
+                "packet queue",
+                "latency, loss, corruption and reordering where there is no sch_netem",
+                Requirement::Kernel("nfnetlink_queue".to_owned()),
+            ),
+            (
+                "sch_tbf",
+                "bandwidth",
+                Requirement::Kernel("sch_tbf".to_owned()),
+            ),
+        ] {
+            findings.push(match requirement.check(info).await {
+                Ok(_) => Finding::found(name, needed_for, "it is there"),
+                Err(error) => Finding::missing(
+                    name,
+                    needed_for,
+                    error.to_string(),
+                    error.hints().first().cloned().unwrap_or_default(),
+                ),
+            });
+        }
     }
     findings.push(disk(database));
     findings
+}
+
+/// What a tool says of itself, e.g. `iptables v1.8.9 (nf_tables)`: of iptables, which of its two kinds it is.
+async fn version_of(tool: &str) -> String {
+    let asked = tokio::process::Command::new(tool)
+        .arg("-V")
+        .stdin(std::process::Stdio::null())
+        .output()
+        .await;
+    let said = asked.map(|output| String::from_utf8_lossy(&output.stdout).trim().to_owned());
+    match said {
+        Ok(said) if !said.is_empty() => said,
+        _ => "installed".to_owned(),
+    }
 }
 
 async fn compose() -> Finding {
@@ -84,6 +126,11 @@ fn privileges(driver: Option<NetDriver>) -> Finding {
             "privileges",
             needed_for,
             "root beside the engine: programs run in the containers' network namespaces (driver `namespace`)",
+        ),
+        Some(NetDriver::Toolbox) => Finding::found(
+            "privileges",
+            needed_for,
+            "those of the engine: programs run in containers of the toolbox's image (driver `toolbox`)",
         ),
         _ if rustix::process::geteuid().is_root() => Finding::found(
             "privileges",

@@ -7,7 +7,7 @@ mod machine;
 
 use serde::Serialize;
 
-pub use faults::check_faults;
+pub use faults::{FaultFinding, check_faults, examine_fault};
 pub use machine::examine;
 
 /// One thing that was looked for.

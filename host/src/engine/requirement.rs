@@ -28,6 +28,22 @@ pub enum Requirement {
     Any(Vec<Self>),
 }
 
+/// As a fault writes it.
+impl std::fmt::Display for Requirement {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Capability(name) => f.write_str(name),
+            Self::Tool(name) => write!(f, "tool:{name}"),
+            Self::Kernel(name) => write!(f, "kernel:{name}"),
+            Self::Helper => f.write_str("helper"),
+            Self::Any(several) => {
+                let several: Vec<_> = several.iter().map(ToString::to_string).collect();
+                f.write_str(&several.join("|"))
+            }
+        }
+    }
+}
+
 impl std::str::FromStr for Requirement {
     type Err = String;
 
@@ -52,11 +68,25 @@ impl std::str::FromStr for Requirement {
 }
 
 impl Requirement {
-    /// Whether it is met; with the engine's driver for programs in a container's network.
+    /// What meets it: itself, or of several the first that is there.
     ///
     /// # Errors
     /// `Environment`: what is missing and what to do.
-    pub async fn check(&self, engine: &EngineInfo) -> Result<()> {
+    pub async fn check(&self, engine: &EngineInfo) -> Result<&Self> {
+        if let Self::Any(several) = self {
+            let mut first = None;
+            for one in several {
+                match Box::pin(one.check(engine)).await {
+                    Ok(met) => return Ok(met),
+                    Err(error) => first = first.or(Some(error)),
+                }
+            }
+            return first.map_or(Ok(self), Err);
+        }
+        self.check_itself(engine).await.map(|()| self)
+    }
+
+    async fn check_itself(&self, engine: &EngineInfo) -> Result<()> {
         match (self, engine.net_driver) {
             // With the container's own tools and capabilities, only the running container can tell; the fault's first program does.
             (Self::Capability(_) | Self::Tool(_), NetDriver::Container) => Ok(()),
@@ -66,16 +96,7 @@ impl Requirement {
             (Self::Tool(name), NetDriver::Namespace) => check_tool(name),
             (Self::Kernel(name), _) => check_kernel(name, engine).await,
             (Self::Helper, _) => check_helper(engine),
-            (Self::Any(several), _) => {
-                let mut first = None;
-                for one in several {
-                    match Box::pin(one.check(engine)).await {
-                        Ok(()) => return Ok(()),
-                        Err(error) => first = first.or(Some(error)),
-                    }
-                }
-                first.map_or(Ok(()), Err)
-            }
+            (Self::Any(_), _) => Ok(()),
         }
     }
 }

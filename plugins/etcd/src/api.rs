@@ -106,7 +106,7 @@ pub(crate) fn alarms(members: &[Member], settings: &Settings) -> Option<Vec<Alar
         })
 }
 
-fn url(member: &str, settings: &Settings, path: &str) -> String {
+pub(crate) fn url(member: &str, settings: &Settings, path: &str) -> String {
     format!("http://{member}:{}{path}", settings.client_port)
 }
 

@@ -1,6 +1,7 @@
 //! The subject etcd: a cluster of members, judged by its own API, and ways to break it.
 
 mod api;
+mod disk;
 mod health;
 mod leader;
 mod partition;
@@ -58,7 +59,7 @@ impl Subject for Etcd {
             partition::of_minority().on(MEMBERS),
             faults::latency::fault().on(MEMBERS),
             faults::netem::packet_loss().on(MEMBERS),
-            faults::disk_pressure::fault().on(MEMBERS),
+            disk::pressure().on(MEMBERS),
         ]
     }
 }

@@ -93,7 +93,12 @@ pub fn fill(
             "{path} of {target} has no space left that could be taken up"
         )));
     }
-    let fill_percent = (size as f64 * 100.0 / available as f64).round();
+    let fill_percent = match (pressure.fill_percent, pressure.fill_bytes) {
+        (Some(percent), _) => percent,
+        // At most 100.
+        (None, Some(bytes)) => (bytes as f64 * 100.0 / available as f64).round() as u8,
+        (None, None) => USUAL,
+    };
     let file = format!("{}/duress-fill-{token}", path.trim_end_matches('/'));
     Ok(Step {
         facts: facts! {
@@ -183,7 +188,7 @@ mod tests {
         let step = fill_bytes(250).expect("a plan");
         assert_eq!(
             (&step.facts["fill_bytes"], &step.facts["fill_percent"]),
-            (&250.into(), &25.0.into())
+            (&250.into(), &25.into())
         );
         assert!(fill_bytes(1001).is_err());
     }
