@@ -10,6 +10,7 @@
 
 mod cache;
 mod docker;
+mod fates;
 mod faults;
 mod general;
 mod hostile;

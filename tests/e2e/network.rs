@@ -234,3 +234,67 @@ async fn names_are_answered_wrongly_and_others_as_ever() {
         assert_eq!(stage.unsettled().await, 0);
     }
 }
+
+/// Every rule and discipline of a container's network, seen from the machine.
+fn network(container: &Container) -> String {
+    let pid = container.inspect("{{.State.Pid}}");
+    let see = |command: &[&str]| {
+        let output = std::process::Command::new("nsenter")
+            .args(["--target", &pid, "--net"])
+            .args(command)
+            .output()
+            .unwrap();
+        let text = String::from_utf8_lossy(&output.stdout).into_owned();
+        let rules = text.lines().filter(|line| !line.starts_with(['#', ':']));
+        rules.collect::<Vec<_>>().join("\n")
+    };
+    [
+        see(&["iptables-save"]),
+        see(&["ip6tables-save"]),
+        see(&["tc", "qdisc", "show"]),
+    ]
+    .join("\n")
+    .replace("*mangle\nCOMMIT\n", "")
+    .replace("*filter\nCOMMIT\n", "")
+    .replace("*raw\nCOMMIT\n", "")
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_the_user_put_there_survives_every_fault() {
+    let (stage, bare, _) = stage(NetDriver::Namespace).await;
+    let pid = bare.inspect("{{.State.Pid}}");
+    for rule in [
+        "iptables -A INPUT -p tcp --dport 9 -m comment --comment theirs -j DROP",
+        "iptables -t mangle -A POSTROUTING -d 192.0.2.3 -j DROP",
+        "iptables -t mangle -A OUTPUT -p udp --dport 9 -j MARK --set-mark 7",
+        "iptables -t nat -A OUTPUT -p udp --dport 99 -j REDIRECT --to-ports 98",
+        "ip6tables -A INPUT -p tcp --dport 9 -j DROP",
+        "tc qdisc add dev lo root handle 5: tbf rate 1gbit burst 128kb latency 50ms",
+    ] {
+        let put = std::process::Command::new("nsenter")
+            .args(["--target", &pid, "--net"])
+            .args(rule.split(' '))
+            .status()
+            .unwrap();
+        assert!(put.success(), "{rule}");
+    }
+    let before = network(&bare);
+    assert!(before.contains("theirs"));
+    for (fault, parameters) in [
+        ("network_partition", json!({})),
+        ("tcp_reset", json!({})),
+        ("dns_failure", json!({})),
+        ("latency", json!({ "delay_ms": 10 })),
+        ("packet_loss", json!({ "percent": 10 })),
+        ("burst_loss", json!({})),
+        ("corruption", json!({ "percent": 10 })),
+        ("reordering", json!({})),
+        ("bandwidth", json!({ "rate_kbit": 1000 })),
+        ("bandwidth", json!({ "rate_kbit": 1000, "to": ["peer"] })),
+    ] {
+        let metadata = stage.break_it(fault, parameters, &BARE).await;
+        assert_ne!(network(&bare), before, "{fault}");
+        stage.cleanup(&metadata).await;
+        assert_eq!(network(&bare), before, "{fault}");
+    }
+}
