@@ -4,39 +4,21 @@ use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, anyhow};
-use duress::engine::docker::Docker;
-use duress::engine::{Engine as _, LABEL_PROJECT, Program, Project, Stack};
+use duress::engine::{Engine as _, Program, Project};
 use duress::journal::HostLock;
 use duress::store::{NewCampaign, NewChange, NewTrial, Store};
 use serde_json::json;
 
+use crate::stage::{PATIENCE, Stage};
 use crate::{Row, median};
 
 const ROUNDS: usize = 30;
-const PATIENCE: Duration = Duration::from_secs(60);
 
 pub(crate) async fn measure() -> Result<Row> {
+    let stage = Stage::up(None).await?;
     let folder = tempfile::tempdir()?;
-    let compose = folder.path().join("docker-compose.yaml");
-    let image = std::env::var("DURESS_ETCD_IMAGE").unwrap_or_else(|_| "duress/etcd:local".into());
-    std::fs::write(
-        &compose,
-        format!("services:\n  one:\n    image: {image}\n    command: [etcd]\n"),
-    )?;
-    let project = Project(format!(
-        "duress-{}",
-        &uuid::Uuid::now_v7().simple().to_string()[20..]
-    ));
-    let stack = Stack {
-        project: project.clone(),
-        compose_file: compose,
-        environment: BTreeMap::new(),
-        labels: BTreeMap::from([(LABEL_PROJECT.to_owned(), project.to_string())]),
-    };
-    let docker = Docker::connect(None).await?;
-    docker.stack_up(&stack, PATIENCE).await?;
-    let measured = side_by_side(&docker, &project, folder.path()).await;
-    docker.stack_down(&stack, PATIENCE).await?;
+    let measured = side_by_side(&stage, folder.path()).await;
+    stage.down().await?;
     let (plain, journaled) = measured?;
     let added = journaled.saturating_sub(plain);
     let mut row = Row::below(
@@ -50,12 +32,13 @@ pub(crate) async fn measure() -> Result<Row> {
 }
 
 /// The same program without and with a change written down before it, in turn.
-async fn side_by_side(
-    docker: &Docker,
-    project: &Project,
-    folder: &std::path::Path,
-) -> Result<(Duration, Duration)> {
-    let container = docker.containers(project).await?.remove(0).id;
+async fn side_by_side(stage: &Stage, folder: &std::path::Path) -> Result<(Duration, Duration)> {
+    let Stage {
+        docker,
+        project,
+        one: container,
+        ..
+    } = stage;
     let store = store(folder, project)
         .await
         .map_err(|error| anyhow!("{error}"))?;
@@ -66,7 +49,7 @@ async fn side_by_side(
     let (mut plain, mut journaled) = (Vec::new(), Vec::new());
     for _ in 0..ROUNDS {
         let began = Instant::now();
-        docker.exec(&container, &program).await?;
+        docker.exec(container, &program).await?;
         plain.push(began.elapsed());
 
         let began = Instant::now();
@@ -85,7 +68,7 @@ async fn side_by_side(
             .insert_change(change)
             .await
             .map_err(|error| anyhow!("{error}"))?;
-        docker.exec(&container, &program).await?;
+        docker.exec(container, &program).await?;
         store.post_change_in_force(&id);
         journaled.push(began.elapsed());
     }

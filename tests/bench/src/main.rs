@@ -4,7 +4,9 @@
 
 mod component;
 mod journal;
+mod network;
 mod program;
+mod stage;
 
 use std::process::ExitCode;
 use std::time::Duration;
@@ -41,6 +43,7 @@ impl Row {
 async fn main() -> Result<ExitCode> {
     let mut rows = component::measure().await?;
     rows.push(journal::measure().await?);
+    rows.extend(network::measure().await?);
     rows.extend(program::measure()?);
 
     let cores = std::thread::available_parallelism()?;
