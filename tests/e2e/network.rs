@@ -179,7 +179,7 @@ async fn a_topology_lies_as_it_was_asked_for() {
             .map(|one| {
                 let others = members.iter().filter(|other| *other != one);
                 others
-                    .filter(|other| !one.pings(other, 2).is_empty())
+                    .filter(|other| reaches(one, &other.address()).is_some())
                     .count()
             })
             .collect();
@@ -297,4 +297,73 @@ async fn what_the_user_put_there_survives_every_fault() {
         stage.cleanup(&metadata).await;
         assert_eq!(network(&bare), before, "{fault}");
     }
+}
+
+/// One network of a container, by its name in the compose file.
+fn address_on(container: &Container, network: &str, field: &str) -> String {
+    let networks: serde_json::Value =
+        serde_json::from_str(&container.inspect("{{json .NetworkSettings.Networks}}")).unwrap();
+    let networks = networks.as_object().unwrap();
+    let found = networks.iter().find(|(name, _)| name.ends_with(network));
+    found.unwrap().1[field].as_str().unwrap().to_owned()
+}
+
+fn reaches(from: &Container, address: &str) -> Option<f64> {
+    let (reached, text) = from.run(&["ping", "-n", "-c", "3", "-i", "0.1", "-W", "1", address]);
+    let summary = text.lines().last().unwrap();
+    reached.then(|| summary.split('/').nth(4).unwrap().parse().unwrap())
+}
+
+/// On one stack, for its network with IPv6 has an address that no other may have.
+#[tokio::test(flavor = "multi_thread")]
+async fn several_networks_ipv6_and_shared_networks() {
+    let stage = Stage::with_plugin("linked", "faults", &["both", "owner", "bound"]).await;
+    let [both, left, right] = ["both", "left", "right"].map(|name| stage.container(name));
+    let of_both = [
+        (&left, address_on(&both, "left", "IPAddress")),
+        (&left, address_on(&both, "left", "GlobalIPv6Address")),
+        (&right, address_on(&both, "right", "IPAddress")),
+    ];
+    let seen = || {
+        of_both
+            .each_ref()
+            .map(|(from, address)| reaches(from, address))
+    };
+    let slow = |time: Option<f64>| time.is_some_and(|time| time > 35.0);
+    assert!(seen().iter().all(|time| time.is_some() && !slow(*time)));
+
+    // Whichever interfaces carry the traffic, in both IP versions.
+    let metadata = stage
+        .break_it("latency", json!({ "delay_ms": 40 }), &["both"])
+        .await;
+    assert_eq!(metadata["interfaces"].as_array().unwrap().len(), 2);
+    assert!(seen().into_iter().all(slow), "{:?}", seen());
+    stage.cleanup(&metadata).await;
+
+    // Only the one that leads to the service.
+    let parameters = json!({ "delay_ms": 40, "to": ["right"] });
+    let metadata = stage.break_it("latency", parameters, &["both"]).await;
+    assert_eq!(metadata["interfaces"].as_array().unwrap().len(), 1);
+    assert_eq!(seen().map(slow), [false, false, true]);
+    stage.cleanup(&metadata).await;
+
+    let metadata = stage
+        .break_it("network_partition", json!({ "to": ["left"] }), &["both"])
+        .await;
+    assert_eq!(seen().map(|time| time.is_some()), [false, false, true]);
+    stage.cleanup(&metadata).await;
+    assert!(seen().iter().all(Option::is_some));
+
+    for (target, why) in [
+        ("owner", "`sidecar` shares it"),
+        ("bound", "the machine's own"),
+    ] {
+        let parameters = json!({ "to": ["192.0.2.1"] });
+        let refused = stage
+            .inject("network_partition", parameters, &[target])
+            .await;
+        let said = refused.unwrap_err().to_string();
+        assert!(said.contains(why), "{said}");
+    }
+    assert_eq!(stage.unsettled().await, 0);
 }

@@ -24,6 +24,7 @@ impl Host for Ctx {
                     target.name
                 )));
             }
+            let touched = target.clone();
             let change = change::Change {
                 project: trial.project.clone(),
                 container: target.id,
@@ -35,6 +36,9 @@ impl Host for Ctx {
                 http_hosts: scope.http_hosts.clone(),
             };
             change.check().map_err(GuestError::Invalid)?;
+            if change.touches_network() {
+                trial.check_network(&touched).await?;
+            }
             if !trial.root_filesystem_allowed {
                 check_disks(trial.engine()?.as_ref(), &change).await?;
             }

@@ -1,5 +1,6 @@
 //! `containers`: looking at the trial's own containers. Nothing here changes anything but what `exec`'s program does.
 
+use std::net::IpAddr;
 use std::time::Duration;
 
 use serde_json::json;
@@ -7,7 +8,7 @@ use serde_json::json;
 use super::bindings::duress::plugin::containers::{
     Address, Container, FileSystem, Host, Output, Process,
 };
-use super::{Ctx, GuestError, LONGEST_OPERATION};
+use super::{Ctx, GuestError, LONGEST_OPERATION, interfaces};
 use crate::engine::Program;
 
 type Answer<T> = wasmtime::Result<Result<T, GuestError>>;
@@ -116,6 +117,32 @@ impl Host for Ctx {
                 Ok(trial.engine()?.memory_in_use(&target.id).await?)
             },
         )
+        .await
+    }
+
+    async fn interfaces(&mut self, container: String) -> Answer<Vec<String>> {
+        self.audited(
+            "containers.interfaces",
+            json!({ "container": container }),
+            |scope| async move {
+                let trial = scope.trial()?;
+                let target = trial.container(&container).await?;
+                Ok(interfaces::all(trial.engine()?.as_ref(), &target).await?)
+            },
+        )
+        .await
+    }
+
+    async fn interface_to(&mut self, container: String, address: String) -> Answer<String> {
+        let arguments = json!({ "container": container, "address": address });
+        self.audited("containers.interface-to", arguments, |scope| async move {
+            let ip: IpAddr = address.parse().map_err(|_| {
+                GuestError::Invalid(format!("`{}` is no IP address", address.escape_debug()))
+            })?;
+            let trial = scope.trial()?;
+            let target = trial.container(&container).await?;
+            Ok(interfaces::to(trial.engine()?.as_ref(), &target, ip).await?)
+        })
         .await
     }
 }

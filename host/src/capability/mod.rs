@@ -11,6 +11,7 @@ mod containers;
 mod convert;
 mod host;
 mod http;
+mod interfaces;
 mod scope;
 mod stack;
 

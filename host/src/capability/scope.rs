@@ -7,7 +7,7 @@ use rand_chacha::ChaCha12Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
 
 use super::{Audit, GuestError};
-use crate::engine::{Container, Engine, Project, Stack};
+use crate::engine::{Container, Engine, Network, Project, Stack};
 use crate::http::{Client, Reach};
 use crate::journal::TrialJournal;
 use crate::journal::change::Change;
@@ -100,6 +100,34 @@ impl TrialScope {
                     }
                 ))
             })
+    }
+
+    /// Whether a change may touch a container's network: it must be nobody else's who lies outside the blast radius.
+    pub(super) async fn check_network(&self, target: &Container) -> Result<(), GuestError> {
+        if target.network == Network::Machine {
+            return Err(GuestError::Denied(format!(
+                "a change to the network of `{}` was refused: it is the machine's own (`network_mode: host`), \
+                 and a fault there would cut duress off from what it must mend; give it a network of its own in the compose file",
+                target.name
+            )));
+        }
+        let containers = self.engine()?.containers(&self.project).await?;
+        let network_of = |container: &Container| match &container.network {
+            Network::Of(owner) => owner.clone(),
+            Network::Own | Network::Machine => container.id.clone(),
+        };
+        let shared = network_of(target);
+        let outside = containers
+            .iter()
+            .find(|other| network_of(other) == shared && !self.is_targetable(&other.name));
+        match outside {
+            None => Ok(()),
+            Some(other) => Err(GuestError::Denied(format!(
+                "a change to the network of `{}` was refused: `{}` shares it, and lies outside this trial's blast radius; \
+                 name both in `targets`, with a `target_count` of 2",
+                target.name, other.name
+            ))),
+        }
     }
 
     /// Whether a change may touch the container of that name.

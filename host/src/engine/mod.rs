@@ -91,8 +91,21 @@ pub struct Container {
     pub state: State,
     /// Its own health check's word.
     pub health: Health,
-    /// Network (its name in the compose file) and address, one pair for each; none while it does not run.
+    /// Network (its name in the compose file) and address, one pair for each address; none while it does not run.
     pub addresses: Vec<(String, std::net::IpAddr)>,
+    /// Whose network it is in.
+    pub network: Network,
+}
+
+/// Whose network a container is in.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Network {
+    /// Its own.
+    Own,
+    /// That of the machine that runs the engine, and with it the engine's own.
+    Machine,
+    /// Another container's.
+    Of(ContainerId),
 }
 
 /// A program to run, as an argument vector: no shell reads it.

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::engine::{ContainerId, Limits, Project, Work};
+use crate::engine::{Beside, ContainerId, Limits, Project, Work};
 
 /// Where a program runs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -236,6 +236,15 @@ impl Change {
 }
 
 impl Change {
+    /// Whether it changes anything in the container's network.
+    pub fn touches_network(&self) -> bool {
+        self.apply.iter().any(|action| match action {
+            Action::Run(program) => program.place == Place::NetworkOfContainer,
+            Action::StartTask { work, .. } => work.beside() == Beside::Network,
+            _ => false,
+        })
+    }
+
     /// The tasks that it starts, by id.
     fn tasks(&self) -> impl Iterator<Item = (&str, &Work)> {
         self.apply.iter().filter_map(|action| match action {

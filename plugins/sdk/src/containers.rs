@@ -23,6 +23,16 @@ pub fn memory_in_use(container: &str) -> Result<u64> {
     containers::memory_in_use(container)
 }
 
+/// The interfaces of a container that have an address, without that to itself.
+pub fn interfaces(container: &str) -> Result<Vec<String>> {
+    containers::interfaces(container)
+}
+
+/// The interface by which a container sends to an address.
+pub fn interface_to(container: &str, address: std::net::IpAddr) -> Result<String> {
+    containers::interface_to(container, &address.to_string())
+}
+
 /// Whether a service is meant by one of the patterns: a name, or a beginning with `*` behind it.
 ///
 /// ```

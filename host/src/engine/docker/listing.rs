@@ -11,7 +11,7 @@ use super::Docker;
 use super::calls::{PATIENCE, reason};
 use crate::engine::{
     Container, ContainerId, EngineError, EngineResult, Health, LABEL_DATABASE, LABEL_PROJECT,
-    LABEL_TRIAL, Leftover, Project, State,
+    LABEL_TRIAL, Leftover, Network, Project, State,
 };
 
 /// Labels that both compose tools put on what they make.
@@ -129,12 +129,12 @@ fn container(project: &Project, summary: ContainerSummary) -> Option<Container> 
     let mut addresses: Vec<_> = networks
         .into_iter()
         .flatten()
-        .filter_map(|(name, endpoint)| {
-            let address = endpoint.ip_address?.parse().ok()?;
-            Some((
-                name.strip_prefix(&prefix).unwrap_or(&name).to_owned(),
-                address,
-            ))
+        .flat_map(|(name, endpoint)| {
+            let name = name.strip_prefix(&prefix).unwrap_or(&name).to_owned();
+            [endpoint.ip_address, endpoint.global_ipv6_address]
+                .into_iter()
+                .filter_map(|address| address?.parse().ok())
+                .map(move |address| (name.clone(), address))
         })
         .collect();
     addresses.sort();
@@ -153,6 +153,14 @@ fn container(project: &Project, summary: ContainerSummary) -> Option<Container> 
             Some(ContainerSummaryStateEnum::EXITED) => State::Exited,
             Some(ContainerSummaryStateEnum::DEAD) => State::Dead,
             _ => State::Created,
+        },
+        network: match summary.host_config.and_then(|config| config.network_mode) {
+            Some(mode) if mode == "host" => Network::Machine,
+            Some(mode) => match mode.strip_prefix("container:") {
+                Some(id) => Network::Of(ContainerId(id.to_owned())),
+                None => Network::Own,
+            },
+            None => Network::Own,
         },
         health: health(summary.status.as_deref().unwrap_or_default()),
         addresses,

@@ -4,8 +4,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::destination::problems_of;
+use super::facts;
 use super::link::Link;
-use super::{eth0, facts};
 use crate::{Fault, Parameters, Problem, Token};
 
 /// How fast, and where.
@@ -23,10 +23,10 @@ pub struct Bandwidth {
     #[serde(default = "wait")]
     #[schemars(range(min = 1, max = 60_000))]
     pub latency_ms: u32,
-    /// The network interface in the container that carries the traffic.
-    #[serde(default = "eth0")]
+    /// The network interface in the container. None: whichever carries the traffic; with several networks, each of them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(regex(pattern = "^[A-Za-z0-9][A-Za-z0-9_.-]{0,14}$"))]
-    pub interface: String,
+    pub interface: Option<String>,
     /// Services and addresses, each with or without a port: only what is sent to these. None: all that is sent.
     #[serde(default)]
     pub to: Vec<String>,
@@ -68,7 +68,11 @@ pub fn fault() -> Fault {
                 "latency".to_owned(),
                 format!("{latency_ms}ms"),
             ];
-            Link { interface, to }.shape(
+            Link {
+                interface: interface.as_deref(),
+                to,
+            }
+            .shape(
                 target,
                 scene,
                 &words,
@@ -78,5 +82,5 @@ pub fn fault() -> Fault {
             )
         },
     )
-    .requires(&["CAP_NET_ADMIN", "tool:tc", "kernel:sch_tbf"])
+    .requires(&["CAP_NET_ADMIN", "tool:ip", "tool:tc", "kernel:sch_tbf"])
 }

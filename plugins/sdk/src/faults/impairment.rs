@@ -5,17 +5,19 @@
 
 use serde_json::{Map, Value};
 
-use super::destination::{destinations, ips};
-use super::facts;
-use super::link::{Link, percent};
+use super::link::{Line, Link, percent};
 use super::rule::{Rule, Side, shown};
 use crate::bindings::duress::plugin::changes::{Distribution, PacketQueue, Task, Work};
 use crate::{Action, Change, Container, Result, Scene, Step, Token, host};
 
 /// What a fault needs that can be made in both ways.
-pub const NEEDS: &[&str] = &["CAP_NET_ADMIN", "kernel:sch_netem|kernel:nfnetlink_queue"];
+pub const NEEDS: &[&str] = &[
+    "CAP_NET_ADMIN",
+    "tool:ip",
+    "kernel:sch_netem|kernel:nfnetlink_queue",
+];
 /// What a fault needs that only netem can make.
-pub const NEEDS_NETEM: &[&str] = &["CAP_NET_ADMIN", "tool:tc", "kernel:sch_netem"];
+pub const NEEDS_NETEM: &[&str] = &["CAP_NET_ADMIN", "tool:ip", "tool:tc", "kernel:sch_netem"];
 
 /// Packets that wait at most. netem's own 1000 would drop packets of a busy link, and loss is a fault of its own.
 const LIMIT: &str = "100000";
@@ -26,7 +28,8 @@ pub enum Mechanism {
     /// The kernel's queueing discipline.
     Netem,
     /// A netfilter queue, caught in this table and chain: faults of two kinds must not catch at the same place, for what one has
-    /// let go the next rule there never sees.
+    /// let go the next rule there never sees. What waits is best caught in `raw`, before connections are tracked: of several packets
+    /// that begin one connection, the kernel drops all but the one that is let go first.
     Queue(&'static str, &'static str),
 }
 
@@ -198,15 +201,15 @@ impl Queue {
             chain,
             token,
         } = self;
-        let peers = destinations(target, &scene.stack, link.to)?;
+        let lines = link.lines(target, scene)?;
         let number = (token.0 & 0xffff) as u16;
-        let rule = Rule {
+        let rule = |interface: &str| Rule {
             table,
             chain,
             side: Side::To,
             port: None,
             peers: Vec::new(),
-            matches: ["-o", link.interface].map(str::to_owned).to_vec(),
+            matches: ["-o", interface].map(str::to_owned).to_vec(),
             comment: format!("duress:{token}:queue"),
             // When the helper ends, packets pass.
             verdict: [
@@ -225,55 +228,73 @@ impl Queue {
                 ..impairment.packets
             }),
         };
-        let mut facts = facts! { "target_container": target.name, "interface": link.interface, "queue": number };
+        let mut facts = link.facts(target, &lines);
+        facts.insert("queue".into(), number.into());
         facts.extend(told.facts);
-        let mut whither = String::new();
-        if !peers.is_empty() {
-            facts.insert(
-                "target_ips".into(),
-                ips(&peers).iter().map(ToString::to_string).collect(),
-            );
-            whither = format!(" to {}", link.to.join(", "));
-        }
+        let interfaces: Vec<&str> = lines.iter().map(|line| line.interface.as_str()).collect();
         let has_v6 = target
             .addresses
             .iter()
             .any(|address| address.ip.contains(':'));
+        let waits = impairment.packets.delay_ms > 0.0;
+        let mut start = Some(Action::StartTask(task.clone()));
+        let mut stop = Some(Action::StopTask(task.id));
         let mut changes = Vec::new();
         for (family, is_v4) in [("iptables", true), ("ip6tables", false)] {
-            let of_family: Vec<_> = peers
-                .iter()
-                .copied()
-                .filter(|peer| peer.ip.is_ipv4() == is_v4)
-                .collect();
-            let rules = match (peers.is_empty(), of_family.is_empty()) {
-                (true, _) if is_v4 || has_v6 => vec![rule.clone()],
-                (false, false) => rule.clone().each(&of_family),
-                _ => continue,
+            let of_line = |line: &Line| {
+                let peers: Vec<_> = line
+                    .to
+                    .iter()
+                    .copied()
+                    .filter(|peer| peer.ip.is_ipv4() == is_v4)
+                    .collect();
+                let rule = rule(&line.interface);
+                let mut rules = match (line.to.is_empty(), peers.is_empty()) {
+                    (true, _) if is_v4 || has_v6 => vec![rule.clone()],
+                    (false, false) => rule.clone().each(&peers),
+                    _ => Vec::new(),
+                };
+                if waits && *table != "raw" && !rules.is_empty() {
+                    rules.push(untracked(&rule, is_v4));
+                }
+                rules
             };
-            let stop = Action::StopTask(task.id.clone());
-            let (start, stop) = if changes.is_empty() {
-                (Some(Action::StartTask(task.clone())), Some(stop))
-            } else {
-                (None, None)
-            };
+            let rules: Vec<Rule> = lines.iter().flat_map(of_line).collect();
+            if rules.is_empty() {
+                continue;
+            }
+            let whither = link.whither(target, &interfaces.join(", "));
             let inserts = rules.iter().map(|rule| rule.insert(family));
+            // The first of them serves the queue for both.
             changes.push(Change {
                 container: target.name.clone(),
-                summary: format!(
-                    "{} on {} of {}{whither} (packet queue)",
-                    told.what, link.interface, target.name
-                ),
-                apply: start.into_iter().chain(inserts).collect(),
+                summary: format!("{}{whither} (packet queue)", told.what),
+                apply: start.take().into_iter().chain(inserts).collect(),
                 revert: rules
                     .iter()
                     .flat_map(|rule| rule.delete(family))
-                    .chain(stop)
+                    .chain(stop.take())
                     .collect(),
                 in_force: Some(shown(family, &rules)),
             });
         }
         Ok(Step { facts, changes })
+    }
+}
+
+/// A rule that leaves echoes out of what is tracked: they are the packets that begin one connection several times.
+fn untracked(rule: &Rule, is_v4: bool) -> Rule {
+    let protocol = if is_v4 { "icmp" } else { "ipv6-icmp" };
+    Rule {
+        table: "raw",
+        chain: "OUTPUT",
+        matches: [
+            &["-p".to_owned(), protocol.to_owned()],
+            rule.matches.as_slice(),
+        ]
+        .concat(),
+        verdict: ["CT", "--notrack"].map(str::to_owned).to_vec(),
+        ..rule.clone()
     }
 }
 

@@ -16,7 +16,7 @@ fn step(packets: PacketQueue, to: &[&str], mechanism: Mechanism) -> Step {
     let scene = scene();
     let to: Vec<_> = to.iter().map(|&name| name.to_owned()).collect();
     let link = Link {
-        interface: "eth0",
+        interface: Some("eth0"),
         to: &to,
     };
     let told = Told {
@@ -80,17 +80,13 @@ fn the_queue_is_filled_after_it_is_served_and_served_until_nothing_fills_it() {
         delay_ms: 100.0,
         ..NONE.packets
     };
-    let step = step(
-        packets,
-        &["etcd1:2380"],
-        Mechanism::Queue("mangle", "POSTROUTING"),
-    );
+    let step = step(packets, &["etcd1:2380"], Mechanism::Queue("raw", "OUTPUT"));
     let [change] = step.changes.as_slice() else {
         panic!("one IP version, one change");
     };
     let rule = |verb: &str, protocol: &str| {
         format!(
-            "iptables -w 5 -t mangle {verb} POSTROUTING -d 10.0.0.3 -p {protocol} --dport 2380 -o eth0 -m comment \
+            "iptables -w 5 -t raw {verb} OUTPUT -d 10.0.0.3 -p {protocol} --dport 2380 -o eth0 -m comment \
              --comment duress:0000000000abcdef:queue -j NFQUEUE --queue-num 52719 --queue-bypass"
         )
     };

@@ -51,10 +51,10 @@ pub struct Latency {
     pub correlation_percent: f64,
     /// How the delays are spread.
     pub distribution: Distribution,
-    /// The network interface in the container that carries the traffic.
-    #[serde(default = "super::eth0")]
+    /// The network interface in the container. None: whichever carries the traffic; with several networks, each of them.
+    #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(regex(pattern = "^[A-Za-z0-9][A-Za-z0-9_.-]{0,14}$"))]
-    pub interface: String,
+    pub interface: Option<String>,
     /// Services and addresses, each with or without a port: only what is sent to these. None: all that is sent.
     pub to: Vec<String>,
 }
@@ -114,7 +114,7 @@ pub fn fault() -> Fault {
         "latency",
         "Delay every packet that a container sends: by tc netem, or a packet queue where the kernel has no netem.",
         |latency: &Latency, target, scene| {
-            let mechanism = Mechanism::available("mangle", "POSTROUTING");
+            let mechanism = Mechanism::available("raw", "OUTPUT");
             delay(latency, target, scene, Token::fresh(), mechanism)
         },
     )
@@ -147,7 +147,7 @@ pub fn delay(
         ..NONE
     };
     let link = Link {
-        interface: &latency.interface,
+        interface: latency.interface.as_deref(),
         to: &latency.to,
     };
     let told = Told {
@@ -173,7 +173,8 @@ mod tests {
     use crate::{Action, Change, Probe};
 
     fn plan(parameters: serde_json::Value) -> Change {
-        let latency: Latency = serde_json::from_value(parameters).expect("parameters");
+        let mut latency: Latency = serde_json::from_value(parameters).expect("parameters");
+        latency.interface = Some("eth0".into());
         let target = container("etcd1", &[]);
         let scene = Scene {
             targets: vec![target.clone()],
@@ -257,8 +258,8 @@ mod tests {
     fn the_schema_carries_defaults_ranges_and_a_sentence() {
         let schema = fault().describe().parameters;
         let schema: serde_json::Value = serde_json::from_str(&schema).expect("JSON");
-        let interface = &schema["properties"]["interface"];
-        assert_eq!(interface["default"], "eth0");
+        let correlation = &schema["properties"]["correlation_percent"];
+        assert_eq!(correlation["default"], 0.0);
         let min = &schema["properties"]["min_ms"];
         assert_eq!(min["maximum"], 60_000);
         assert!(

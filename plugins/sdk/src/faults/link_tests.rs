@@ -14,7 +14,7 @@ fn commands(to: &[&str]) -> Result<Vec<String>> {
     let scene = scene();
     let to: Vec<_> = to.iter().map(|&name| name.to_owned()).collect();
     let link = Link {
-        interface: "eth0",
+        interface: Some("eth0"),
         to: &to,
     };
     let loss = ["netem", "loss", "10%"].map(str::to_owned);

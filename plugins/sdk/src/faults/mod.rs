@@ -28,11 +28,6 @@ use crate::{Action, Place, Program};
 /// For one of the network tools: they take milliseconds, and seconds on a machine that is out of breath.
 const TOOL_LIMIT: Duration = Duration::from_secs(10);
 
-/// The interface of a container with one network.
-fn eth0() -> String {
-    "eth0".into()
-}
-
 /// A network tool, run in the container's network namespace.
 fn tool(command: &[&str]) -> Program {
     Program {

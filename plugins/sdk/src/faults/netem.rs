@@ -4,9 +4,9 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::destination::problems_of;
+use super::facts;
 use super::impairment::{Impairment, Mechanism, NEEDS, NEEDS_NETEM, NONE, Told};
 use super::link::Link;
-use super::{eth0, facts};
 use crate::bindings::duress::plugin::changes::PacketQueue;
 use crate::{Fault, Parameters, Problem, Token};
 
@@ -23,9 +23,10 @@ pub struct BurstLoss {
     /// How many of the packets are lost while it is bad, in percent (1 - h).
     #[schemars(range(min = 0.01, max = 100.0))]
     pub loss_percent: f64,
-    /// The network interface in the container that carries the traffic.
+    /// The network interface in the container. None: whichever carries the traffic; with several networks, each of them.
+    #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(regex(pattern = "^[A-Za-z0-9][A-Za-z0-9_.-]{0,14}$"))]
-    pub interface: String,
+    pub interface: Option<String>,
     /// Services and addresses, each with or without a port: only what is sent to these. None: all that is sent.
     pub to: Vec<String>,
 }
@@ -36,7 +37,7 @@ impl Default for BurstLoss {
             enter_percent: 1.0,
             leave_percent: 10.0,
             loss_percent: 100.0,
-            interface: eth0(),
+            interface: None,
             to: Vec::new(),
         }
     }
@@ -69,7 +70,7 @@ pub fn burst_loss() -> Fault {
                 facts: facts! { "enter_percent": enter_percent, "leave_percent": leave_percent, "loss_percent": loss_percent },
             };
             let mechanism = Mechanism::available("mangle", "OUTPUT");
-            impairment.put(Link { interface, to }, target, scene, told, Token::fresh(), mechanism)
+            impairment.put(Link { interface: interface.as_deref(), to }, target, scene, told, Token::fresh(), mechanism)
         },
     )
     .requires(NEEDS)
@@ -86,10 +87,10 @@ pub struct Share {
     #[serde(default)]
     #[schemars(range(min = 0.0, max = 100.0))]
     pub correlation_percent: f64,
-    /// The network interface in the container that carries the traffic.
-    #[serde(default = "eth0")]
+    /// The network interface in the container. None: whichever carries the traffic; with several networks, each of them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(regex(pattern = "^[A-Za-z0-9][A-Za-z0-9_.-]{0,14}$"))]
-    pub interface: String,
+    pub interface: Option<String>,
     /// Services and addresses, each with or without a port: only what is sent to these. None: all that is sent.
     #[serde(default)]
     pub to: Vec<String>,
@@ -127,7 +128,7 @@ pub fn corruption() -> Fault {
             corrupt_correlation_percent: share.correlation_percent,
             ..NONE.packets
         },
-        ("raw", "OUTPUT"),
+        ("mangle", "POSTROUTING"),
     )
 }
 
@@ -184,7 +185,7 @@ pub fn duplication() -> Fault {
 impl Share {
     fn link(&self) -> Link<'_> {
         Link {
-            interface: &self.interface,
+            interface: self.interface.as_deref(),
             to: &self.to,
         }
     }
@@ -215,9 +216,10 @@ pub struct Reordering {
     /// How long the others wait, in milliseconds.
     #[schemars(range(min = 1, max = 60_000))]
     pub delay_ms: u32,
-    /// The network interface in the container that carries the traffic.
+    /// The network interface in the container. None: whichever carries the traffic; with several networks, each of them.
+    #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(regex(pattern = "^[A-Za-z0-9][A-Za-z0-9_.-]{0,14}$"))]
-    pub interface: String,
+    pub interface: Option<String>,
     /// Services and addresses, each with or without a port: only what is sent to these. None: all that is sent.
     pub to: Vec<String>,
 }
@@ -228,7 +230,7 @@ impl Default for Reordering {
             percent: 25.0,
             correlation_percent: 50.0,
             delay_ms: 50,
-            interface: eth0(),
+            interface: None,
             to: Vec::new(),
         }
     }
@@ -261,7 +263,7 @@ pub fn reordering() -> Fault {
                 facts: facts! { "percent": share, "correlation_percent": correlation_percent, "delay_ms": delay_ms },
             };
             let mechanism = Mechanism::available("filter", "OUTPUT");
-            impairment.put(Link { interface, to }, target, scene, told, Token::fresh(), mechanism)
+            impairment.put(Link { interface: interface.as_deref(), to }, target, scene, told, Token::fresh(), mechanism)
         },
     )
     .requires(NEEDS)

@@ -1,0 +1,78 @@
+//! Which interface of a container carries what, as `ip` tells it (ip-address(8), ip-route(8)).
+
+use std::net::IpAddr;
+use std::time::Duration;
+
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+
+use crate::engine::{Container, Engine, EngineError, EngineResult, Program};
+
+/// It takes milliseconds.
+const LIMIT: Duration = Duration::from_secs(10);
+
+#[derive(Deserialize)]
+struct Interface {
+    ifname: String,
+    #[serde(default)]
+    flags: Vec<String>,
+    #[serde(default)]
+    addr_info: Vec<serde_json::Value>,
+}
+
+#[derive(Deserialize)]
+struct Route {
+    dev: String,
+}
+
+/// Those that are up and have an address, without that to itself.
+pub(super) async fn all(engine: &dyn Engine, container: &Container) -> EngineResult<Vec<String>> {
+    let found: Vec<Interface> = ask(engine, container, &["address", "show", "up"]).await?;
+    let own = |interface: &Interface| interface.flags.iter().any(|flag| flag == "LOOPBACK");
+    let outside = found
+        .into_iter()
+        .filter(|interface| !own(interface) && !interface.addr_info.is_empty());
+    Ok(outside.map(|interface| interface.ifname).collect())
+}
+
+/// The one by which it sends to an address.
+pub(super) async fn to(
+    engine: &dyn Engine,
+    container: &Container,
+    address: IpAddr,
+) -> EngineResult<String> {
+    let address = address.to_string();
+    let routes: Vec<Route> = ask(engine, container, &["route", "get", &address]).await?;
+    let route = routes.into_iter().next();
+    route
+        .map(|route| route.dev)
+        .ok_or_else(|| EngineError::Failed(format!("{} has no route to {address}", container.name)))
+}
+
+async fn ask<T: DeserializeOwned>(
+    engine: &dyn Engine,
+    container: &Container,
+    words: &[&str],
+) -> EngineResult<T> {
+    let command: Vec<String> = ["ip", "-json"]
+        .iter()
+        .chain(words)
+        .map(|&word| word.to_owned())
+        .collect();
+    let what = format!(
+        "`{}` in the network of {}",
+        command.join(" "),
+        container.name
+    );
+    let program = Program {
+        command,
+        timeout: LIMIT,
+    };
+    let output = engine.run_in_network(&container.id, &program).await?;
+    if output.exit_code != 0 {
+        let said = String::from_utf8_lossy(&output.stderr);
+        return Err(EngineError::Failed(format!("{what}: {}", said.trim())));
+    }
+    serde_json::from_slice(&output.stdout)
+        .map_err(|error| EngineError::Failed(format!("{what}: its answer cannot be read: {error}")))
+}
