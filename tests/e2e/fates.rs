@@ -1,5 +1,6 @@
 //! Every fault is taken back whatever befalls its container meanwhile, and may be injected again at once.
 
+use duress::engine::NetDriver;
 use serde_json::{Value, json};
 
 use crate::docker::{Container, docker};
@@ -52,9 +53,8 @@ async fn whatever_befalls(fate: &str, befall: impl Fn(&Container), mend: impl Fn
     }
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn nothing_befalls_it_and_it_is_hurt_twice_in_a_row() {
-    let stage = Stage::with_plugin("bare", "faults", &["bare"]).await;
+async fn twice_in_a_row(driver: NetDriver) {
+    let stage = Stage::with_driver("bare", "faults", &["bare"], Some(driver)).await;
     let target = stage.container("bare");
     for (fault, parameters) in faults() {
         for _ in 0..2 {
@@ -64,6 +64,17 @@ async fn nothing_befalls_it_and_it_is_hurt_twice_in_a_row() {
         assert_eq!(stage.unsettled().await, 0, "{fault}");
         assert!(is_whole(&target), "{fault}");
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_befalls_it_by_the_namespace() {
+    twice_in_a_row(NetDriver::Namespace).await;
+}
+
+/// As for a user who is not root: nothing but the engine is used.
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_befalls_it_by_the_toolbox() {
+    twice_in_a_row(NetDriver::Toolbox).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

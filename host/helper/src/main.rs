@@ -13,6 +13,7 @@
 mod cpu;
 mod disk;
 mod dns;
+mod files;
 mod memory;
 mod processes;
 mod queue;
@@ -74,6 +75,9 @@ enum Verb {
         #[command(flatten)]
         rules: queue::Rules,
     },
+    /// Look at files, fill and remove them
+    #[command(flatten)]
+    Files(files::Verb),
     /// Print every process as a line of JSON
     Processes,
     /// Send a signal to one process, if it is still the one that was meant
@@ -113,6 +117,7 @@ fn run(cli: Cli) -> Result<ExitCode> {
         Verb::Disk { load, .. } => disk::run(&load)?,
         Verb::Dns { server, .. } => dns::run(server)?,
         Verb::Queue { rules, .. } => queue::run(&rules)?,
+        Verb::Files(verb) => files::run(&verb)?,
         Verb::Processes => processes::print()?,
         Verb::Signal(meant) => processes::signal(&meant)?,
         Verb::Runs(task) if processes::of_task(&task.id)?.is_empty() => {

@@ -143,7 +143,7 @@ pub struct Limits {
 }
 
 /// The file system that holds a path.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 pub struct FileSystem {
     /// All of it, in bytes.
     pub capacity: u64,

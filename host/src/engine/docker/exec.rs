@@ -1,5 +1,4 @@
-//! Programs in a container, by the engine's `exec`; and what is done with the container's own tools when its file system cannot be
-//! reached otherwise.
+//! Programs in a container, by the engine's `exec`.
 
 use bollard::container::LogOutput;
 use bollard::exec::{CreateExecOptions, StartExecResults};
@@ -7,12 +6,10 @@ use futures::{Stream, StreamExt as _};
 
 use super::calls::{call, call_within};
 use super::{Docker, short};
-use crate::engine::{
-    ContainerId, EngineError, EngineResult, FileSystem, OUTPUT_LIMIT, Output, Program,
-};
+use crate::engine::{ContainerId, EngineError, EngineResult, OUTPUT_LIMIT, Output, Program};
 
 /// For a tool that looks at or changes one file.
-const TOOL: std::time::Duration = std::time::Duration::from_secs(30);
+pub(super) const TOOL: std::time::Duration = std::time::Duration::from_secs(30);
 
 impl Docker {
     /// Run a program in the container. The engine offers no way to end one that takes too long: it is left running, and said so.
@@ -77,7 +74,7 @@ impl Docker {
     }
 
     /// Run a tool that must succeed; its standard output.
-    async fn tool(&self, id: &ContainerId, command: &[&str]) -> EngineResult<String> {
+    pub(super) async fn tool(&self, id: &ContainerId, command: &[&str]) -> EngineResult<String> {
         let command = command
             .iter()
             .map(|&argument| argument.to_owned())
@@ -101,71 +98,6 @@ impl Docker {
             )));
         }
         Ok(String::from_utf8_lossy(&output.stdout).into_owned())
-    }
-
-    pub(super) async fn file_system_inside(
-        &self,
-        id: &ContainerId,
-        path: &str,
-    ) -> EngineResult<FileSystem> {
-        // stat(1): the block size, all blocks, those free for ordinary users; the number of the file system.
-        let said = self
-            .tool(id, &["stat", "-f", "-c", "%S %b %a %i", path])
-            .await?;
-        let root = self.tool(id, &["stat", "-f", "-c", "%i", "/"]).await?;
-        let mut words = said.split_whitespace();
-        let mut number = || words.next().and_then(|word| word.parse::<u64>().ok());
-        let (Some(block), Some(all), Some(free)) = (number(), number(), number()) else {
-            return Err(EngineError::Failed(format!(
-                "`stat -f` of {path} said: {}",
-                said.trim()
-            )));
-        };
-        Ok(FileSystem {
-            capacity: block.saturating_mul(all),
-            available: block.saturating_mul(free),
-            root: said.split_whitespace().next_back() == Some(root.trim()),
-        })
-    }
-
-    pub(super) async fn fill_inside(
-        &self,
-        id: &ContainerId,
-        path: &str,
-        size: u64,
-    ) -> EngineResult<()> {
-        if self.size_inside(id, path).await?.is_some() {
-            return Err(EngineError::Failed(format!("{path} is there already")));
-        }
-        let filled = self
-            .tool(id, &["fallocate", "-l", &size.to_string(), path])
-            .await;
-        if filled.is_err() {
-            self.remove_inside(id, path).await?;
-        }
-        filled.map(drop)
-    }
-
-    pub(super) async fn size_inside(
-        &self,
-        id: &ContainerId,
-        path: &str,
-    ) -> EngineResult<Option<u64>> {
-        let command = ["stat", "-c", "%s", path].map(str::to_owned).to_vec();
-        let output = self
-            .run_inside(
-                id,
-                &Program {
-                    command,
-                    timeout: TOOL,
-                },
-            )
-            .await?;
-        Ok(String::from_utf8_lossy(&output.stdout).trim().parse().ok())
-    }
-
-    pub(super) async fn remove_inside(&self, id: &ContainerId, path: &str) -> EngineResult<()> {
-        self.tool(id, &["rm", "-f", path]).await.map(drop)
     }
 }
 

@@ -3,6 +3,7 @@
 mod address;
 mod calls;
 mod exec;
+mod files_inside;
 mod limits;
 mod listing;
 mod removal;
