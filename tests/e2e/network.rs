@@ -211,6 +211,18 @@ fn resolved(container: &Container, name: &str) -> Option<String> {
     found.then(|| text.split_whitespace().next().unwrap().to_owned())
 }
 
+/// The response code to a question for `peer` by TCP, which getent(1) asks only after long answers (RFC 1035, 4.1.1 and 4.2.2).
+fn code_by_tcp(container: &Container) -> String {
+    let header = r"\x00\x16\x12\x34\x01\x00\x00\x01\x00\x00\x00\x00\x00\x00";
+    let question = r"\x04peer\x00\x00\x01\x00\x01";
+    let ask = format!(
+        "exec 3<>/dev/tcp/127.0.0.11/53; printf '{header}{question}' >&3; head -c 6 <&3 | od -An -tx1 -j5"
+    );
+    let (asked, text) = container.beside(&["timeout", "5", "bash", "-c", &ask]);
+    assert!(asked, "{text}");
+    text
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn names_are_answered_wrongly_and_others_as_ever() {
     for driver in [NetDriver::Namespace, NetDriver::Toolbox] {
@@ -228,6 +240,12 @@ async fn names_are_answered_wrongly_and_others_as_ever() {
             let metadata = stage.break_it("dns_failure", parameters, &BARE).await;
             assert_eq!(resolved(&bare, "peer"), seen, "{driver:?} {mode}");
             assert_eq!(resolved(&bare, "locked"), other, "{driver:?} {mode}");
+            let code = match mode {
+                "nxdomain" => "83",
+                "servfail" => "82",
+                _ => "80",
+            };
+            assert_eq!(code_by_tcp(&bare), code, "{driver:?} {mode}");
             stage.cleanup(&metadata).await;
             assert_eq!(resolved(&bare, "peer"), right, "{driver:?} after {mode}");
         }

@@ -7,8 +7,8 @@ use serde::{Deserialize, Serialize};
 
 use super::facts;
 use crate::{
-    Action, Change, Error, Fault, FileSystem, Fill, Parameters, Problem, Result, Step, Token,
-    containers,
+    Action, Change, Container, Error, Fault, FileSystem, Fill, Parameters, Problem, Result, Scene,
+    Step, Token, containers,
 };
 
 /// How much, and where.
@@ -57,12 +57,24 @@ impl Parameters for DiskPressure {
 
 /// The fault. Each subject must see to it that `/data` is a volume of its own, or give `path` another default.
 pub fn fault() -> Fault {
+    and_then(
+        "Take up a part of the space that a container's data directory has left.",
+        |step, _, _| Ok(step),
+    )
+}
+
+/// As [`fault`], with more to each step: what the system itself makes of a full disk.
+pub fn and_then(
+    summary: &'static str,
+    more: impl Fn(Step, &Container, &Scene) -> Result<Step> + 'static,
+) -> Fault {
     Fault::for_each(
         "disk_pressure",
-        "Take up a part of the space that a container's data directory has left.",
-        |pressure: &DiskPressure, target, _| {
+        summary,
+        move |pressure: &DiskPressure, target, scene| {
             let file_system = containers::file_system(&target.name, &pressure.path)?;
-            fill(pressure, &target.name, &file_system, Token::fresh())
+            let step = fill(pressure, &target.name, &file_system, Token::fresh())?;
+            more(step, target, scene)
         },
     )
 }
