@@ -1,10 +1,13 @@
 //! HTTP on behalf of plugins: to the containers of one stack by name, and to granted hosts. Never anywhere else.
 //!
-//! The destination is checked before a socket is opened. Redirects are not followed and no proxy is used, so the address that was
-//! checked is the address that is asked.
+//! The destination is checked before a socket is opened. Redirects are not followed and no proxy is used, and a granted name that
+//! suddenly means this machine or its neighbours on the link (DNS rebinding) leads nowhere: what was checked is what is asked.
 
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
 use std::time::Duration;
 
+use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 use reqwest::{Method, Url};
 
@@ -51,6 +54,50 @@ pub enum HttpError {
     },
 }
 
+/// Finds the addresses of names that were granted, without those that belong to this machine or to its link: what answers there
+/// (an engine, a cloud's metadata) is nothing that a name from outside should lead to. Who means it grants `localhost` or an address.
+struct Elsewhere;
+
+impl Resolve for Elsewhere {
+    fn resolve(&self, name: Name) -> Resolving {
+        Box::pin(async move {
+            let name = name.as_str().to_owned();
+            let found = tokio::net::lookup_host((name.as_str(), 0)).await?;
+            let is_local_name = name == "localhost" || name.ends_with(".localhost");
+            let allowed: Vec<SocketAddr> = found
+                .filter(|found| is_local_name || !is_near(found.ip()))
+                .collect();
+            if allowed.is_empty() {
+                let why = format!(
+                    "`{name}` means this machine or its link: grant the address itself if that is meant"
+                );
+                return Err(why.into());
+            }
+            let addresses: Addrs = Box::new(allowed.into_iter());
+            Ok(addresses)
+        })
+    }
+}
+
+/// Whether an address is this machine's or its link's (RFC 6890): loopback, link-local, unspecified, multicast.
+fn is_near(address: IpAddr) -> bool {
+    match address.to_canonical() {
+        IpAddr::V4(ip) => {
+            ip.is_loopback()
+                || ip.is_link_local()
+                || ip.is_unspecified()
+                || ip.is_broadcast()
+                || ip.is_multicast()
+        }
+        IpAddr::V6(ip) => {
+            ip.is_loopback()
+                || ip.is_unicast_link_local()
+                || ip.is_unspecified()
+                || ip.is_multicast()
+        }
+    }
+}
+
 /// Where requests may go.
 #[derive(Clone, Copy)]
 pub struct Reach<'a> {
@@ -72,6 +119,7 @@ impl Client {
     pub fn new() -> crate::Result<Self> {
         reqwest::Client::builder()
             .redirect(reqwest::redirect::Policy::none())
+            .dns_resolver(Arc::new(Elsewhere))
             .no_proxy()
             .pool_max_idle_per_host(0)
             .user_agent(concat!("duress/", env!("CARGO_PKG_VERSION")))
@@ -167,8 +215,8 @@ async fn destination(
 
 fn refused(url: &str, authority: &str) -> HttpError {
     HttpError::Denied(format!(
-        "a request to `{url}` was refused: `{authority}` is neither a container of this stack nor in the manifest's `http_hosts`; \
-         `http_hosts: [\"{authority}\"]` in plugin.yaml would allow it"
+        "a request to `{url}` was refused: `{authority}` was not granted; `http: [\"{authority}\"]` under `requests` in plugin.yaml \
+         asks for it, and `http: [stack]` for the containers of its own trial"
     ))
 }
 
@@ -248,4 +296,140 @@ fn causes(error: &dyn std::error::Error) -> String {
         innermost = source;
     }
     innermost.to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::{Read as _, Write as _};
+    use std::net::TcpListener;
+
+    use super::*;
+
+    fn request(url: String) -> HttpRequest {
+        HttpRequest {
+            method: "GET".into(),
+            url,
+            headers: Vec::new(),
+            body: Vec::new(),
+            timeout_ms: 5_000,
+        }
+    }
+
+    async fn send(url: &str, granted: &[&str]) -> Result<HttpResponse, HttpError> {
+        let hosts: Vec<_> = granted.iter().map(|&host| host.to_owned()).collect();
+        let project = Project("none".into());
+        let reach = Reach {
+            engine: None,
+            project: &project,
+            hosts: &hosts,
+        };
+        let client = Client::new().expect("a client");
+        client.send(reach, &request(url.to_owned())).await
+    }
+
+    #[tokio::test]
+    async fn a_redirect_is_an_answer_and_is_not_followed() {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+        let secret = TcpListener::bind("127.0.0.1:0").expect("a port");
+        secret.set_nonblocking(true).expect("a socket");
+        let host = listener.local_addr().expect("an address").to_string();
+        let to = secret.local_addr().expect("an address");
+        std::thread::spawn(move || {
+            let (mut stream, _) = listener.accept().expect("a request");
+            let _ = stream.read(&mut [0; 4096]);
+            let answer = format!(
+                "HTTP/1.1 302 Found\r\nlocation: http://{to}/\r\ncontent-length: 0\r\n\r\n"
+            );
+            let _ = stream.write_all(answer.as_bytes());
+        });
+        let answer = send(&format!("http://{host}/"), &[&host])
+            .await
+            .expect("an answer");
+        assert_eq!(answer.status, 302);
+        assert!(secret.accept().is_err(), "nobody came");
+    }
+
+    #[tokio::test]
+    async fn whatever_was_not_granted_is_refused_however_it_is_spelt() {
+        for url in [
+            "http://127.0.0.1:2375/",
+            "http://localhost:2375/",
+            "http://2130706433:2375/",
+            "http://0x7f.1:2375/",
+            "http://[::1]:2375/",
+            "http://[::ffff:127.0.0.1]:2375/",
+            "http://169.254.169.254/latest/meta-data",
+            "http://metadata.google.internal/",
+            "http://granted.example@127.0.0.1:2375/",
+            "http://granted.example:80@127.0.0.1/",
+            "http://granted.example.:80/",
+            "http://granted.example:81/",
+            "file:///etc/passwd",
+            "unix:///var/run/docker.sock",
+            "gopher://granted.example:80/",
+            "http://",
+            "",
+            "\0",
+        ] {
+            let answer = send(url, &["granted.example:80"]).await;
+            assert!(
+                matches!(answer, Err(HttpError::Denied(_) | HttpError::Invalid(_))),
+                "{url}: {answer:?}"
+            );
+        }
+    }
+
+    #[tokio::test]
+    async fn a_name_that_means_this_machine_is_not_resolved() {
+        let resolve = async |name: &str| {
+            let found = Elsewhere.resolve(name.parse().expect("a name")).await;
+            found.map(Iterator::collect::<Vec<_>>)
+        };
+        // As a name server would have it that gives another address at the second look: every resolver knows this one (inet_aton(3)).
+        let error = resolve("127.1").await.expect_err("it is near");
+        assert!(
+            error.to_string().contains("grant the address itself"),
+            "{error}"
+        );
+        let own = resolve("localhost").await.expect("said so itself");
+        assert!(own.iter().all(|found| found.ip().is_loopback()));
+    }
+
+    #[test]
+    fn a_granted_name_does_not_lead_to_this_machine() {
+        for near in [
+            "127.0.0.1",
+            "127.8.8.8",
+            "169.254.169.254",
+            "0.0.0.0",
+            "::1",
+            "fe80::1",
+            "::ffff:169.254.169.254",
+            "ff02::1",
+        ] {
+            assert!(is_near(near.parse().expect("an address")), "{near}");
+        }
+        for far in [
+            "10.0.0.1",
+            "192.168.1.1",
+            "172.17.0.2",
+            "1.1.1.1",
+            "fd00::1",
+            "2001:db8::1",
+        ] {
+            assert!(!is_near(far.parse().expect("an address")), "{far}");
+        }
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn no_url_leads_where_nobody_allowed_it(url in "(https?://)?\\PC{0,40}") {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+            let answer = runtime.block_on(send(&url, &[]));
+            proptest::prop_assert!(
+                matches!(answer, Err(HttpError::Denied(_) | HttpError::Invalid(_))),
+                "{:?}: {:?}", url, answer
+            );
+        }
+    }
 }

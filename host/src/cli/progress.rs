@@ -60,10 +60,21 @@ impl Display {
 
     fn show(&mut self, event: &Event) {
         match event {
-            Event::CampaignStarted { campaign, trials, parallel } => {
+            Event::CampaignStarted {
+                campaign,
+                trials,
+                parallel,
+                finished_before,
+            } => {
                 self.total = *trials;
                 let word = if *trials == 1 { "trial" } else { "trials" };
-                self.line(format!("{campaign}: {trials} {word}, {parallel} at a time"));
+                let before = match finished_before {
+                    0 => String::new(),
+                    before => format!(", after {before} that have finished"),
+                };
+                self.line(format!(
+                    "{campaign}: {trials} {word}, {parallel} at a time{before}"
+                ));
             }
             Event::TrialStarted { trial, slot, .. } => {
                 self.started.insert(*slot, std::time::Instant::now());
@@ -77,14 +88,30 @@ impl Display {
                     self.line(format!("{:>12} {trial}: {phase}", "phase"));
                 }
             }
-            Event::Note { trial, message, important, .. } => {
+            Event::Note {
+                trial,
+                message,
+                important,
+                ..
+            } => {
                 if *important || self.detail == Detail::Everything || self.live.is_none() {
                     self.line(format!("{:>12} {trial}: {message}", ""));
                 }
             }
-            Event::TrialEnded { trial, slot, outcome, recovery_ms, error, hints, .. } => {
+            Event::TrialEnded {
+                trial,
+                slot,
+                outcome,
+                recovery_ms,
+                error,
+                hints,
+                ..
+            } => {
                 self.ended += 1;
-                let took = self.started.remove(slot).map_or(Duration::ZERO, |start| start.elapsed());
+                let took = self
+                    .started
+                    .remove(slot)
+                    .map_or(Duration::ZERO, |start| start.elapsed());
                 let recovered = match recovery_ms {
                     Some(ms) => format!("  recovered in {}", style::duration(*ms)),
                     None => String::new(),
@@ -108,10 +135,26 @@ impl Display {
             Event::CoolingDown { slot, seconds } => {
                 self.slot(*slot, format!("cooling down for {seconds} s"));
             }
-            Event::Stopping => self.line(
-                "Stopping: running trials are rolled back and removed. Press Ctrl+C again to leave that to `duress recover`."
-                    .to_owned(),
-            ),
+            Event::EngineGone {
+                slot,
+                error,
+                seconds,
+            } => {
+                self.line(format!(
+                    "{:>12} waiting up to {seconds} s for the engine: {error}",
+                    ""
+                ));
+                self.slot(*slot, "waiting for the engine".to_owned());
+            }
+            Event::Stopping { halted } => {
+                if let Some(why) = halted {
+                    self.line(format!("duress was halted on this machine {why}"));
+                }
+                self.line(
+                    "Stopping: running trials are rolled back and removed. Press Ctrl+C again to leave that to `duress recover`."
+                        .to_owned(),
+                );
+            }
             Event::CampaignEnded { .. } => self.clear(),
         }
     }

@@ -4,21 +4,32 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use clap::Args;
+use duress::Error;
 use duress::http::Client;
 use duress::journal::Recovered;
-use duress::{Error, runner};
+use duress::runner::Remains;
+use serde_json::json;
 
 use super::style::{self, print_line, say};
 use super::{Done, Global, context};
 
 #[derive(Debug, Args)]
-pub(super) struct Arguments {}
+pub(super) struct Arguments {
+    /// Say what is left, and change nothing
+    #[arg(long)]
+    dry_run: bool,
+}
 
-pub(super) async fn main(global: &Global, _: Arguments) -> Done {
+pub(super) async fn main(global: &Global, arguments: Arguments) -> Done {
     let store = context::open(global)?;
     let engine = context::engine(global).await.map_err(Error::from)?;
-    let recovered =
-        runner::recover_dead_hosts(&store, Arc::clone(&engine), &Client::new()?).await?;
+    let remains = Remains::find(&store, engine.as_ref()).await?;
+    if arguments.dry_run {
+        return Ok(show(global, &remains));
+    }
+    let recovered = remains
+        .take_back(&store, Arc::clone(&engine), &Client::new()?)
+        .await?;
     store.close().await?;
     let strangers: Vec<_> = engine
         .leftovers()
@@ -55,6 +66,37 @@ pub(super) async fn main(global: &Global, _: Arguments) -> Done {
     }))
 }
 
+/// What a recovery would do. The exit code tells whether it would do anything.
+fn show(global: &Global, remains: &Remains) -> ExitCode {
+    let changes: Vec<_> = remains
+        .changes
+        .iter()
+        .map(|change| format!("{} on {}", change.summary, change.container_name))
+        .collect();
+    let trials = remains.trials.iter().map(|trial| trial.name.clone());
+    let strays = remains.strays.iter().map(ToString::to_string);
+    let stacks: Vec<_> = trials.chain(strays).collect();
+    if global.json {
+        style::print_json(
+            &json!({ "changes": changes, "stacks": stacks, "campaigns": remains.campaigns }),
+        );
+    } else {
+        for change in &changes {
+            print_line!("would take back: {change}");
+        }
+        for stack in &stacks {
+            print_line!("would remove the stack of {stack}");
+        }
+        for campaign in &remains.campaigns {
+            print_line!("would record as interrupted: {campaign}");
+        }
+        if remains.is_empty() {
+            print_line!("Nothing to recover.");
+        }
+    }
+    ExitCode::from(u8::from(!remains.is_empty()))
+}
+
 /// Say what a recovery did, if it did anything.
 pub(super) fn tell(recovered: &Recovered) {
     for what in &recovered.reverted {
@@ -62,7 +104,7 @@ pub(super) fn tell(recovered: &Recovered) {
     }
     for trial in &recovered.trials {
         say!(
-            "{} the stack of {trial} was removed",
+            "{} {trial} was cut short, and its stack is gone",
             style::WARN.paint("recovered:")
         );
     }

@@ -6,7 +6,7 @@ use clap::Args;
 use duress::store::{CampaignRow, Store, TrialRow};
 use serde_json::{Value, json};
 
-use super::style::{self, print_line};
+use super::style::{self, print_line, say};
 use super::{Done, Global, context, list, summary, table};
 
 #[derive(Debug, Args)]
@@ -19,6 +19,9 @@ pub(super) struct Arguments {
     /// The trial's log
     #[arg(long)]
     log: bool,
+    /// How many of a campaign's trials, the newest; 0 for all
+    #[arg(long, value_name = "N", default_value_t = 100)]
+    limit: usize,
 }
 
 pub(super) async fn main(global: &Global, arguments: Arguments) -> Done {
@@ -27,7 +30,11 @@ pub(super) async fn main(global: &Global, arguments: Arguments) -> Done {
     if !(arguments.audit || arguments.log)
         && let Some(found) = store.find_campaign(&arguments.name).await?
     {
-        campaign(global, &store, &found).await?;
+        let limit = match arguments.limit {
+            0 => usize::MAX,
+            limit => limit,
+        };
+        campaign(global, &store, &found, limit).await?;
     } else {
         let found = store.trial(&arguments.name).await?;
         trial(global, &store, &found, &arguments).await?;
@@ -35,9 +42,14 @@ pub(super) async fn main(global: &Global, arguments: Arguments) -> Done {
     Ok(ExitCode::SUCCESS)
 }
 
-async fn campaign(global: &Global, store: &Store, campaign: &CampaignRow) -> duress::Result<()> {
+async fn campaign(
+    global: &Global,
+    store: &Store,
+    campaign: &CampaignRow,
+    limit: usize,
+) -> duress::Result<()> {
     let combinations = store.summary(&campaign.id).await?;
-    let trials = store.trials_of_campaign(&campaign.id).await?;
+    let trials = store.trials_of_campaign(&campaign.id, limit).await?;
     if global.json {
         style::print_json(
             &json!({ "campaign": campaign, "combinations": combinations, "trials": trials }),
@@ -58,9 +70,13 @@ async fn campaign(global: &Global, store: &Store, campaign: &CampaignRow) -> dur
         file.unwrap_or_default()
     );
     print_line!(
-        "{} of {} trials have ended",
+        "{} of {} trials have ended{}",
         campaign.trials_ended,
-        campaign.trials_planned
+        campaign.trials_planned,
+        match campaign.dry_run {
+            true => ", of a dry run: nothing was broken",
+            false => "",
+        }
     );
     print_line!();
     print_line!("{}", summary::combinations(&combinations));
@@ -70,7 +86,10 @@ async fn campaign(global: &Global, store: &Store, campaign: &CampaignRow) -> dur
         rows.add_row([
             trial.name.clone(),
             trial.id.clone(),
-            outcome(trial).to_owned(),
+            match trial.superseded {
+                true => format!("{}, ran again", outcome(trial)),
+                false => outcome(trial).to_owned(),
+            },
             names(&trial.targets),
             trial
                 .recovery_ms
@@ -78,7 +97,10 @@ async fn campaign(global: &Global, store: &Store, campaign: &CampaignRow) -> dur
         ]);
     }
     print_line!("{}", table::lines(&rows));
-    for trial in &trials {
+    if usize::try_from(campaign.trials_ended).is_ok_and(|ended| ended > trials.len()) {
+        say!("These are the newest {limit}; --limit shows more.");
+    }
+    for trial in trials.iter().filter(|trial| !trial.superseded) {
         if let Some(error) = &trial.error {
             print_line!();
             print_line!(

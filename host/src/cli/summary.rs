@@ -36,6 +36,12 @@ pub(super) async fn print(global: &Global, store: &Store, campaign: &str, tally:
         "Next: {}",
         style::HINT.paint(format_args!("duress show {campaign}"))
     );
+    if tally.interrupted {
+        say!(
+            "      {}",
+            style::HINT.paint(format_args!("duress resume {campaign}"))
+        );
+    }
     if failed > 0 {
         say!(
             "      {}",

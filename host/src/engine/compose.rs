@@ -4,6 +4,7 @@
 //! alone, so that it cannot be left behind.
 
 use std::collections::BTreeMap;
+use std::ffi::OsStr;
 use std::fs::File;
 use std::io::Write as _;
 use std::os::fd::AsRawFd as _;
@@ -16,7 +17,7 @@ use serde_json::{Map, Value};
 use tokio::process::Command;
 use tokio::sync::OnceCell;
 
-use super::{EngineError, EngineResult, Stack};
+use super::{EngineError, EngineResult, Project, Stack};
 use crate::yaml::Document;
 use crate::{Error, Result};
 
@@ -26,6 +27,9 @@ struct Tool {
     words: &'static [&'static str],
     version: String,
 }
+
+/// Names the project, for the compose tool itself and for [`end_orphans`].
+const PROJECT_VARIABLE: &str = "COMPOSE_PROJECT_NAME";
 
 static TOOL: OnceCell<Tool> = OnceCell::const_new();
 
@@ -100,6 +104,36 @@ pub(super) async fn down(stack: &Stack, engine: &str, timeout: Duration) -> Engi
     .await
 }
 
+/// End compose tools that work on a project, though the duress that started them has been killed. Whether there were any.
+///
+/// They are known by the variable that every one is started with, and so are the processes that they start.
+pub(super) async fn end_orphans(project: &Project) -> bool {
+    let project = project.clone();
+    let ended = tokio::task::spawn_blocking(move || {
+        let Ok(processes) = procfs::process::all_processes() else {
+            return false;
+        };
+        let works_on = |process: &procfs::process::Process| {
+            let environment = process.environ().ok()?;
+            let value = environment.get(OsStr::new(PROJECT_VARIABLE))?;
+            (value == project.0.as_str()).then_some(())
+        };
+        let mut found = false;
+        for process in processes.flatten() {
+            if works_on(&process).is_none() {
+                continue;
+            }
+            if let Some(pid) = rustix::process::Pid::from_raw(process.pid())
+                && rustix::process::kill_process(pid, rustix::process::Signal::KILL).is_ok()
+            {
+                found = true;
+            }
+        }
+        found
+    });
+    ended.await.unwrap_or(false)
+}
+
 async fn run(
     stack: &Stack,
     engine: &str,
@@ -128,7 +162,7 @@ async fn run(
         ))
         .args(arguments)
         .envs(&stack.environment)
-        .env("COMPOSE_PROJECT_NAME", &stack.project.0)
+        .env(PROJECT_VARIABLE, &stack.project.0)
         .env("COMPOSE_INTERACTIVE_NO_CLI", "1")
         .env("DOCKER_HOST", engine)
         .env("NO_COLOR", "1")

@@ -259,6 +259,22 @@ impl From<EngineError> for crate::Error {
     }
 }
 
+/// Wait for an engine to answer, for at most so long. Its last word, where it does not.
+///
+/// # Errors
+/// As for [`Engine::ping`].
+pub(crate) async fn await_answer(engine: &dyn Engine, limit: Duration) -> EngineResult<()> {
+    let end = tokio::time::Instant::now() + limit;
+    loop {
+        match engine.ping().await {
+            Err(_) if tokio::time::Instant::now() < end => {
+                tokio::time::sleep(Duration::from_secs(1)).await;
+            }
+            answer => return answer,
+        }
+    }
+}
+
 /// What an operation on the engine returns.
 pub type EngineResult<T> = Result<T, EngineError>;
 
@@ -269,6 +285,8 @@ pub type EngineResult<T> = Result<T, EngineError>;
 pub trait Engine: Send + Sync + fmt::Debug {
     /// What it is. Fails with [`EngineError::Missing`] where no engine answers.
     async fn info(&self) -> EngineResult<EngineInfo>;
+    /// Whether it answers now. Fails with [`EngineError::Missing`] where it does not.
+    async fn ping(&self) -> EngineResult<()>;
 
     /// Create and start every service of the stack.
     async fn stack_up(&self, stack: &Stack, timeout: Duration) -> EngineResult<()>;

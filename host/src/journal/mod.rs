@@ -5,12 +5,10 @@
 
 mod act;
 pub mod change;
-mod lock;
 mod recover;
 mod trial;
 
 pub use act::Actor;
-pub use lock::{HostLock, boot_id};
 pub use recover::{Recovered, recover};
 pub use trial::{Listener, Lost, RollbackReport, Step, TrialJournal};
 
@@ -32,4 +30,7 @@ pub enum JournalError {
     /// The journal itself could not be written; nothing was done.
     #[error("the journal cannot be written: {0}")]
     Store(crate::Error),
+    /// It was taken back, and that could not be written down.
+    #[error("{0}; it was taken back, and that is not on record: {1}")]
+    Unrecorded(String, crate::Error),
 }

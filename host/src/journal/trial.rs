@@ -1,5 +1,6 @@
 //! One trial's changes: made one at a time, and all taken back at its end.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -16,6 +17,9 @@ use crate::store::{ChangeRow, ChangeStatus, NewChange, Store};
 const SETTLING: Duration = Duration::from_secs(5);
 /// How often it is looked for meanwhile.
 const LOOKS: Duration = Duration::from_millis(50);
+/// The most changes of one trial, taken back or not: several for each of a hundred containers. More are a flood, and each takes time
+/// to be taken back.
+const CHANGE_LIMIT: usize = 1_000;
 /// How often taking a change back is tried before it is reported.
 const REVERT_ATTEMPTS: u32 = 3;
 /// Between two attempts.
@@ -52,12 +56,30 @@ struct Inner {
     actor: Actor,
     trial: String,
     host: String,
-    /// One change at a time; `true` once the rollback has begun, after which nothing more is made.
-    closed: Mutex<bool>,
+    /// One change at a time.
+    made: Mutex<Made>,
     not_in_force: AtomicBool,
     /// Changes that are known to have ended by themselves, by id.
-    lost: std::sync::Mutex<std::collections::HashSet<String>>,
+    lost: std::sync::Mutex<HashSet<String>>,
     listener: Listener,
+}
+
+/// What this journal has made. The rows are the same as in the store, and here for when that cannot be read.
+#[derive(Debug, Default)]
+struct Made {
+    /// The rollback has begun: nothing more is made.
+    closed: bool,
+    /// What may still be in force, in the order in which it was made.
+    unsettled: Vec<ChangeRow>,
+    /// Ids of what is not.
+    settled: HashSet<String>,
+}
+
+impl Made {
+    fn settle(&mut self, id: &str) {
+        self.unsettled.retain(|row| row.id != id);
+        self.settled.insert(id.to_owned());
+    }
 }
 
 /// A change that ended by itself.
@@ -109,7 +131,7 @@ impl TrialJournal {
             actor,
             trial,
             host,
-            closed: Mutex::new(false),
+            made: Mutex::default(),
             not_in_force: AtomicBool::new(false),
             lost: std::sync::Mutex::default(),
             listener,
@@ -129,15 +151,14 @@ impl TrialJournal {
         let inner = Arc::clone(&self.0);
         let id = id.to_owned();
         finish(tokio::spawn(async move {
-            let _one_at_a_time = inner.closed.lock().await;
-            let row = inner
-                .unsettled()
-                .await?
-                .into_iter()
-                .find(|row| row.id == id);
-            match row {
-                Some(row) => inner.revert(&row).await,
-                None if inner.is_mine(&id).await? => Ok(()),
+            let mut made = inner.made.lock().await;
+            if made.settled.contains(&id) {
+                return Ok(());
+            }
+            let unsettled = inner.unsettled(&made).await;
+            match unsettled.into_iter().find(|row| row.id == id) {
+                Some(row) => inner.revert(&mut made, &row).await,
+                None if inner.was_mine(&id).await => Ok(()),
                 None => Err(JournalError::Refused(format!(
                     "`{}` is no change of this trial",
                     id.escape_debug()
@@ -151,10 +172,11 @@ impl TrialJournal {
     pub async fn roll_back(&self) -> Result<RollbackReport, JournalError> {
         let inner = Arc::clone(&self.0);
         finish(tokio::spawn(async move {
-            *inner.closed.lock().await = true;
+            let mut made = inner.made.lock().await;
+            made.closed = true;
             let mut report = RollbackReport::default();
-            for row in inner.unsettled().await? {
-                match inner.revert(&row).await {
+            for row in inner.unsettled(&made).await.into_iter().rev() {
+                match inner.revert(&mut made, &row).await {
                     Ok(()) => report.reverted.push(row.summary),
                     Err(error) => report.stuck.push((row.summary, error.to_string())),
                 }
@@ -189,10 +211,16 @@ async fn finish<T>(
 
 impl Inner {
     async fn apply(&self, change: Change) -> Result<String, JournalError> {
-        let closed = self.closed.lock().await;
-        if *closed {
+        let mut made = self.made.lock().await;
+        if made.closed {
             return Err(JournalError::Refused(format!(
                 "the change `{}` comes too late: the trial is being rolled back",
+                change.summary
+            )));
+        }
+        if made.unsettled.len() + made.settled.len() >= CHANGE_LIMIT {
+            return Err(JournalError::Refused(format!(
+                "the change `{}` was refused: a trial may make {CHANGE_LIMIT} changes, and this one has",
                 change.summary
             )));
         }
@@ -212,8 +240,8 @@ impl Inner {
             .insert_change(row)
             .await
             .map_err(JournalError::Store)?;
-        let made = self.make(&change).await;
-        let Err(error) = made else {
+        made.unsettled.push(row.clone());
+        let Err(error) = self.make(&change).await else {
             // If this row is lost with the host, recovery takes the change back all the same.
             self.store.post_change_in_force(&id);
             self.tell(Step::Applied(change.summary));
@@ -222,7 +250,7 @@ impl Inner {
         if matches!(error, JournalError::NotInForce(_)) {
             self.not_in_force.store(true, Ordering::Relaxed);
         }
-        match self.revert(&row).await {
+        match self.revert(&mut made, &row).await {
             Ok(()) => Err(error),
             Err(left) => Err(JournalError::NotReverted(format!("{error}; and {left}"))),
         }
@@ -250,13 +278,12 @@ impl Inner {
     }
 
     async fn tend(&self, reapply: bool) -> Result<Vec<Lost>, JournalError> {
-        let closed = self.closed.lock().await;
+        let made = self.made.lock().await;
         let mut found = Vec::new();
-        if *closed {
+        if made.closed {
             return Ok(found);
         }
-        // Oldest first, as they were made.
-        for row in self.unsettled().await?.into_iter().rev() {
+        for row in &made.unsettled {
             let Ok(change) = serde_json::from_value::<Change>(row.change.clone()) else {
                 continue;
             };
@@ -311,29 +338,47 @@ impl Inner {
         self.make(change).await.map_err(|error| error.to_string())
     }
 
-    async fn revert(&self, row: &ChangeRow) -> Result<(), JournalError> {
-        let outcome = take_back(&self.store, &self.actor, row).await;
-        match &outcome {
-            Ok(()) => self.tell(Step::Reverted(row.summary.clone())),
-            Err(error) => self.tell(Step::Stuck(row.summary.clone(), error.to_string())),
+    /// What may still be in force, in the order in which it was made: by this journal, or by one of the same trial in another process.
+    async fn unsettled(&self, made: &Made) -> Vec<ChangeRow> {
+        let mut rows = made.unsettled.clone();
+        match self.store.unsettled_changes_of_trial(&self.trial).await {
+            Ok(stored) => {
+                let known: HashSet<_> = rows.iter().map(|row| row.id.clone()).collect();
+                let elsewhere =
+                    |row: &ChangeRow| !known.contains(&row.id) && !made.settled.contains(&row.id);
+                // The store has the newest first.
+                let mut earlier: Vec<_> = stored.into_iter().filter(elsewhere).collect();
+                earlier.reverse();
+                earlier.append(&mut rows);
+                earlier
+            }
+            // What this journal made is known without it.
+            Err(error) => {
+                tracing::warn!("{error}");
+                rows
+            }
         }
-        outcome
     }
 
-    async fn unsettled(&self) -> Result<Vec<ChangeRow>, JournalError> {
-        self.store
-            .unsettled_changes_of_trial(&self.trial)
-            .await
-            .map_err(JournalError::Store)
+    /// Whether a change is one of this trial's, whoever has settled it.
+    async fn was_mine(&self, id: &str) -> bool {
+        let rows = self.store.changes_of_trial(&self.trial).await;
+        rows.is_ok_and(|rows| rows.iter().any(|row| row.id == id))
     }
 
-    async fn is_mine(&self, id: &str) -> Result<bool, JournalError> {
-        let rows = self
-            .store
-            .changes_of_trial(&self.trial)
-            .await
-            .map_err(JournalError::Store)?;
-        Ok(rows.iter().any(|row| row.id == id))
+    async fn revert(&self, made: &mut Made, row: &ChangeRow) -> Result<(), JournalError> {
+        match take_back(&self.store, &self.actor, row).await {
+            Ok(()) => {}
+            // Whoever reads the journal next takes it back once more, which changes nothing.
+            Err(error @ JournalError::Unrecorded(..)) => tracing::warn!("{error}"),
+            Err(error) => {
+                self.tell(Step::Stuck(row.summary.clone(), error.to_string()));
+                return Err(error);
+            }
+        }
+        made.settle(&row.id);
+        self.tell(Step::Reverted(row.summary.clone()));
+        Ok(())
     }
 
     fn tell(&self, step: Step) {
@@ -341,7 +386,8 @@ impl Inner {
     }
 }
 
-/// Take one change back: written down, done, seen, written down. Idempotent.
+/// Take one change back: written down, done, seen, written down. Idempotent. A journal that cannot be written keeps nothing from being
+/// mended: its row still has the way back.
 pub(super) async fn take_back(
     store: &Store,
     actor: &Actor,
@@ -356,10 +402,9 @@ pub(super) async fn take_back(
         if attempt > 0 {
             tokio::time::sleep(BETWEEN_ATTEMPTS).await;
         }
-        store
-            .change_reverting(&row.id)
-            .await
-            .map_err(JournalError::Store)?;
+        if let Err(error) = store.change_reverting(&row.id).await {
+            tracing::warn!("{error}");
+        }
         let (status, why) = match actor.undo(&change).await {
             Ok(()) => (ChangeStatus::Reverted, None),
             Err(Failure::Gone) => (ChangeStatus::Void, None),
@@ -369,15 +414,15 @@ pub(super) async fn take_back(
             last = why;
             continue;
         }
+        let unrecorded = |error| JournalError::Unrecorded(row.summary.clone(), error);
         return store
             .settle_change(&row.id, status)
             .await
-            .map_err(JournalError::Store);
+            .map_err(unrecorded);
     }
-    store
-        .change_stuck(&row.id, &last)
-        .await
-        .map_err(JournalError::Store)?;
+    if let Err(error) = store.change_stuck(&row.id, &last).await {
+        tracing::warn!("{error}");
+    }
     Err(JournalError::NotReverted(format!(
         "{} on {} could not be taken back: {last}",
         row.summary, row.container_name

@@ -13,10 +13,12 @@ pub enum Event {
     CampaignStarted {
         /// Its id.
         campaign: String,
-        /// How many trials it has.
+        /// How many trials are to be run.
         trials: usize,
         /// How many run at once.
         parallel: usize,
+        /// How many had finished before, and are not run again.
+        finished_before: usize,
     },
     /// A trial begins in a slot.
     TrialStarted {
@@ -71,8 +73,20 @@ pub enum Event {
         /// For how long.
         seconds: f64,
     },
-    /// The user asked for the end: running trials are rolled back.
-    Stopping,
+    /// The engine does not answer: a slot waits for it before its next trial.
+    EngineGone {
+        /// The slot.
+        slot: usize,
+        /// What was tried.
+        error: String,
+        /// For how long at most.
+        seconds: u64,
+    },
+    /// Somebody asked for the end: running trials are rolled back.
+    Stopping {
+        /// Why the machine was halted; absent for a signal to this process.
+        halted: Option<String>,
+    },
     /// All is over.
     CampaignEnded {
         /// Its id.

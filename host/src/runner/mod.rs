@@ -2,9 +2,12 @@
 //!
 //! A trial that fails is recorded and the run goes on. What ends a run early is the user, or a store that cannot be written.
 
+mod campaign;
 mod events;
+mod machine;
 mod prepare;
 mod recovery;
+mod resume;
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -13,13 +16,20 @@ use std::time::Duration;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
+pub use campaign::{Job, Record};
 pub use events::{Event, EventSender};
+pub use machine::{Machine, Presence, Running};
 pub use prepare::{Prepared, prepare, repeat};
-pub use recovery::recover_dead_hosts;
+pub use recovery::{Remains, note_dead_hosts, recover_dead_hosts};
+pub use resume::{campaign_of_file, check_source, resume};
 
+use crate::engine;
 use crate::store::{NewTrial, Outcome};
 use crate::trial::{Finished, Host, Observer, Trial};
 use crate::{Error, Result};
+
+/// How long a campaign waits for an engine that does not answer.
+const ENGINE_PATIENCE: Duration = Duration::from_secs(300);
 
 /// How a run goes.
 #[derive(Debug, Clone)]
@@ -30,6 +40,8 @@ pub struct Schedule {
     pub parallel: usize,
     /// Between the trials of a slot.
     pub cooldown: Duration,
+    /// Trials of the campaign that had finished before, and are not run again.
+    pub finished_before: usize,
 }
 
 /// What a run came to.
@@ -39,7 +51,7 @@ pub struct Tally {
     pub finished: usize,
     /// Those that passed.
     pub passed: usize,
-    /// The user stopped it.
+    /// It was stopped before every trial had ended.
     pub interrupted: bool,
 }
 
@@ -60,8 +72,10 @@ pub async fn run(
             campaign: schedule.campaign.clone(),
             trials: trials.len(),
             parallel: schedule.parallel,
+            finished_before: schedule.finished_before,
         },
     );
+    let total = trials.len();
     let run = Arc::new(Run {
         host: host.clone(),
         schedule: schedule.clone(),
@@ -87,7 +101,8 @@ pub async fn run(
     }
     result?;
     let mut tally = *run.tally.lock().unwrap_or_else(PoisonError::into_inner);
-    tally.interrupted = cancel.is_cancelled();
+    // Who asked for the end when all had ended has changed nothing.
+    tally.interrupted = cancel.is_cancelled() && tally.finished < total;
     tell(
         events,
         Event::CampaignEnded {
@@ -112,6 +127,9 @@ impl Run {
     /// Take trials until there are none, or the run is stopped.
     async fn slot(&self, slot: usize) -> Result<()> {
         while let Some(trial) = self.next() {
+            if !self.engine_answers(slot).await? {
+                break;
+            }
             self.one(slot, &trial).await?;
             if self.schedule.cooldown.is_zero() || self.is_empty() || self.cancel.is_cancelled() {
                 continue;
@@ -123,6 +141,33 @@ impl Run {
             self.cancel.run_until_cancelled(cooldown).await;
         }
         Ok(())
+    }
+
+    /// Whether there is an engine to run a trial on. Trials that fail for want of one would be wasted: it is waited for.
+    async fn engine_answers(&self, slot: usize) -> Result<bool> {
+        let Some(engine) = &self.host.engine else {
+            return Ok(true);
+        };
+        let Err(error) = engine.ping().await else {
+            return Ok(true);
+        };
+        tell(
+            &self.events,
+            Event::EngineGone {
+                slot,
+                error: error.to_string(),
+                seconds: ENGINE_PATIENCE.as_secs(),
+            },
+        );
+        let answers = engine::await_answer(engine.as_ref(), ENGINE_PATIENCE);
+        match self.cancel.run_until_cancelled(answers).await {
+            None => Ok(false),
+            Some(Ok(())) => Ok(true),
+            Some(Err(error)) => Err(Error::from(error).hint(format!(
+                "go on once it answers: duress resume {}",
+                self.schedule.campaign
+            ))),
+        }
     }
 
     async fn one(&self, slot: usize, trial: &Trial) -> Result<()> {

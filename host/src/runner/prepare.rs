@@ -2,7 +2,8 @@
 //!
 //! Nothing is created and nothing is touched here; whatever is wrong is told now.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,7 +11,7 @@ use serde_json::Value;
 
 use crate::campaign::{self, Draft, Plan, TrialSpec};
 use crate::engine::{Engine, Project};
-use crate::plugin::{CallLimits, Catalog, Kind, LoadedPlugin, Subject};
+use crate::plugin::{CallLimits, Catalog, Kind, LoadedPlugin, Subject, sha256};
 use crate::trial::Trial;
 use crate::yaml::LoadError;
 use crate::{Error, Result, doctor};
@@ -22,12 +23,18 @@ pub struct Prepared {
     pub plan: Plan,
     /// Its trials, in the order in which they start.
     pub trials: Vec<Trial>,
+    /// The digest of everything beside the plan that decides what its trials do, by name, e.g. `plugins/etcd`.
+    pub digests: BTreeMap<String, String>,
+    /// Nothing is broken: what the faults would do is written down.
+    pub dry_run: bool,
 }
 
 impl Prepared {
     /// Keep one trial of each combination: what a dry run shows is the same for all of them.
     pub fn first_of_each(&mut self) {
-        self.trials.retain(|trial| trial.spec.index == 1);
+        let mut seen = HashSet::new();
+        self.trials
+            .retain(|trial| seen.insert((trial.spec.subject.clone(), trial.spec.label.clone())));
     }
 
     /// Whether any subject has containers.
@@ -46,7 +53,7 @@ impl Prepared {
             .trials
             .iter()
             .flat_map(|trial| &trial.faults)
-            .map(|(plugin, fault)| ((&plugin.plugin.manifest.name, &fault.name), fault))
+            .map(|(plugin, fault)| ((&plugin.plugin.manifest.name, &fault.name), fault.as_ref()))
             .collect();
         crate::engine::compose_version().await?;
         doctor::check_faults(faults.into_values(), &engine.info().await?).await
@@ -78,12 +85,7 @@ pub async fn prepare(
     for (index, problems) in answers.into_iter().enumerate() {
         resolved.answer(index, problems);
     }
-    let plan = resolved.finish()?;
-    let mut trials = Vec::new();
-    for spec in plan.trials() {
-        trials.push(trial(spec, catalog, dry_run).await?);
-    }
-    Ok(Prepared { plan, trials })
+    Ok(with_plan(resolved.finish()?, catalog, dry_run).await?)
 }
 
 /// A trial again, from its description: the same seed, parameters and times.
@@ -91,11 +93,55 @@ pub async fn prepare(
 /// # Errors
 /// When its subject or its fault is not there any more.
 pub async fn repeat(spec: TrialSpec, catalog: &Catalog, dry_run: bool) -> Result<Prepared> {
-    let plan = Plan::of_trial(&spec);
+    with_plan(Plan::of_trial(spec), catalog, dry_run).await
+}
+
+/// The trials of a plan that was checked.
+pub(super) async fn with_plan(plan: Plan, catalog: &Catalog, dry_run: bool) -> Result<Prepared> {
+    let mut trials = Vec::new();
+    for spec in plan.trials() {
+        trials.push(trial(spec, catalog, dry_run).await?);
+    }
+    let digests = digests(&plan, catalog).await?;
     Ok(Prepared {
         plan,
-        trials: vec![trial(spec, catalog, dry_run).await?],
+        trials,
+        digests,
+        dry_run,
     })
+}
+
+/// The components, their manifests, the subjects' own files.
+async fn digests(plan: &Plan, catalog: &Catalog) -> Result<BTreeMap<String, String>> {
+    let of_file = |path: PathBuf| {
+        let read = std::fs::read(&path);
+        read.map(|bytes| sha256(&bytes))
+            .map_err(|error| Error::input(format!("read {}: {error}", path.display())))
+    };
+    let mut digests = BTreeMap::new();
+    for combination in &plan.combinations {
+        let subject = catalog.subject(&combination.subject).await?;
+        let name = &subject.manifest.name;
+        let file = of_file(subject.directory.join("subject.yaml"))?;
+        digests.insert(format!("subjects/{name}/subject.yaml"), file);
+        if let (Some(file), Some(path)) = (&subject.manifest.compose, subject.compose_file()) {
+            digests.insert(
+                format!("subjects/{name}/{}", file.display()),
+                of_file(path)?,
+            );
+        }
+        let mut plugins = vec![Arc::clone(&subject.plugin)];
+        for fault in &combination.faults {
+            plugins.push(plugin_for(catalog, name, &fault.plugin).await?);
+        }
+        for loaded in plugins {
+            let name = &loaded.plugin.manifest.name;
+            let manifest = of_file(loaded.directory.join("plugin.yaml"))?;
+            digests.insert(format!("plugins/{name}/plugin.yaml"), manifest);
+            digests.insert(format!("plugins/{name}"), loaded.plugin.digest.clone());
+        }
+    }
+    Ok(digests)
 }
 
 async fn trial(spec: TrialSpec, catalog: &Catalog, dry_run: bool) -> Result<Trial> {
@@ -180,7 +226,7 @@ fn describe(subject: &Subject, general: &[Arc<LoadedPlugin>]) -> Result<campaign
         services,
         faults: plugins
             .flat_map(|plugin| plugin.faults.iter())
-            .cloned()
+            .map(|fault| fault.as_ref().clone())
             .collect(),
         recovery_timeout: Some(Duration::from_secs_f64(timeouts.recovery_seconds)),
         reset_timeout: Some(Duration::from_secs_f64(timeouts.reset_seconds)),

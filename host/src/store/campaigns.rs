@@ -1,10 +1,12 @@
 //! Campaigns and the processes that run them.
 
+use std::collections::BTreeMap;
+
 use rusqlite::{Connection, OptionalExtension as _, Row, named_params, params};
 use serde::Serialize;
 use serde_json::Value;
 
-use super::{Store, now};
+use super::{Store, json_of, now};
 use crate::{Error, Result, yaml};
 
 /// A campaign that begins.
@@ -28,6 +30,27 @@ pub struct NewCampaign {
     pub seed: u64,
     /// How many trials it is to have.
     pub trials_planned: usize,
+    /// The digest of everything else that decides what its trials do, by name.
+    pub digests: BTreeMap<String, String>,
+    /// It breaks nothing.
+    pub dry_run: bool,
+}
+
+/// A campaign as it was begun: what going on with it needs.
+#[derive(Debug, Clone)]
+pub struct StoredCampaign {
+    /// The whole plan.
+    pub definition: Value,
+    /// The file's text, as it was written.
+    pub source: Option<String>,
+    /// Where the file was; absolute.
+    pub source_path: Option<String>,
+    /// As in [`NewCampaign::digests`].
+    pub digests: BTreeMap<String, String>,
+    /// It broke nothing.
+    pub dry_run: bool,
+    /// The version of duress that began it.
+    pub version: String,
 }
 
 /// How a campaign ended.
@@ -72,10 +95,12 @@ pub struct CampaignRow {
     pub outcome: Option<String>,
     /// How many trials it is to have.
     pub trials_planned: i64,
-    /// How many have ended.
+    /// How many have run to their end: all that ended but those that were cancelled.
     pub trials_ended: i64,
     /// How many of them passed.
     pub trials_passed: i64,
+    /// It breaks nothing.
+    pub dry_run: bool,
 }
 
 /// One row of a campaign's summary.
@@ -96,9 +121,9 @@ pub struct CombinationSummary {
 }
 
 const COLUMNS: &str = "
-    SELECT id, name, variant, seed, source_path, started_at, ended_at, outcome, trials_planned,
-        (SELECT count(*) FROM trials WHERE campaign_id = campaigns.id AND outcome IS NOT NULL) AS ended,
-        (SELECT count(*) FROM trials WHERE campaign_id = campaigns.id AND outcome = 'passed') AS passed
+    SELECT id, name, variant, seed, source_path, started_at, ended_at, outcome, trials_planned, dry_run,
+        (SELECT count(*) FROM trials WHERE campaign_id = campaigns.id AND superseded = 0 AND outcome <> 'cancelled') AS ended,
+        (SELECT count(*) FROM trials WHERE campaign_id = campaigns.id AND superseded = 0 AND outcome = 'passed') AS passed
     FROM campaigns";
 
 impl CampaignRow {
@@ -115,6 +140,7 @@ impl CampaignRow {
             trials_planned: row.get("trials_planned")?,
             trials_ended: row.get("ended")?,
             trials_passed: row.get("passed")?,
+            dry_run: row.get("dry_run")?,
         })
     }
 }
@@ -132,7 +158,7 @@ impl Store {
                 .execute(params![
                     id,
                     std::process::id(),
-                    crate::journal::boot_id(),
+                    super::lock::boot_id(),
                     env!("CARGO_PKG_VERSION"),
                     now()
                 ])?;
@@ -149,8 +175,8 @@ impl Store {
         self.write("note the campaign", move |connection| {
             connection
                 .prepare_cached(
-                    "INSERT INTO campaigns (id, host_id, name, variant, definition, source, source_path, seed, trials_planned, started_at)
-                     VALUES (:id, :host, :name, :variant, :definition, :source, :path, :seed, :planned, :now)",
+                    "INSERT INTO campaigns (id, host_id, name, variant, definition, source, source_path, seed, trials_planned, digests, dry_run, started_at)
+                     VALUES (:id, :host, :name, :variant, :definition, :source, :path, :seed, :planned, :digests, :dry_run, :now)",
                 )?
                 .execute(named_params! {
                     ":id": campaign.id,
@@ -162,6 +188,8 @@ impl Store {
                     ":path": campaign.source_path,
                     ":seed": campaign.seed,
                     ":planned": campaign.trials_planned,
+                    ":digests": serde_json::to_value(&campaign.digests).unwrap_or_default(),
+                    ":dry_run": campaign.dry_run,
                     ":now": now(),
                 })?;
             Ok(())
@@ -180,6 +208,68 @@ impl Store {
                 .prepare_cached("UPDATE campaigns SET ended_at = ?, outcome = ? WHERE id = ?")?
                 .execute(params![now(), outcome.as_str(), id])?;
             Ok(())
+        })
+        .await
+    }
+
+    /// Go on with a campaign that has ended, as that process. `false` when some process runs it.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub async fn take_up_campaign(&self, id: &str, host: &str) -> Result<bool> {
+        let (id, host) = (id.to_owned(), host.to_owned());
+        self.write("take up the campaign", move |connection| {
+            let taken = connection
+                .prepare_cached(
+                    "UPDATE campaigns SET host_id = ?, outcome = NULL, ended_at = NULL WHERE id = ? AND outcome IS NOT NULL",
+                )?
+                .execute(params![host, id])?;
+            Ok(taken > 0)
+        })
+        .await
+    }
+
+    /// What a campaign was begun with.
+    ///
+    /// # Errors
+    /// When it cannot be read, or is not there.
+    pub async fn stored_campaign(&self, id: &str) -> Result<StoredCampaign> {
+        let id = id.to_owned();
+        self.read("read the campaign", move |connection| {
+            connection
+                .prepare_cached(
+                    "SELECT definition, source, source_path, digests, dry_run,
+                        (SELECT version FROM hosts WHERE hosts.id = campaigns.host_id) AS version
+                     FROM campaigns WHERE id = ?",
+                )?
+                .query_row([id], |row| {
+                    Ok(StoredCampaign {
+                        definition: json_of(row, "definition")?,
+                        source: row.get("source")?,
+                        source_path: row.get("source_path")?,
+                        digests: serde_json::from_value(json_of(row, "digests")?)
+                            .unwrap_or_default(),
+                        dry_run: row.get("dry_run")?,
+                        version: row.get("version")?,
+                    })
+                })
+        })
+        .await
+    }
+
+    /// The newest campaign whose file was there.
+    ///
+    /// # Errors
+    /// When they cannot be read.
+    pub async fn campaign_of_file(&self, path: &str) -> Result<Option<CampaignRow>> {
+        let path = path.to_owned();
+        self.read("find the campaign", move |connection| {
+            connection
+                .prepare_cached(&format!(
+                    "{COLUMNS} WHERE source_path = ? AND dry_run = 0 ORDER BY started_at DESC, id DESC LIMIT 1"
+                ))?
+                .query_row([path], CampaignRow::read)
+                .optional()
         })
         .await
     }
@@ -231,6 +321,17 @@ impl Store {
         .await
     }
 
+    /// As [`Store::find_campaign`].
+    ///
+    /// # Errors
+    /// `Input` where there is none.
+    pub async fn campaign(&self, name: &str) -> Result<CampaignRow> {
+        match self.find_campaign(name).await? {
+            Some(campaign) => Ok(campaign),
+            None => Err(self.unknown("campaign", name).await),
+        }
+    }
+
     /// A campaign's results, a row for each combination, in the order in which they began.
     ///
     /// # Errors
@@ -244,7 +345,7 @@ impl Store {
                         sum(outcome = 'passed') AS passed,
                         sum(outcome IN ('failed', 'timed_out', 'aborted')) AS failed,
                         avg(recovery_ms) AS recovery
-                     FROM trials WHERE campaign_id = ? AND outcome IS NOT NULL
+                     FROM trials WHERE campaign_id = ? AND superseded = 0 AND outcome IS NOT NULL
                      GROUP BY subject, chaos ORDER BY min(started_at), min(id)",
                 )?
                 .query_map([campaign], |row| {

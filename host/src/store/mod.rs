@@ -3,12 +3,15 @@
 //! One thread writes, and answers a write once it is durable; reads have connections of their own. Several processes may share a
 //! file. What is called `post_…` is written in order with everything else, and nobody waits for it.
 
+mod backup;
 mod campaigns;
 mod changes;
+mod lock;
 mod open;
 mod outcome;
 mod path;
 mod records;
+mod simulated;
 #[cfg(test)]
 mod tests;
 mod trials;
@@ -19,14 +22,19 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use rusqlite::Connection;
 
-pub use campaigns::{CampaignOutcome, CampaignRow, CombinationSummary, NewCampaign};
+pub use campaigns::{
+    CampaignOutcome, CampaignRow, CombinationSummary, NewCampaign, StoredCampaign,
+};
 pub use changes::{ChangeRow, ChangeStatus, NewChange};
+pub use lock::HostLock;
 pub use outcome::Outcome;
 pub use path::default_path;
 pub use records::{AuditEntry, AuditRow, LogLine, PhaseRow, Verdict};
+pub use simulated::Disk;
 pub use trials::{NewTrial, TrialEnd, TrialRow};
 
 use crate::{Error, Result};
+use simulated::Simulated;
 use writer::Writer;
 
 /// The database. Cheap to clone; the clones are one.
@@ -37,7 +45,13 @@ struct Inner {
     path: PathBuf,
     /// Connections that nobody reads with at the moment. They close before the writer's: the last one that may write tidies up.
     idle: Mutex<Vec<Connection>>,
-    writer: Writer,
+    access: Access,
+}
+
+/// How the file is reached.
+enum Access {
+    Threads(Writer),
+    Simulated(Simulated),
 }
 
 impl std::fmt::Debug for Store {
@@ -47,11 +61,31 @@ impl std::fmt::Debug for Store {
 }
 
 impl Store {
-    /// Open the database of that path, and make it where there is none.
+    /// Open the database of that path, and make it where there is none. One that was not closed in good order is checked first.
     ///
     /// # Errors
-    /// `Input` when the file is no database of duress, or one of a newer version; `Environment` when it cannot be written.
+    /// `Input` when the file is no database of duress, or one of a newer version; `Environment` when it cannot be written, or is
+    /// damaged.
     pub fn open(path: &Path) -> Result<Self> {
+        Self::with(path, |connection, path| {
+            Ok(Access::Threads(Writer::start(connection, path)?))
+        })
+    }
+
+    /// As [`Store::open`], for a run in simulated time: whoever reads or writes does it on its own thread, and asks `disk` first.
+    ///
+    /// # Errors
+    /// As [`Store::open`].
+    pub fn open_simulated(path: &Path, disk: Arc<dyn Disk>) -> Result<Self> {
+        Self::with(path, |connection, path| {
+            Ok(Access::Simulated(Simulated::new(connection, path, disk)))
+        })
+    }
+
+    fn with(
+        path: &Path,
+        access: impl FnOnce(Connection, PathBuf) -> Result<Access>,
+    ) -> Result<Self> {
         let path = std::path::absolute(path).map_err(|error| {
             Error::input(format!("open the database {}: {error}", path.display()))
         })?;
@@ -61,11 +95,15 @@ impl Store {
                     .hint("name another database with --db")
             })?;
         }
+        let unclean = open::was_left_open(&path) && HostLock::alive(&locks_of(&path)).is_empty();
         let connection = open::for_writing(&path)?;
-        let writer = Writer::start(connection, path.clone())?;
+        if unclean {
+            open::check_soundness(&connection, &path)?;
+        }
+        let access = access(connection, path.clone())?;
         Ok(Self(Arc::new(Inner {
             path,
-            writer,
+            access,
             idle: Mutex::default(),
         })))
     }
@@ -91,9 +129,7 @@ impl Store {
 
     /// The folder of the locks of the processes that run trials.
     pub fn host_locks(&self) -> PathBuf {
-        let mut name = self.0.path.clone().into_os_string();
-        name.push("-hosts");
-        name.into()
+        locks_of(&self.0.path)
     }
 
     /// Wait until everything is written, and fold the write-ahead log into the file.
@@ -102,7 +138,9 @@ impl Store {
     /// When something cannot be written.
     pub async fn close(&self) -> Result<()> {
         self.write("close", |_| Ok(())).await?;
-        self.0.writer.checkpoint();
+        if let Access::Threads(writer) = &self.0.access {
+            writer.checkpoint();
+        }
         Ok(())
     }
 
@@ -112,7 +150,10 @@ impl Store {
         what: &'static str,
         work: impl FnOnce(&Connection) -> rusqlite::Result<T> + Send + 'static,
     ) -> Result<T> {
-        self.0.writer.write(what, work).await
+        match &self.0.access {
+            Access::Threads(writer) => writer.write(what, work).await,
+            Access::Simulated(simulated) => simulated.write(what, work).await,
+        }
     }
 
     /// Write, in order, and wait for nothing.
@@ -121,7 +162,10 @@ impl Store {
         what: &'static str,
         work: impl FnOnce(&Connection) -> rusqlite::Result<()> + Send + 'static,
     ) {
-        self.0.writer.post(what, work);
+        match &self.0.access {
+            Access::Threads(writer) => writer.post(what, work),
+            Access::Simulated(simulated) => simulated.post(what, work),
+        }
     }
 
     /// Read what is durable.
@@ -130,6 +174,9 @@ impl Store {
         what: &'static str,
         work: impl FnOnce(&Connection) -> rusqlite::Result<T> + Send + 'static,
     ) -> Result<T> {
+        if let Access::Simulated(simulated) = &self.0.access {
+            return simulated.read(what, work);
+        }
         let inner = Arc::clone(&self.0);
         let reading = tokio::task::spawn_blocking(move || {
             let idle = inner
@@ -154,6 +201,13 @@ impl Store {
             .await
             .unwrap_or_else(|error| Err(Error::failed(format!("{what}: {error}"))))
     }
+}
+
+/// The folder of the locks of the processes that run trials for the database of that path.
+fn locks_of(path: &Path) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push("-hosts");
+    name.into()
 }
 
 /// Milliseconds since the Unix epoch.

@@ -14,10 +14,14 @@ const APPLICATION_ID: i32 = 0x6472_7373;
 /// How long a write waits for another process's write.
 const BUSY: Duration = Duration::from_secs(30);
 
-static MIGRATIONS: LazyLock<Migrations<'static>> =
-    LazyLock::new(|| Migrations::new(vec![M::up(include_str!("schema_1.sql"))]));
+static MIGRATIONS: LazyLock<Migrations<'static>> = LazyLock::new(|| {
+    Migrations::new(vec![
+        M::up(include_str!("schema_1.sql")),
+        M::up(include_str!("schema_2.sql")),
+    ])
+});
 /// The version of the schema that this program writes: the number of migrations.
-const VERSION: i64 = 1;
+const VERSION: i64 = 2;
 
 /// A connection that may write, to a file with the schema of this version.
 pub(super) fn for_writing(path: &Path) -> Result<Connection> {
@@ -48,6 +52,35 @@ pub(super) fn for_reading(path: &Path) -> Result<Connection> {
     let connection = Connection::open_with_flags(path, flags).map_err(failed)?;
     connection.busy_timeout(BUSY).map_err(failed)?;
     Ok(connection)
+}
+
+/// Whether whoever used the file last did not close it: its write-ahead log is still there.
+pub(super) fn was_left_open(path: &Path) -> bool {
+    let mut log = path.as_os_str().to_owned();
+    log.push("-wal");
+    std::fs::metadata(log).is_ok_and(|log| log.len() > 0)
+}
+
+/// Look through the whole file for damage (`PRAGMA quick_check`).
+pub(super) fn check_soundness(connection: &Connection, path: &Path) -> Result<()> {
+    let failed = |error: rusqlite::Error| explain(path, "check", &error);
+    let found: String = connection
+        .query_row("PRAGMA quick_check(1)", [], |row| row.get(0))
+        .map_err(failed)?;
+    if found == "ok" {
+        Ok(())
+    } else {
+        Err(damaged(format!(
+            "check: the database {}: {found}",
+            path.display()
+        )))
+    }
+}
+
+fn damaged(message: String) -> Error {
+    Error::environment(message).hint(
+        "the file is damaged: put a backup (`duress db backup`) in its place, or keep it and name another one with --db",
+    )
 }
 
 /// Whether it is ours to write, before anything in it is changed.
@@ -113,10 +146,39 @@ pub(super) fn explain(path: &Path, what: &str, error: &rusqlite::Error) -> Error
             | ErrorCode::SystemIoFailure
             | ErrorCode::FileLockingProtocolFailed,
         ) => Error::environment(message).hint(another),
-        Some(ErrorCode::DatabaseCorrupt) => Error::environment(message)
-            .hint("the file is damaged: keep it, and name another one with --db"),
+        Some(ErrorCode::DatabaseCorrupt) => damaged(message),
         _ => Error::failed(message),
     }
+}
+
+/// A database as an earlier version left it, with a row of everything.
+#[cfg(test)]
+pub(super) fn of_version(path: &Path, version: usize) {
+    let mut connection = Connection::open(path).expect("open");
+    MIGRATIONS
+        .to_version(&mut connection, version)
+        .expect("an earlier schema");
+    connection
+        .pragma_update(None, "application_id", APPLICATION_ID)
+        .expect("ours");
+    connection
+        .execute_batch(
+            "INSERT INTO hosts VALUES ('h', 1, 'b', '0.0.1', 1);
+             INSERT INTO campaigns (id, host_id, name, variant, definition, seed, trials_planned, started_at)
+                 VALUES ('campaign-old', 'h', 'old', 'default', '{}', 7, 2, 1);
+             INSERT INTO trials (id, campaign_id, host_id, name, subject, chaos, slot, seed, project, digests, spec, started_at, outcome)
+                 VALUES ('t1', 'campaign-old', 'h', 'trial-etcd-node_kill-1', 'etcd', 'node_kill', 0, 7, 'duress-1', '{}', '{}', 1, 'passed'),
+                        ('t2', 'campaign-old', 'h', 'trial-etcd-node_kill-2', 'etcd', 'node_kill', 0, 8, 'duress-2', '{}', '{}', 2, NULL);
+             INSERT INTO changes (id, trial_id, host_id, project, container, container_name, summary, change, status, created_at)
+                 VALUES ('c1', 't2', 'h', 'duress-2', 'x', 'etcd0', 'pause etcd0', '{}', 'in_force', 3);",
+        )
+        .expect("rows");
+}
+
+/// The versions that there are.
+#[cfg(test)]
+pub(super) fn versions() -> std::ops::RangeInclusive<usize> {
+    1..=usize::try_from(VERSION).expect("a small number")
 }
 
 #[cfg(test)]

@@ -38,6 +38,8 @@ async fn begun(folder: &Path) -> Store {
         source_path: None,
         seed: 7,
         trials_planned: 2,
+        digests: BTreeMap::new(),
+        dry_run: false,
     };
     store.insert_campaign(campaign).await.expect("a campaign");
     store
@@ -200,10 +202,11 @@ async fn an_abandoned_trial_is_cancelled_and_its_campaign_interrupted() {
         .await
         .expect("noted");
     assert!(store.running_campaigns().await.expect("a list").is_empty());
-    let campaign = store.find_campaign("quickstart").await.expect("a list");
+    let campaign = store.campaign("quickstart").await.expect("there");
+    assert_eq!(campaign.outcome.as_deref(), Some("interrupted"));
     assert_eq!(
-        campaign.expect("there").outcome.as_deref(),
-        Some("interrupted")
+        campaign.trials_ended, 0,
+        "what was cancelled has not run to its end"
     );
 }
 
@@ -260,4 +263,154 @@ fn what_is_no_database_of_ours_is_refused_and_left_alone() {
     );
     let error = Store::open(folder.path()).expect_err("a folder");
     assert_eq!(error.kind(), Kind::Environment);
+}
+
+#[tokio::test]
+async fn a_database_of_every_version_is_read_and_gone_on_with() {
+    for version in open::versions() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("old.db");
+        open::of_version(&path, version);
+        let store = Store::open(&path).expect("open");
+        let campaign = store.campaign("old").await.expect("it is there");
+        assert_eq!(
+            (campaign.trials_ended, campaign.trials_passed),
+            (1, 1),
+            "from version {version}"
+        );
+        let unsettled = store.unsettled_changes().await.expect("the journal");
+        assert_eq!(unsettled.len(), 1, "from version {version}");
+        store.abandon_trial("t2").await.expect("noted");
+        let finished = store.finished_trials("campaign-old").await.expect("a list");
+        assert_eq!(
+            finished.into_iter().collect::<Vec<_>>(),
+            ["trial-etcd-node_kill-1"]
+        );
+        store.insert_host("h2").await.expect("a host");
+        store
+            .finish_campaign("campaign-old", CampaignOutcome::Interrupted)
+            .await
+            .expect("noted");
+        assert!(
+            store
+                .take_up_campaign("campaign-old", "h2")
+                .await
+                .expect("taken up")
+        );
+        assert!(
+            !store
+                .take_up_campaign("campaign-old", "h")
+                .await
+                .expect("asked"),
+            "by one alone"
+        );
+        assert_eq!(store.check().await.expect("looked"), [""; 0]);
+    }
+}
+
+#[tokio::test]
+async fn a_later_attempt_stands_in_the_place_of_a_cancelled_one_and_of_no_other() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let store = begun(folder.path()).await;
+    trial(&store, "t1", 1).await;
+    store.abandon_trial("t1").await.expect("noted");
+    trial(&store, "t2", 1).await;
+    store
+        .finish_trial("t2", TrialEnd::default())
+        .await
+        .expect("its end");
+    let summary = store.summary("campaign-1").await.expect("a summary");
+    assert_eq!((summary[0].trials, summary[0].passed), (1, 1));
+    let rows = store
+        .trials_of_campaign("campaign-1", 10)
+        .await
+        .expect("a list");
+    let superseded: Vec<_> = rows
+        .iter()
+        .map(|row| (row.id.as_str(), row.superseded))
+        .collect();
+    assert_eq!(superseded, [("t1", true), ("t2", false)]);
+    let again = NewTrial {
+        id: "t3".into(),
+        campaign_id: "campaign-1".into(),
+        host_id: "h".into(),
+        slot: 0,
+        project: "duress-t3".into(),
+        digests: BTreeMap::new(),
+        spec: spec(1),
+    };
+    store
+        .start_trial(again)
+        .await
+        .expect_err("what has finished is not run again");
+}
+
+#[tokio::test]
+async fn a_backup_is_whole_and_overwrites_nothing() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let store = begun(folder.path()).await;
+    trial(&store, "t1", 1).await;
+    let copy = folder.path().join("copy.db");
+    store.back_up(&copy).await.expect("copied");
+    let error = store.back_up(&copy).await.expect_err("it is there");
+    assert_eq!(error.kind(), Kind::Input);
+    let nowhere = store
+        .back_up(Path::new("/proc/copy.db"))
+        .await
+        .expect_err("no place for it");
+    assert_eq!(nowhere.kind(), Kind::Environment);
+    trial(&store, "t2", 2).await;
+    let copy = Store::open_existing(&copy).expect("open the copy");
+    let rows = copy
+        .trials_of_campaign("campaign-1", 10)
+        .await
+        .expect("a list");
+    assert_eq!(rows.len(), 1, "as it was at its moment");
+    assert_eq!(copy.check().await.expect("looked"), [""; 0]);
+    let left: Vec<_> = std::fs::read_dir(folder.path())
+        .expect("a folder")
+        .flatten()
+        .map(|file| file.file_name().to_string_lossy().into_owned())
+        .filter(|name| name.starts_with(".duress"))
+        .collect();
+    assert_eq!(left, [""; 0]);
+}
+
+#[tokio::test]
+async fn damage_after_a_crash_is_told_at_the_next_start() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let store = begun(folder.path()).await;
+    for index in 1..200 {
+        trial(&store, &format!("t{index}"), index).await;
+    }
+    store.close().await.expect("closed");
+    let path = store.path().to_owned();
+    drop(store);
+    let mut bytes = std::fs::read(&path).expect("read");
+    let half = bytes.len() / 2;
+    bytes[half..half + 3 * 4096].fill(0x5a);
+    std::fs::write(&path, bytes).expect("write");
+    // In good order it is not looked through: that takes time.
+    drop(Store::open(&path).expect("open"));
+    std::fs::write(path.with_extension("db-wal"), [1; 64]).expect("a log that was left");
+    let error = Store::open(&path).expect_err("damaged");
+    assert_eq!(error.kind(), Kind::Environment);
+    assert!(error.hints()[0].contains("duress db backup"), "{error}");
+}
+
+#[tokio::test]
+async fn who_reads_for_long_holds_no_writer_up() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let store = begun(folder.path()).await;
+    let reader = Connection::open(store.path()).expect("open");
+    reader.execute_batch("BEGIN").expect("a transaction");
+    let count = || {
+        reader.query_row("SELECT count(*) FROM trials", [], |row| {
+            row.get::<_, i64>(0)
+        })
+    };
+    assert_eq!(count().expect("a number"), 0);
+    trial(&store, "t1", 1).await;
+    assert_eq!(count().expect("a number"), 0, "it sees its own moment");
+    assert_eq!(store.running_trials().await.expect("a list").len(), 1);
 }

@@ -1,6 +1,6 @@
 //! Trials: begun, ended, found again.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 
 use rusqlite::{OptionalExtension as _, Row, named_params, params};
 use serde::Serialize;
@@ -110,6 +110,8 @@ pub struct TrialRow {
     pub error: Option<String>,
     /// What to do about it.
     pub hints: Value,
+    /// The trial ran again later, and that attempt counts.
+    pub superseded: bool,
 }
 
 impl TrialRow {
@@ -139,12 +141,13 @@ impl TrialRow {
             outcome: row.get("outcome")?,
             error: row.get("error")?,
             hints: json_of(row, "hints")?,
+            superseded: row.get("superseded")?,
         })
     }
 }
 
 impl Store {
-    /// Note a trial that begins.
+    /// Note a trial that begins. An attempt at the same trial of the campaign that was cancelled does not count any more.
     ///
     /// # Errors
     /// When it cannot be written.
@@ -152,6 +155,12 @@ impl Store {
         self.write("note the trial", move |connection| {
             let spec = serde_json::to_value(&trial.spec).unwrap_or_default();
             let digests = serde_json::to_value(&trial.digests).unwrap_or_default();
+            connection
+                .prepare_cached(
+                    "UPDATE trials SET superseded = 1
+                     WHERE campaign_id = ? AND name = ? AND superseded = 0 AND outcome = 'cancelled'",
+                )?
+                .execute(params![trial.campaign_id, trial.spec.name])?;
             connection
                 .prepare_cached(
                     "INSERT INTO trials (id, campaign_id, host_id, name, subject, chaos, slot, seed, project, digests, spec, started_at)
@@ -284,18 +293,39 @@ impl Store {
         .await
     }
 
-    /// A campaign's trials, in the order in which they began.
+    /// A campaign's newest trials, at most so many, in the order in which they began.
     ///
     /// # Errors
     /// When they cannot be read.
-    pub async fn trials_of_campaign(&self, campaign: &str) -> Result<Vec<TrialRow>> {
+    pub async fn trials_of_campaign(&self, campaign: &str, limit: usize) -> Result<Vec<TrialRow>> {
         let campaign = campaign.to_owned();
+        let limit = i64::try_from(limit).unwrap_or(i64::MAX);
         self.read("list the trials", move |connection| {
+            let mut rows = connection
+                .prepare_cached(
+                    "SELECT * FROM trials WHERE campaign_id = ? ORDER BY started_at DESC, id DESC LIMIT ?",
+                )?
+                .query_map(params![campaign, limit], TrialRow::read)?
+                .collect::<rusqlite::Result<Vec<_>>>()?;
+            rows.reverse();
+            Ok(rows)
+        })
+        .await
+    }
+
+    /// The names of a campaign's trials that have run to their end: all but those that were cancelled.
+    ///
+    /// # Errors
+    /// When they cannot be read.
+    pub async fn finished_trials(&self, campaign: &str) -> Result<HashSet<String>> {
+        let campaign = campaign.to_owned();
+        self.read("list the finished trials", move |connection| {
             connection
                 .prepare_cached(
-                    "SELECT * FROM trials WHERE campaign_id = ? ORDER BY started_at, id",
+                    "SELECT name FROM trials
+                     WHERE campaign_id = ? AND superseded = 0 AND outcome IS NOT NULL AND outcome <> 'cancelled'",
                 )?
-                .query_map([campaign], TrialRow::read)?
+                .query_map([campaign], |row| row.get(0))?
                 .collect()
         })
         .await

@@ -16,7 +16,8 @@ const BATCH: usize = 512;
 
 /// Told whether the transaction was committed.
 type Deliver = Box<dyn FnOnce(Result<()>) + Send>;
-type Job = Box<dyn FnOnce(&mut Transaction<'_>) -> Deliver + Send>;
+/// Given the transaction, or why there is none.
+pub(super) type Job = Box<dyn FnOnce(Result<&mut Transaction<'_>>) -> Deliver + Send>;
 
 enum Message {
     Job(Job),
@@ -51,13 +52,9 @@ impl Writer {
         work: impl FnOnce(&Connection) -> rusqlite::Result<T> + Send + 'static,
     ) -> Result<T> {
         let (sender, receiver) = oneshot::channel();
-        let path = self.path.clone();
-        self.send(Message::Job(Box::new(move |transaction| {
-            let result = apart(transaction, work).map_err(|error| explain(&path, what, &error));
-            Box::new(move |committed: Result<()>| {
-                // Whoever asked may have gone.
-                let _ = sender.send(committed.and(result));
-            })
+        self.send(Message::Job(job(&self.path, what, work, |result| {
+            // Whoever asked may have gone.
+            let _ = sender.send(result);
         })));
         let lost = || {
             Err(Error::failed(format!(
@@ -72,15 +69,7 @@ impl Writer {
         what: &'static str,
         work: impl FnOnce(&Connection) -> rusqlite::Result<()> + Send + 'static,
     ) {
-        let path = self.path.clone();
-        self.send(Message::Job(Box::new(move |transaction| {
-            let result = apart(transaction, work).map_err(|error| explain(&path, what, &error));
-            Box::new(move |committed: Result<()>| {
-                if let Err(error) = committed.and(result) {
-                    tracing::warn!("not recorded: {error}");
-                }
-            })
-        })));
+        self.send(Message::Job(job(&self.path, what, work, unrecorded)));
     }
 
     pub(super) fn checkpoint(&self) {
@@ -105,55 +94,78 @@ impl Drop for Writer {
     }
 }
 
+/// Nobody waits for what was posted.
+pub(super) fn unrecorded(result: Result<()>) {
+    if let Err(error) = result {
+        tracing::warn!("not recorded: {error}");
+    }
+}
+
+/// One write, and whom to tell what came of it.
+pub(super) fn job<T: Send + 'static>(
+    path: &Path,
+    what: &'static str,
+    work: impl FnOnce(&Connection) -> rusqlite::Result<T> + Send + 'static,
+    tell: impl FnOnce(Result<T>) + Send + 'static,
+) -> Job {
+    let path = path.to_owned();
+    Box::new(move |transaction| {
+        let result = transaction.and_then(|transaction| {
+            apart(transaction, work).map_err(|error| explain(&path, what, &error))
+        });
+        Box::new(move |committed| tell(committed.and(result)))
+    })
+}
+
 fn work(mut connection: Connection, messages: &Receiver<Message>, path: &Path) {
-    while let Ok(message) = messages.recv() {
-        match message {
-            Message::Checkpoint => fold(&connection),
-            Message::Job(first) => {
-                let checkpoint = batch(&mut connection, first, messages, path);
-                if checkpoint {
-                    fold(&connection);
-                }
+    let mut jobs = Vec::new();
+    while let Ok(first) = messages.recv() {
+        let mut message = Some(first);
+        let mut checkpoint = false;
+        while let Some(one) = message.take() {
+            match one {
+                Message::Job(job) => jobs.push(job),
+                Message::Checkpoint => checkpoint = true,
             }
+            if jobs.len() < BATCH && !checkpoint {
+                message = messages.try_recv().ok();
+            }
+        }
+        batch(&mut connection, std::mem::take(&mut jobs), path);
+        if checkpoint {
+            fold(&connection);
         }
     }
 }
 
-/// Write one job and all that wait, commit, and tell them. Whether a checkpoint was asked for meanwhile.
-fn batch(
-    connection: &mut Connection,
-    first: Job,
-    messages: &Receiver<Message>,
-    path: &Path,
-) -> bool {
-    let begun = connection.transaction_with_behavior(TransactionBehavior::Immediate);
-    let mut transaction = match begun {
-        Ok(transaction) => transaction,
+/// Write these jobs in one transaction, and tell each what came of it.
+pub(super) fn batch(connection: &mut Connection, jobs: Vec<Job>, path: &Path) {
+    if jobs.is_empty() {
+        return;
+    }
+    let begun = connection
+        .transaction_with_behavior(TransactionBehavior::Immediate)
+        .map_err(|error| explain(path, "begin", &error));
+    let (deliveries, committed): (Vec<_>, _) = match begun {
+        Ok(mut transaction) => {
+            let deliveries = jobs
+                .into_iter()
+                .map(|job| job(Ok(&mut transaction)))
+                .collect();
+            let committed = transaction
+                .commit()
+                .map_err(|error| explain(path, "commit", &error));
+            (deliveries, committed)
+        }
+        // No job may run outside a transaction.
         Err(error) => {
-            // No job may run outside a transaction; its sender's channel closes, and for a post there is this line.
-            tracing::warn!("not recorded: {}", explain(path, "begin", &error));
-            return false;
+            let deliveries = jobs.into_iter().map(|job| job(Err(error.clone())));
+            (deliveries.collect(), Ok(()))
         }
     };
-    let mut deliveries = vec![first(&mut transaction)];
-    let mut checkpoint = false;
-    while deliveries.len() < BATCH {
-        match messages.try_recv() {
-            Ok(Message::Job(job)) => deliveries.push(job(&mut transaction)),
-            Ok(Message::Checkpoint) => {
-                checkpoint = true;
-                break;
-            }
-            Err(_) => break,
-        }
-    }
-    let committed = transaction
-        .commit()
-        .map_err(|error| explain(path, "commit", &error));
     for deliver in deliveries {
         deliver(committed.clone());
     }
-    checkpoint
 }
 
 /// Run one write so that its failure harms no other of the same transaction.
@@ -168,6 +180,6 @@ fn apart<T>(
 }
 
 /// Fold the log into the file. Others may be reading; then it happens another time.
-fn fold(connection: &Connection) {
+pub(super) fn fold(connection: &Connection) {
     let _ = connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()));
 }

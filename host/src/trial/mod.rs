@@ -23,7 +23,7 @@ use timeline::Timeline;
 use crate::Error;
 use crate::campaign::TrialSpec;
 use crate::capability::{Audit, Changes, PluginScope, SeededRandom, TrialScope};
-use crate::engine::{Engine, LABEL_DATABASE, LABEL_PROJECT, LABEL_TRIAL, Project, Stack};
+use crate::engine::{self, Engine, LABEL_DATABASE, LABEL_PROJECT, LABEL_TRIAL, Project, Stack};
 use crate::http::Client;
 use crate::journal::{Actor, TrialJournal};
 use crate::plugin::{CallLimits, FaultType, LoadedPlugin, Subject, merged};
@@ -31,6 +31,9 @@ use crate::store::{Outcome, PhaseRow, Store, TrialEnd};
 
 /// The longest that removing a stack may take.
 const TEARDOWN_LIMIT: Duration = Duration::from_secs(120);
+
+/// How long a trial waits for an engine that does not answer before it leaves what it broke to the next recovery.
+const ENGINE_PATIENCE: Duration = Duration::from_secs(120);
 
 /// What all trials of a process share.
 #[derive(Debug, Clone)]
@@ -57,7 +60,7 @@ pub struct Trial {
     /// The subject.
     pub subject: Arc<Subject>,
     /// For each of the description's faults, the plugin that brings it, and the fault; none for a baseline trial.
-    pub faults: Vec<(Arc<LoadedPlugin>, FaultType)>,
+    pub faults: Vec<(Arc<LoadedPlugin>, Arc<FaultType>)>,
     /// Nothing is broken: what the fault would do is written down.
     pub dry_run: bool,
 }
@@ -288,9 +291,25 @@ impl Run<'_> {
         Arc::new(PluginScope {
             plugin: manifest.name.clone(),
             settings,
-            http_hosts: manifest.http_hosts.clone(),
+            grants: manifest.requests.clone(),
             trial: Some(Arc::clone(&self.scope)),
         })
+    }
+
+    /// Without the engine nothing can be mended: wait for one that does not answer, unless the run was stopped.
+    async fn await_engine(&self) {
+        let Some(engine) = &self.host.engine else {
+            return;
+        };
+        let Err(error) = engine.ping().await else {
+            return;
+        };
+        self.observer.important(format!(
+            "waiting up to {} s for the engine: {error}",
+            ENGINE_PATIENCE.as_secs()
+        ));
+        let answers = engine::await_answer(engine.as_ref(), ENGINE_PATIENCE);
+        let _ = self.unless_cancelled(answers).await;
     }
 
     /// Wait for work, or for the end of the run.
@@ -343,6 +362,7 @@ impl Run<'_> {
     }
 
     async fn roll_back(&mut self) -> Result<(), Failed> {
+        self.await_engine().await;
         // A stopped run does not wait for the plugin: the host can take everything back by itself.
         while !self.cancel.is_cancelled()
             && let Some(last) = self.injected.pop()
@@ -380,7 +400,8 @@ impl Run<'_> {
         let cleaning = plugin
             .plugin
             .cleanup(&scope, &injected.metadata, self.limits.fault);
-        if let Err(error) = cleaning.await {
+        // A stopped run leaves the rest to the host, which is quicker.
+        if let Ok(Err(error)) = self.unless_cancelled(cleaning).await {
             self.observer.important(format!(
                 "the host takes the fault back, for its own cleanup failed: {error}"
             ));
@@ -399,7 +420,13 @@ impl Run<'_> {
         self.observer.phase(Phase::Report);
         let mut failed = result.err();
         if let (Some(engine), Some(stack)) = (&self.host.engine, &self.scope.stack) {
-            if let Err(error) = engine.stack_down(stack, TEARDOWN_LIMIT).await {
+            self.await_engine().await;
+            let removed = match self.cancel.is_cancelled() {
+                false => engine.stack_down(stack, TEARDOWN_LIMIT).await,
+                // The compose tool takes its time.
+                true => engine.remove_project(&stack.project).await,
+            };
+            if let Err(error) = removed {
                 let error = Error::from(error)
                     .context(format_args!("remove the stack {}", stack.project))
                     .hint("`duress recover` removes it once the engine answers");

@@ -30,6 +30,9 @@ use super::{
     files, namespace,
 };
 
+/// How long the engine may take to say that it is there.
+const PING_PATIENCE: Duration = Duration::from_secs(10);
+
 /// A connection to a Docker Engine. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Docker {
@@ -175,6 +178,21 @@ fn short(id: &ContainerId) -> &str {
 impl Engine for Docker {
     async fn info(&self) -> EngineResult<EngineInfo> {
         Ok(self.info.clone())
+    }
+
+    async fn ping(&self) -> EngineResult<()> {
+        let missing = |why: String| EngineError::Missing {
+            message: format!(
+                "the container engine at {} does not answer any more: {why}",
+                self.info.address
+            ),
+            hint: "start it again; `duress recover` then takes back what is left".into(),
+        };
+        match tokio::time::timeout(PING_PATIENCE, self.api.ping()).await {
+            Ok(Ok(_)) => Ok(()),
+            Ok(Err(error)) => Err(missing(calls::reason(&error))),
+            Err(_) => Err(missing("it says nothing".into())),
+        }
     }
 
     async fn stack_up(&self, stack: &Stack, timeout: Duration) -> EngineResult<()> {

@@ -10,10 +10,12 @@ use futures::future::join_all;
 
 use super::Docker;
 use super::listing::{COMPOSE_PROJECT, within};
-use crate::engine::{EngineResult, Project};
+use crate::engine::{EngineResult, Project, compose};
 
 /// How often a network or volume is tried that the engine still counts as used.
 const ATTEMPTS: usize = 25;
+/// How long the engine may take to make what it was asked for by a program that has been ended.
+const AFTERMATH: Duration = Duration::from_secs(2);
 /// Between two attempts.
 const PAUSE: Duration = Duration::from_millis(200);
 
@@ -33,8 +35,20 @@ impl Docker {
         }
     }
 
-    /// Remove containers, then networks and volumes.
+    /// Remove everything, and what a compose tool that outlived its duress had just asked for.
     pub(super) async fn remove_all(&self, project: &Project) -> EngineResult<()> {
+        let at_work = compose::end_orphans(project).await;
+        self.remove_labelled(project).await?;
+        if at_work {
+            // What the engine was asked to make it makes, though nobody waits for it any more.
+            tokio::time::sleep(AFTERMATH).await;
+            self.remove_labelled(project).await?;
+        }
+        Ok(())
+    }
+
+    /// Remove containers, then networks and volumes.
+    async fn remove_labelled(&self, project: &Project) -> EngineResult<()> {
         let label = label(project);
         let containers = self.summaries(&label).await?;
         let removals = containers

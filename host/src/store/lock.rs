@@ -6,8 +6,12 @@
 use std::fs::{self, File, TryLockError};
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use crate::{Error, Result};
+
+/// A lock file may be this old before it is locked.
+const NEW: Duration = Duration::from_secs(60);
 
 /// A living host's lock. Dropping it says that the host has ended in good order.
 #[derive(Debug)]
@@ -24,6 +28,14 @@ impl HostLock {
     /// # Errors
     /// `Environment` when the file cannot be written.
     pub fn acquire(directory: &Path) -> Result<Self> {
+        Self::acquire_with(directory, "")
+    }
+
+    /// As [`HostLock::acquire`], with more lines for the file.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn acquire_with(directory: &Path, note: &str) -> Result<Self> {
         let id = uuid::Uuid::now_v7().to_string();
         let path = path(directory, &id);
         let failed = |error: std::io::Error| {
@@ -32,7 +44,7 @@ impl HostLock {
         fs::create_dir_all(directory).map_err(failed)?;
         let mut file = File::create_new(&path).map_err(failed)?;
         file.lock().map_err(failed)?;
-        let content = format!("pid {}\nboot {}\n", std::process::id(), boot_id());
+        let content = format!("pid {}\nboot {}\n{note}", std::process::id(), boot_id());
         file.write_all(content.as_bytes()).map_err(failed)?;
         Ok(Self {
             id,
@@ -58,10 +70,38 @@ impl HostLock {
         }
     }
 
-    /// Forget a dead host's lock file, once everything of it is settled.
-    pub fn forget(directory: &Path, id: &str) {
-        // One that cannot be removed is in nobody's way.
-        let _ = fs::remove_file(path(directory, id));
+    /// The hosts with a lock in that directory that live, each with its file's content.
+    pub fn alive(directory: &Path) -> Vec<(String, String)> {
+        let Ok(locks) = fs::read_dir(directory) else {
+            return Vec::new();
+        };
+        let ids = locks.flatten().filter_map(|lock| {
+            let name = lock.file_name();
+            name.to_str()?.strip_suffix(".lock").map(str::to_owned)
+        });
+        ids.filter(|id| !Self::is_dead(directory, id))
+            .map(|id| {
+                let content = fs::read_to_string(path(directory, &id)).unwrap_or_default();
+                (id, content)
+            })
+            .collect()
+    }
+
+    /// Forget the lock files of dead hosts. A new one may not be locked yet, and is left.
+    pub fn tidy(directory: &Path) {
+        let Ok(locks) = fs::read_dir(directory) else {
+            return;
+        };
+        for lock in locks.flatten() {
+            let age = lock.metadata().and_then(|file| file.modified());
+            let is_old = age.is_ok_and(|at| at.elapsed().is_ok_and(|age| age > NEW));
+            let name = lock.file_name();
+            let id = name.to_str().and_then(|name| name.strip_suffix(".lock"));
+            if is_old && id.is_some_and(|id| Self::is_dead(directory, id)) {
+                // One that cannot be removed is in nobody's way.
+                let _ = fs::remove_file(lock.path());
+            }
+        }
     }
 }
 
@@ -77,7 +117,7 @@ fn path(directory: &Path, id: &str) -> PathBuf {
 }
 
 /// The kernel's name for this boot of the machine (random(4)); empty where there is none.
-pub fn boot_id() -> String {
+pub(super) fn boot_id() -> String {
     fs::read_to_string("/proc/sys/kernel/random/boot_id")
         .unwrap_or_default()
         .trim()

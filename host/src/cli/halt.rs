@@ -1,0 +1,96 @@
+//! `duress halt`: the red button.
+
+use std::process::ExitCode;
+use std::time::{Duration, Instant};
+
+use clap::Args;
+use duress::runner::{Machine, Running};
+use serde_json::json;
+
+use super::style::{self, print_line, say};
+use super::{Done, Global};
+
+/// How often it is looked whether all have ended.
+const LOOKS: Duration = Duration::from_millis(100);
+
+#[derive(Debug, Args)]
+pub(super) struct Arguments {
+    /// Let campaigns run again
+    #[arg(long, conflicts_with_all = ["reason", "wait"])]
+    release: bool,
+    /// What whoever is refused is told
+    #[arg(long, value_name = "TEXT")]
+    reason: Option<String>,
+    /// How long to wait for those that run to end
+    #[arg(long, value_name = "SECONDS", default_value_t = 180)]
+    wait: u64,
+}
+
+pub(super) async fn main(global: &Global, arguments: Arguments) -> Done {
+    let machine = Machine::this();
+    if arguments.release {
+        let was_halted = machine.release()?;
+        if global.json {
+            style::print_json(&json!({ "halted": false, "was_halted": was_halted }));
+        } else if was_halted {
+            print_line!("Released: campaigns may run again.");
+        } else {
+            print_line!("Nothing was halted.");
+        }
+        return Ok(ExitCode::SUCCESS);
+    }
+    machine.halt(&sign(arguments.reason.as_deref()))?;
+    let first = machine.running();
+    for running in &first {
+        say!("Waiting for the rollback of {running}");
+    }
+    let left = wait_for_all(&machine, &first, Duration::from_secs(arguments.wait)).await;
+    if global.json {
+        style::print_json(&json!({
+            "halted": true, "ended": first.len().saturating_sub(left.len()), "running": left,
+        }));
+    } else if left.is_empty() {
+        print_line!("Halted: no campaign runs on this machine, and none begins.");
+    }
+    for running in &left {
+        say!(
+            "{} {running} has not ended",
+            style::ERROR.paint("STILL RUNNING:")
+        );
+        say!(
+            "  {} wait longer with --wait, or: kill -9 {} && duress recover --db {}",
+            style::HINT.paint("hint:"),
+            running.pid,
+            running.database
+        );
+    }
+    say!("Next: {}", style::HINT.paint("duress halt --release"));
+    Ok(ExitCode::from(u8::from(!left.is_empty())))
+}
+
+/// Those that still run when the time is over.
+async fn wait_for_all(machine: &Machine, first: &[Running], wait: Duration) -> Vec<Running> {
+    let end = Instant::now() + wait;
+    let mut waiting = first.to_vec();
+    loop {
+        let running = machine.running();
+        for ended in waiting.iter().filter(|one| !running.contains(one)) {
+            say!("Ended: {ended}");
+        }
+        waiting = running;
+        if waiting.is_empty() || Instant::now() >= end {
+            return waiting;
+        }
+        tokio::time::sleep(LOOKS).await;
+    }
+}
+
+/// When, by whom, and what they say of it.
+fn sign(reason: Option<&str>) -> String {
+    let now = jiff::Timestamp::now().round(jiff::Unit::Second);
+    let now = now.map_or_else(|_| "an unknown time".to_owned(), |now| now.to_string());
+    // Set by login(1) and by whatever starts services.
+    let user = std::env::var("USER").unwrap_or_else(|_| "somebody".to_owned());
+    let reason = reason.map(|reason| format!(": {reason}"));
+    format!("by {user} at {now}{}", reason.unwrap_or_default())
+}

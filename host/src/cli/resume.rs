@@ -1,0 +1,86 @@
+//! `duress resume`.
+
+use std::path::Path;
+
+use clap::Args;
+use duress::runner::{self, Record, Tally};
+use duress::store::{CampaignRow, Store, StoredCampaign};
+
+use super::execute::{self, job};
+use super::style::say;
+use super::{Done, Global, context, summary};
+
+#[derive(Debug, Args)]
+pub(super) struct Arguments {
+    /// The campaign: its id, a beginning of it, or its name; of several the newest
+    campaign: String,
+    #[command(flatten)]
+    common: Common,
+    /// Go by the stored definition even where the campaign's file has changed since
+    #[arg(long)]
+    stored: bool,
+}
+
+#[derive(Debug, Clone, Copy, Args)]
+pub(super) struct Common {
+    /// Trials at once (instead of the campaign's own number)
+    #[arg(long, value_name = "N")]
+    pub(super) parallel: Option<u64>,
+    /// Refuse plugins whose digests are not kept in duress.lock
+    #[arg(long)]
+    pub(super) locked: bool,
+}
+
+pub(super) async fn main(global: &Global, arguments: Arguments) -> Done {
+    let store = context::open_existing(global)?;
+    let campaign = store.campaign(&arguments.campaign).await?;
+    let stored = store.stored_campaign(&campaign.id).await?;
+    // A file that is gone cannot contradict what is stored.
+    if !arguments.stored
+        && let Some(path) = stored.source_path.as_deref().map(Path::new)
+        && let Ok(now) = std::fs::read_to_string(path)
+    {
+        runner::check_source(&campaign.id, &stored, path, &now).map_err(|error| {
+            error.hint(format!(
+                "put the file back, or go by the stored definition: duress resume {} --stored",
+                campaign.id
+            ))
+        })?;
+    }
+    go_on(global, store, campaign, stored, arguments.common).await
+}
+
+/// `duress run campaign FILE --resume`.
+pub(super) async fn from_file(global: &Global, file: &Path, text: &str, common: Common) -> Done {
+    let store = context::open_existing(global)?;
+    let campaign = runner::campaign_of_file(&store, file).await?;
+    let stored = store.stored_campaign(&campaign.id).await?;
+    runner::check_source(&campaign.id, &stored, file, text).map_err(|error| {
+        error.hint("put the file back, or leave --resume out to begin a new campaign")
+    })?;
+    go_on(global, store, campaign, stored, common).await
+}
+
+async fn go_on(
+    global: &Global,
+    store: Store,
+    campaign: CampaignRow,
+    stored: StoredCampaign,
+    common: Common,
+) -> Done {
+    if campaign.outcome.as_deref() == Some("completed") && !stored.dry_run {
+        say!(
+            "Nothing is left to run: every trial of {} has ended.",
+            campaign.id
+        );
+        let nothing = Tally::default();
+        return summary::print(global, &store, &campaign.id, nothing).await;
+    }
+    let file = stored.source_path.clone();
+    let catalog = context::catalog(file.as_deref().map(Path::new))?.pinned(common.locked);
+    let prepared = runner::resume(&campaign, stored, &catalog).await?;
+    store.close().await?;
+    drop(store);
+    let record = Record::Begun { id: campaign.id };
+    execute::main(global, job(prepared, record, common.parallel)?).await
+}
