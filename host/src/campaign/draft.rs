@@ -36,7 +36,8 @@ impl Draft {
         self.document.text()
     }
 
-    pub(super) fn new(document: Document) -> Self {
+    /// What a document says.
+    pub fn new(document: Document) -> Self {
         let (campaign, problems) = document.interpret();
         Self {
             document,

@@ -57,6 +57,9 @@ pub struct Plan {
     pub seed: u64,
     /// Baselines stand before the faults of their subject; at least one.
     pub combinations: Vec<Combination>,
+    /// A trial that is run again, in the place of those that the combinations give.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub repeated: Option<TrialSpec>,
 }
 
 impl Plan {
@@ -65,11 +68,12 @@ impl Plan {
             seed: campaign.seed.unwrap_or_else(random_seed),
             campaign,
             combinations,
+            repeated: None,
         }
     }
 
     /// The plan of one trial that is run again.
-    pub fn of_trial(spec: &TrialSpec) -> Self {
+    pub fn of_trial(spec: TrialSpec) -> Self {
         let campaign = Campaign {
             name: spec.name.clone(),
             description: None,
@@ -99,12 +103,16 @@ impl Plan {
             campaign,
             seed: spec.seed,
             combinations: vec![combination],
+            repeated: Some(spec),
         }
     }
 
     /// Every trial, in the order in which they start: the first of each combination, then the second of each, so that the
     /// results of a campaign that is cut short still cover all.
     pub fn trials(&self) -> Vec<TrialSpec> {
+        if let Some(spec) = &self.repeated {
+            return vec![spec.clone()];
+        }
         let rounds = self.combinations.iter().map(|c| c.trials).max();
         let mut trials = Vec::new();
         for index in 1..=rounds.unwrap_or(0) {

@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use serde_json::{Value, json};
 
-use super::{Ctx, GuestError, PluginScope, describe};
+use super::{Ctx, GuestError, PluginScope, describe, tamed};
 use crate::store::{AuditEntry, LogLine, Store, Verdict};
 
 /// The longest arguments that are recorded, in bytes of JSON; longer ones are replaced by their length.
@@ -106,7 +106,7 @@ impl Ctx {
     {
         self.count()?;
         let started = Instant::now();
-        let answer = body(Arc::clone(&self.scope)).await;
+        let answer = body(Arc::clone(&self.scope)).await.map_err(tamed);
         if let Some(trial) = &self.scope.trial {
             let verdict = match &answer {
                 Ok(_) => Verdict::Allowed,

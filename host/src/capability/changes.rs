@@ -33,9 +33,10 @@ impl Host for Ctx {
                 apply: actions(change.apply)?,
                 revert: actions(change.revert)?,
                 in_force: change.in_force.map(Into::into),
-                http_hosts: scope.http_hosts.clone(),
+                http_hosts: scope.grants.hosts(),
             };
             change.check().map_err(GuestError::Invalid)?;
+            scope.refuse(scope.grants.unasked(&change))?;
             if change.touches_network() {
                 trial.check_network(&touched).await?;
             }

@@ -10,6 +10,7 @@ use super::bindings::duress::plugin::containers::{
 };
 use super::{Ctx, GuestError, LONGEST_OPERATION, interfaces};
 use crate::engine::Program;
+use crate::journal::change::Place;
 
 type Answer<T> = wasmtime::Result<Result<T, GuestError>>;
 
@@ -51,7 +52,13 @@ impl Host for Ctx {
             if command.is_empty() {
                 return Err(GuestError::Invalid("`exec` needs a program".into()));
             }
+            if command.iter().any(|argument| argument.contains('\0')) {
+                return Err(GuestError::Invalid(
+                    "`exec` has an argument with a NUL character".into(),
+                ));
+            }
             let trial = scope.trial()?;
+            scope.refuse(scope.grants.unasked_run(Place::Container, &command[0]))?;
             let target = trial.container(&container).await?;
             let timeout = Duration::from_millis(timeout).min(LONGEST_OPERATION);
             let program = Program { command, timeout };

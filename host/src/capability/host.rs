@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde_json::json;
 
 use super::bindings::duress::plugin::host::{Host, Level};
-use super::{Ctx, GuestError, LONGEST_OPERATION};
+use super::{Ctx, GuestError, LONGEST_OPERATION, tame};
 use crate::engine::Requirement;
 
 /// The most lines that one call may log; the rest is counted and dropped.
@@ -30,13 +30,13 @@ impl CallLog {
 impl super::bindings::duress::plugin::types::Host for Ctx {}
 
 impl Host for Ctx {
-    fn log(&mut self, level: Level, mut message: String) -> wasmtime::Result<()> {
+    fn log(&mut self, level: Level, message: String) -> wasmtime::Result<()> {
         self.count()?;
         self.log.lines += 1;
-        if message.len() > LINE_LENGTH {
-            message.truncate(message.floor_char_boundary(LINE_LENGTH));
-            message.push('…');
+        if level != Level::Error && self.log.lines > LINE_LIMIT + 1 {
+            return Ok(());
         }
+        let message = tame(&message, LINE_LENGTH);
         if level == Level::Error {
             self.log.last_error = Some(message.clone());
         }

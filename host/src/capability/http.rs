@@ -15,7 +15,8 @@ impl Host for Ctx {
         });
         self.audited("http.send", arguments, |scope| async move {
             let trial = scope.trial()?;
-            let reach = trial.reach(&scope.http_hosts);
+            let hosts = scope.grants.hosts();
+            let reach = trial.reach(&scope.grants, &hosts);
             Ok(trial.http.send(reach, &request.into()).await?.into())
         })
         .await

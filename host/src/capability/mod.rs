@@ -12,8 +12,10 @@ mod convert;
 mod host;
 mod http;
 mod interfaces;
+mod requests;
 mod scope;
 mod stack;
+mod text;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -24,7 +26,9 @@ use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
 pub use audit::Audit;
 pub use bindings::duress::plugin::types::Error as GuestError;
 pub(crate) use convert::describe;
+pub use requests::{ActionKind, Programs, Requests, STACK, Unasked};
 pub use scope::{Changes, PluginScope, SeededRandom, Services, TrialScope};
+pub(crate) use text::{MESSAGE_LIMIT, tame, tamed};
 
 /// The most host calls that one call into a component may make. A fault on a hundred containers needs a few thousand; a component
 /// that makes more is stuck in a loop.

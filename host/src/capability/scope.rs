@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 use rand_chacha::ChaCha12Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
 
-use super::{Audit, GuestError};
+use super::{Audit, GuestError, Requests, Unasked};
 use crate::engine::{Container, Engine, Network, Project, Stack};
 use crate::http::{Client, Reach};
 use crate::journal::TrialJournal;
@@ -53,8 +53,8 @@ pub struct PluginScope {
     pub plugin: String,
     /// Its settings, merged: a JSON object.
     pub settings: serde_json::Value,
-    /// `host:port` beyond the stack that its requests may go to.
-    pub http_hosts: Vec<String>,
+    /// What it may do.
+    pub grants: Requests,
     /// The trial; `None` while it lists its faults or checks parameters.
     pub trial: Option<Arc<TrialScope>>,
 }
@@ -68,6 +68,17 @@ impl PluginScope {
         self.trial.as_ref().ok_or_else(|| {
             GuestError::Denied("no trial runs while faults are listed or parameters checked".into())
         })
+    }
+
+    /// What was not granted, as a refusal that says what would allow it.
+    pub(super) fn refuse(&self, unasked: Option<Unasked>) -> Result<(), GuestError> {
+        match unasked {
+            None => Ok(()),
+            Some(Unasked { what, line }) => Err(GuestError::Denied(format!(
+                "the plugin `{}` {what}, which it was not granted; `{line}` under `requests` in its plugin.yaml asks for it",
+                self.plugin
+            ))),
+        }
     }
 }
 
@@ -142,10 +153,10 @@ impl TrialScope {
             .unwrap_or_else(std::sync::PoisonError::into_inner)
     }
 
-    /// Where requests of a plugin with these grants may go.
-    pub(super) fn reach<'a>(&'a self, hosts: &'a [String]) -> Reach<'a> {
+    /// Where requests of a plugin with these grants may go; `hosts` are [`Requests::hosts`].
+    pub(super) fn reach<'a>(&'a self, grants: &Requests, hosts: &'a [String]) -> Reach<'a> {
         Reach {
-            engine: self.engine.as_deref(),
+            engine: self.engine.as_deref().filter(|_| grants.asks_the_stack()),
             project: &self.project,
             hosts,
         }

@@ -17,6 +17,7 @@ impl Host for Ctx {
             json!({ "timeout": timeout }),
             |scope| async move {
                 let trial = scope.trial()?;
+                scope.refuse(scope.grants.unasked_stack())?;
                 Ok(trial
                     .engine()?
                     .stack_up(trial.compose()?, limit(timeout))
@@ -32,6 +33,7 @@ impl Host for Ctx {
             json!({ "timeout": timeout }),
             |scope| async move {
                 let trial = scope.trial()?;
+                scope.refuse(scope.grants.unasked_stack())?;
                 Ok(trial
                     .engine()?
                     .stack_down(trial.compose()?, limit(timeout))

@@ -25,13 +25,19 @@ pub(super) fn catalog(near: Option<&Path>) -> Result<Catalog> {
             }
         }
     }
-    let runtime = Runtime::new(Runtime::default_cache_directory().as_deref())?;
-    Ok(Catalog::discover(runtime, roots))
+    Ok(Catalog::discover(runtime()?, roots))
 }
 
-/// Where the database is.
+/// What compiles components, with this user's cache.
+pub(super) fn runtime() -> Result<Runtime> {
+    Runtime::new(Runtime::default_cache_directory().as_deref())
+}
+
+/// Where the database is; absolute.
 pub(super) fn database(global: &Global) -> Result<PathBuf> {
-    global.db.clone().map_or_else(store::default_path, Ok)
+    let path = global.db.clone().map_or_else(store::default_path, Ok)?;
+    std::path::absolute(&path)
+        .map_err(|error| Error::input(format!("find the database {}: {error}", path.display())))
 }
 
 /// The database, for writing; made where it is missing.

@@ -33,7 +33,10 @@ pub(super) async fn main(global: &Global, verb: Verb) -> Done {
             plugins
         }
     };
-    let faults: Vec<&FaultType> = plugins.iter().flat_map(|plugin| &plugin.faults).collect();
+    let faults: Vec<&FaultType> = plugins
+        .iter()
+        .flat_map(|plugin| plugin.faults.iter().map(AsRef::as_ref))
+        .collect();
     if global.json {
         style::print_json(&faults);
         return Ok(ExitCode::SUCCESS);

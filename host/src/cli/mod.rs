@@ -4,12 +4,17 @@
 
 mod completions;
 mod context;
+mod db;
 mod doctor;
+mod execute;
 mod failure;
 mod fault;
+mod halt;
 mod list;
+mod plugin;
 mod progress;
 mod recover;
+mod resume;
 mod run;
 mod schema;
 mod show;
@@ -62,12 +67,19 @@ struct Global {
 enum Verb {
     /// Run a campaign from a file, a single kind of trial from flags, or a trial again
     Run(Box<run::Arguments>),
+    /// Go on with a campaign that was cut short
+    Resume(resume::Arguments),
+    /// Stop every campaign on this machine, and let none begin
+    Halt(halt::Arguments),
     /// List the campaigns, newest first
     List(list::Arguments),
     /// Show a campaign or a trial
     Show(show::Arguments),
     /// Take back what a killed duress left
     Recover(recover::Arguments),
+    /// Back the database up, or look for damage in it
+    #[command(subcommand)]
+    Db(db::Verb),
     /// Say what this machine has and lacks
     Doctor,
     /// Systems to run against
@@ -76,6 +88,9 @@ enum Verb {
     /// Ways to break them
     #[command(subcommand)]
     Fault(fault::Verb),
+    /// What plugins ask for, and what they are granted
+    #[command(subcommand)]
+    Plugin(plugin::Verb),
     /// Print the JSON Schema of a file format, for editors
     #[command(subcommand)]
     Schema(schema::Verb),
@@ -107,12 +122,16 @@ pub(crate) fn main() -> ExitCode {
     let done = runtime.block_on(async {
         match cli.verb {
             Verb::Run(arguments) => run::main(&cli.global, *arguments).await,
+            Verb::Resume(arguments) => resume::main(&cli.global, arguments).await,
+            Verb::Halt(arguments) => halt::main(&cli.global, arguments).await,
+            Verb::Db(verb) => db::main(&cli.global, verb).await,
             Verb::List(arguments) => list::main(&cli.global, arguments).await,
             Verb::Show(arguments) => show::main(&cli.global, arguments).await,
             Verb::Recover(arguments) => recover::main(&cli.global, arguments).await,
             Verb::Doctor => doctor::main(&cli.global).await,
             Verb::Subject(verb) => subject::main(&cli.global, verb).await,
             Verb::Fault(verb) => fault::main(&cli.global, verb).await,
+            Verb::Plugin(verb) => plugin::main(&cli.global, verb).await,
             Verb::Schema(verb) => schema::main(verb),
             Verb::Completions(arguments) => completions::main(&arguments),
         }
@@ -120,4 +139,14 @@ pub(crate) fn main() -> ExitCode {
     // A blocking task that hangs (a terminal, a dead disk) must not keep the prompt from coming back.
     runtime.shutdown_timeout(std::time::Duration::from_secs(1));
     done.unwrap_or_else(|failure| failure.report(cli.global.json))
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    #[test]
+    fn the_command_line_is_sound() {
+        super::Cli::command().debug_assert();
+    }
 }

@@ -8,6 +8,8 @@ use tokio::sync::Mutex;
 
 use super::call::CallLimits;
 use super::component::{FaultType, Kind, Plugin};
+use super::examine::Found;
+use super::lock::LockFile;
 use super::manifest::{PluginManifest, SubjectManifest};
 use super::runtime::Runtime;
 use crate::{Error, Result, yaml};
@@ -21,7 +23,9 @@ pub struct LoadedPlugin {
     /// The component.
     pub plugin: Plugin,
     /// Every fault that it brings.
-    pub faults: Vec<FaultType>,
+    pub faults: Vec<Arc<FaultType>>,
+    /// The folder that holds it.
+    pub directory: PathBuf,
 }
 
 /// A subject that is loaded.
@@ -54,13 +58,23 @@ pub struct SubjectEntry {
     pub directory: PathBuf,
 }
 
+/// Where something was found.
+#[derive(Debug, Clone)]
+struct Place {
+    /// The folder whose [`LockFile`] counts.
+    root: PathBuf,
+    directory: PathBuf,
+}
+
 /// The subjects and plugins of a set of folders.
 #[derive(Debug)]
 pub struct Catalog {
     runtime: Runtime,
     roots: Vec<PathBuf>,
-    subjects: BTreeMap<String, PathBuf>,
-    plugins: BTreeMap<String, PathBuf>,
+    subjects: BTreeMap<String, Place>,
+    plugins: BTreeMap<String, Place>,
+    /// Plugins whose digests are not kept are refused.
+    pinned: bool,
     loaded_subjects: Mutex<BTreeMap<String, Arc<Subject>>>,
     loaded_plugins: Mutex<BTreeMap<PathBuf, Arc<LoadedPlugin>>>,
 }
@@ -79,7 +93,11 @@ impl Catalog {
                     if let Some(name) = name
                         && directory.join(file).is_file()
                     {
-                        found.entry(name.to_owned()).or_insert(directory.clone());
+                        let place = Place {
+                            root: root.clone(),
+                            directory: directory.clone(),
+                        };
+                        found.entry(name.to_owned()).or_insert(place);
                     }
                 }
             }
@@ -94,12 +112,20 @@ impl Catalog {
             roots,
             subjects,
             plugins,
+            pinned: false,
             loaded_subjects: Mutex::default(),
             loaded_plugins: Mutex::default(),
         }
     }
 
-    /// The folders to search: those of [`PATH_VARIABLE`], then the nearest folder at or above `start` with a `subjects` folder.
+    /// The same, refusing plugins whose digests are not kept in their [`LockFile`].
+    #[must_use]
+    pub fn pinned(mut self, pinned: bool) -> Self {
+        self.pinned = pinned;
+        self
+    }
+
+    /// The folders to search: those of [`PATH_VARIABLE`], then the [nearest root](Self::nearest_root).
     pub fn default_roots(start: &Path) -> Vec<PathBuf> {
         let named: Vec<PathBuf> = std::env::var_os(PATH_VARIABLE)
             .map(|paths| {
@@ -108,19 +134,53 @@ impl Catalog {
                     .collect()
             })
             .unwrap_or_default();
-        let near = start
-            .ancestors()
-            .find(|folder| folder.join("subjects").is_dir());
-        named.into_iter().chain(near.map(Path::to_owned)).collect()
+        named.into_iter().chain(Self::nearest_root(start)).collect()
     }
 
     /// The subjects that were found, by name.
     pub fn subjects(&self) -> Vec<SubjectEntry> {
-        let entry = |(name, directory): (&String, &PathBuf)| SubjectEntry {
+        let entry = |(name, place): (&String, &Place)| SubjectEntry {
             name: name.clone(),
-            directory: directory.clone(),
+            directory: place.directory.clone(),
         };
         self.subjects.iter().map(entry).collect()
+    }
+
+    /// What compiles its components.
+    pub fn runtime(&self) -> &Runtime {
+        &self.runtime
+    }
+
+    /// The nearest folder at or above `start` with a folder `subjects` or `plugins`.
+    pub fn nearest_root(start: &Path) -> Option<PathBuf> {
+        let is_root = |folder: &&Path| {
+            ["subjects", "plugins"]
+                .iter()
+                .any(|one| folder.join(one).is_dir())
+        };
+        start.ancestors().find(is_root).map(Path::to_owned)
+    }
+
+    /// The folder of a plugin.
+    ///
+    /// # Errors
+    /// `Input` where there is none of that name.
+    pub fn plugin_directory(&self, name: &str) -> Result<PathBuf> {
+        let place = self.plugins.get(name);
+        let place = place.ok_or_else(|| self.unknown("plugin", name, &self.plugins))?;
+        Ok(place.directory.clone())
+    }
+
+    /// Whether a plugin was granted what it asks for.
+    ///
+    /// # Errors
+    /// `Input`, with what it was not.
+    pub fn grant_of(&self, name: &str, found: &Found) -> Result<()> {
+        let place = self.plugins.get(name);
+        let Place { root, directory } =
+            place.ok_or_else(|| self.unknown("plugin", name, &self.plugins))?;
+        let Found { plugin, .. } = found;
+        LockFile::read(root)?.check(&plugin.manifest, &plugin.digest, directory, self.pinned)
     }
 
     /// The names of the plugins that were found.
@@ -136,7 +196,7 @@ impl Catalog {
         if let Some(subject) = self.loaded_subjects.lock().await.get(name) {
             return Ok(Arc::clone(subject));
         }
-        let directory = self
+        let Place { root, directory } = self
             .subjects
             .get(name)
             .ok_or_else(|| self.unknown("subject", name, &self.subjects))?;
@@ -160,7 +220,7 @@ impl Catalog {
             .hint(format!("`compose` in {} names it", path.display())));
         }
         let plugin = if manifest.plugin.starts_with('.') {
-            self.load(&directory.join(&manifest.plugin)).await?
+            self.load(root, &directory.join(&manifest.plugin)).await?
         } else {
             self.plugin(&manifest.plugin).await?
         };
@@ -187,30 +247,39 @@ impl Catalog {
     /// # Errors
     /// As for [`Self::subject`].
     pub async fn plugin(&self, name: &str) -> Result<Arc<LoadedPlugin>> {
-        let directory = self
+        let Place { root, directory } = self
             .plugins
             .get(name)
             .ok_or_else(|| self.unknown("plugin", name, &self.plugins))?;
-        self.load(directory).await
+        self.load(root, directory).await
     }
 
-    async fn load(&self, directory: &Path) -> Result<Arc<LoadedPlugin>> {
+    async fn load(&self, root: &Path, directory: &Path) -> Result<Arc<LoadedPlugin>> {
         let mut loaded = self.loaded_plugins.lock().await;
         if let Some(plugin) = loaded.get(directory) {
             return Ok(Arc::clone(plugin));
         }
         let (manifest, _) = yaml::load::<PluginManifest>(&directory.join("plugin.yaml"))?;
         let plugin = self.runtime.load(manifest, directory)?;
+        // Before anything of it is run, and by the digest of what was read: the file may be another by now.
+        let Plugin {
+            manifest, digest, ..
+        } = &plugin;
+        LockFile::read(root)?.check(manifest, digest, directory, self.pinned)?;
         let faults = plugin
             .fault_types(&CallLimits::default())
             .await
             .map_err(|error| Error::from(error).context("list its faults"))?;
-        let plugin = Arc::new(LoadedPlugin { plugin, faults });
+        let plugin = Arc::new(LoadedPlugin {
+            plugin,
+            faults: faults.into_iter().map(Arc::new).collect(),
+            directory: directory.to_owned(),
+        });
         loaded.insert(directory.to_owned(), Arc::clone(&plugin));
         Ok(plugin)
     }
 
-    fn unknown(&self, what: &str, name: &str, known: &BTreeMap<String, PathBuf>) -> Error {
+    fn unknown(&self, what: &str, name: &str, known: &BTreeMap<String, Place>) -> Error {
         let mut error = Error::input(format!("unknown {what} `{}`", name.escape_debug()));
         if let Some(near) = yaml::nearest(name, known.keys().map(String::as_str)) {
             error = error.hint(format!("did you mean `{near}`?"));
@@ -222,7 +291,8 @@ impl Catalog {
                 .map(|root| root.display().to_string())
                 .collect();
             let searched = if searched.is_empty() {
-                "no folder named `subjects` is at or above the working directory".to_owned()
+                "no folder named `subjects` or `plugins` is at or above the working directory"
+                    .to_owned()
             } else {
                 format!("none is beneath {}", searched.join(", "))
             };

@@ -5,18 +5,30 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use wasmtime::component::types::ComponentItem;
 use wasmtime::component::{Component, InstancePre, Linker};
 
 use super::call::{CallError, CallLimits, OUTPUT_LIMIT, call};
 use super::manifest::PluginManifest;
 use crate::capability::bindings::exports::duress::plugin::{chaos, subject};
-use crate::capability::{Ctx, GuestError, PluginScope, Services};
+use crate::capability::{
+    Ctx, GuestError, MESSAGE_LIMIT, PluginScope, Requests, Services, tame, tamed,
+};
 use crate::{Error, Result};
 
 /// The interface package, as imports and exports name it.
 const PACKAGE: &str = "duress:plugin/";
 /// The version of it that this host offers.
 pub const WIT_VERSION: &str = "0.1.0";
+
+/// The most faults that a component may bring.
+const FAULT_LIMIT: usize = 200;
+/// The most problems that it may find in parameters.
+const PROBLEM_LIMIT: usize = 100;
+/// The most metrics that a state may have: a few for each of a thousand instances.
+const METRIC_LIMIT: usize = 10_000;
+/// The longest name that it may give to anything, in bytes.
+const NAME_LIMIT: usize = 128;
 
 /// What a component brings.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -129,6 +141,7 @@ impl Plugin {
         digest: String,
     ) -> Result<Self> {
         check_names(linker, component)?;
+        check_requests(linker, component, &manifest)?;
         let pre = linker.instantiate_pre(component).map_err(|error| {
             Error::input(format!("it does not fit this host: {}", error.root_cause()))
                 .hint(format!("build it against wit/ of version {WIT_VERSION}"))
@@ -147,6 +160,14 @@ impl Plugin {
             chaos,
             subject,
         })
+    }
+
+    /// The interfaces that it imports, as the component names them.
+    pub fn imports(&self) -> Vec<String> {
+        let component = self.pre.component();
+        let ty = component.component_type();
+        let imports = ty.imports(component.engine());
+        imports.map(|(name, _)| name.to_owned()).collect()
     }
 
     /// What it brings.
@@ -186,15 +207,26 @@ impl Plugin {
             },
         )
         .await?;
+        if list.len() > FAULT_LIMIT {
+            let reason = format!("it brings more than {FAULT_LIMIT} faults");
+            return Err(self.broken(function, reason));
+        }
         list.into_iter()
             .map(|fault| {
+                if !is_name(&fault.name) {
+                    let reason = format!(
+                        "it calls a fault `{}`: 1 to {NAME_LIMIT} letters, digits, `_` and `-` would do",
+                        tame(&fault.name, NAME_LIMIT)
+                    );
+                    return Err(self.broken(function, reason));
+                }
                 let parameters = self.json(function, "parameters", &fault.parameters)?;
                 Ok(FaultType {
                     plugin: self.manifest.name.clone(),
                     name: fault.name,
-                    summary: fault.summary,
+                    summary: tame(&fault.summary, MESSAGE_LIMIT),
                     parameters,
-                    requires: fault.requires,
+                    requires: fault.requires.iter().map(|one| tame(one, NAME_LIMIT)).collect(),
                     services: fault.services,
                     choice: match fault.choice {
                         chaos::Choice::ByHost => Choice::ByHost,
@@ -227,9 +259,10 @@ impl Plugin {
         .await?;
         Ok(problems
             .into_iter()
+            .take(PROBLEM_LIMIT)
             .map(|problem| ParameterProblem {
-                pointer: problem.pointer,
-                message: problem.message,
+                pointer: tame(&problem.pointer, MESSAGE_LIMIT),
+                message: tame(&problem.message, MESSAGE_LIMIT),
             })
             .collect())
     }
@@ -325,10 +358,9 @@ impl Plugin {
         )
         .await?;
         let report = self.answer(function, answer)?;
-        self.bounded(function, report.detail.len())?;
         Ok(Health {
             healthy: report.healthy,
-            detail: report.detail,
+            detail: tame(&report.detail, MESSAGE_LIMIT),
         })
     }
 
@@ -353,13 +385,17 @@ impl Plugin {
         .await?;
         let state = self.answer(function, answer)?;
         let document = self.object(function, "state", &state.document)?;
+        if state.metrics.len() > METRIC_LIMIT {
+            let reason = format!("it returned more than {METRIC_LIMIT} metrics");
+            return Err(self.broken(function, reason));
+        }
         let metrics = state
             .metrics
             .into_iter()
             .map(|metric| Metric {
-                name: metric.name,
+                name: tame(&metric.name, NAME_LIMIT),
                 value: metric.value,
-                unit: metric.unit,
+                unit: tame(&metric.unit, NAME_LIMIT),
             })
             .collect();
         Ok(State { document, metrics })
@@ -370,7 +406,7 @@ impl Plugin {
         Arc::new(PluginScope {
             plugin: self.manifest.name.clone(),
             settings: self.manifest.settings.clone(),
-            http_hosts: Vec::new(),
+            grants: Requests::default(),
             trial: None,
         })
     }
@@ -389,7 +425,7 @@ impl Plugin {
         answer.map_err(|error| CallError::Guest {
             plugin: self.manifest.name.clone(),
             function,
-            error,
+            error: tamed(error),
         })
     }
 
@@ -469,6 +505,77 @@ fn check_names(linker: &Linker<Ctx>, component: &Component) -> Result<()> {
         return Err(Error::input(
             "it imports `stack`, which is for subjects alone",
         ));
+    }
+    Ok(())
+}
+
+/// Whether a fault may be called so: its name stands in files, in labels and on command lines.
+fn is_name(name: &str) -> bool {
+    let fit = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-');
+    (1..=NAME_LIMIT).contains(&name.len()) && !name.starts_with('-') && name.chars().all(fit)
+}
+
+/// What a component imports and what its manifest asks for must agree: what it cannot use it need not ask for, and what it would only
+/// be refused later is told now.
+fn check_requests(
+    linker: &Linker<Ctx>,
+    component: &Component,
+    manifest: &PluginManifest,
+) -> Result<()> {
+    let engine = linker.engine();
+    let ty = component.component_type();
+    // Of some interfaces it needs the types alone, to speak of them in another's calls.
+    let calls = |item: &ComponentItem| match item {
+        ComponentItem::ComponentInstance(instance) => instance
+            .exports(engine)
+            .any(|(_, item)| matches!(item.ty, ComponentItem::ComponentFunc(_))),
+        _ => false,
+    };
+    let imports: Vec<&str> = ty
+        .imports(engine)
+        .filter(|(_, item)| calls(&item.ty))
+        .map(|(name, _)| name)
+        .collect();
+    let requests = &manifest.requests;
+    let changes =
+        !requests.actions.is_empty() || !requests.programs.network_of_container.is_empty();
+    for (interface, asked, line) in [
+        ("http", !requests.http.is_empty(), "http: [stack]"),
+        ("stack", requests.stack, "stack: true"),
+    ] {
+        let imported = imports
+            .iter()
+            .any(|name| name.starts_with(&format!("{PACKAGE}{interface}@")));
+        if imported && !asked {
+            return Err(Error::input(format!(
+                "it imports `{interface}`, and plugin.yaml does not ask for it"
+            ))
+            .hint(format!("add to `requests` in plugin.yaml: {line}")));
+        }
+        if asked && !imported {
+            return Err(Error::input(format!(
+                "plugin.yaml asks for `{interface}`, which the component does not import"
+            ))
+            .hint(format!(
+                "remove `{interface}` from `requests` in plugin.yaml"
+            )));
+        }
+    }
+    let imports_changes = imports
+        .iter()
+        .any(|name| name.starts_with(&format!("{PACKAGE}changes@")));
+    if changes && !imports_changes {
+        return Err(Error::input(
+            "plugin.yaml asks for `actions`, and the component imports no `changes` to make them by",
+        )
+        .hint("remove `actions` from `requests` in plugin.yaml"));
+    }
+    if !compatible(&manifest.wit) {
+        return Err(Error::input(format!(
+            "plugin.yaml says that it was built for version {} of the plugin interface; this host supports {WIT_VERSION}",
+            manifest.wit
+        ))
+        .hint("build it again against this host's wit/, or use a duress of that version"));
     }
     Ok(())
 }

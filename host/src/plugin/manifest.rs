@@ -6,6 +6,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+use crate::capability::Requests;
+
 /// `plugin.yaml`: what a component is and what it asks for.
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -24,9 +26,12 @@ pub struct PluginManifest {
     pub license: String,
     /// The component, beside this file, e.g. `etcd.wasm`.
     pub component: PathBuf,
-    /// Hosts beyond the stack, each `host:port`, that it may send requests to.
+    /// The version of `duress:plugin` that it was built for, e.g. `0.1.0`.
+    #[schemars(regex(pattern = r"^[0-9]+\.[0-9]+\.[0-9]+$"))]
+    pub wit: String,
+    /// What it asks for; it gets nothing else.
     #[serde(default)]
-    pub http_hosts: Vec<String>,
+    pub requests: Requests,
     /// Handed to the component; a subject's own settings come over them.
     #[serde(default)]
     #[schemars(schema_with = "object")]

@@ -7,6 +7,8 @@ mod cache;
 mod call;
 mod catalog;
 mod component;
+mod examine;
+mod lock;
 mod manifest;
 mod runtime;
 
@@ -16,6 +18,9 @@ pub use catalog::{Catalog, LoadedPlugin, PATH_VARIABLE, Subject, SubjectEntry};
 pub use component::{
     Choice, FaultType, Health, Kind, Metric, ParameterProblem, Plugin, State, WIT_VERSION,
 };
+pub use examine::Found;
+pub use lock::{LOCK_FILE, LockFile, Locked};
 pub(crate) use manifest::merged;
 pub use manifest::{PluginManifest, SubjectManifest, Timeouts};
 pub use runtime::Runtime;
+pub(crate) use runtime::sha256;

@@ -166,7 +166,7 @@ fn read(path: &Path) -> Result<Vec<u8>> {
         let message = Error::input(format!("read the component {}: {error}", path.display()));
         match error.kind() {
             std::io::ErrorKind::NotFound => {
-                message.hint("`cargo xtask setup` builds the components of this repository")
+                message.hint("build it: `duress plugin build NAME`; `cargo xtask setup` builds those of duress itself")
             }
             _ => message,
         }
@@ -184,7 +184,7 @@ fn read(path: &Path) -> Result<Vec<u8>> {
 }
 
 /// The digest by which a component is known, e.g. `sha256:2c26…`.
-fn sha256(bytes: &[u8]) -> String {
+pub(crate) fn sha256(bytes: &[u8]) -> String {
     use std::fmt::Write as _;
 
     use sha2::Digest as _;

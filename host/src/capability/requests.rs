@@ -1,0 +1,354 @@
+//! What a plugin asks for, each as narrow as it can be said. It gets that and nothing else: what is not named is refused.
+
+use std::collections::BTreeSet;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::journal::change::{Action, Change, Place, PlacedProgram, Probe};
+
+/// In `http`, the endpoints of the trial's own containers.
+pub const STACK: &str = "stack";
+
+/// The `requests` of a `plugin.yaml`.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Requests {
+    /// Kinds of changes that it makes to its targets.
+    #[serde(skip_serializing_if = "BTreeSet::is_empty")]
+    pub actions: BTreeSet<ActionKind>,
+    /// Programs that it runs, by their names as they stand in its argument vectors.
+    #[serde(skip_serializing_if = "Programs::is_empty")]
+    pub programs: Programs,
+    /// Where it sends HTTP requests: `stack` for the trial's own containers, `host:port` for anything else.
+    #[serde(skip_serializing_if = "BTreeSet::is_empty")]
+    pub http: BTreeSet<String>,
+    /// It brings the trial's own stack up and takes it down, as subjects do.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub stack: bool,
+}
+
+/// Programs, by where they run.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Programs {
+    /// In a container of the trial, as that container's own.
+    #[serde(skip_serializing_if = "BTreeSet::is_empty")]
+    pub container: BTreeSet<String>,
+    /// In a container's network alone.
+    #[serde(skip_serializing_if = "BTreeSet::is_empty")]
+    pub network_of_container: BTreeSet<String>,
+}
+
+impl Programs {
+    fn is_empty(&self) -> bool {
+        self.container.is_empty() && self.network_of_container.is_empty()
+    }
+}
+
+/// A kind of change to a container, with its way back.
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
+)]
+#[serde(rename_all = "snake_case")]
+pub enum ActionKind {
+    /// Send a signal to its first process.
+    Signal,
+    /// Freeze and unfreeze it.
+    Pause,
+    /// Stop and start it.
+    Stop,
+    /// Restart it.
+    Restart,
+    /// Send a signal to one of its processes.
+    SignalProcess,
+    /// Change its limits.
+    Limit,
+    /// Fill its disk, and free it.
+    FillDisk,
+    /// Use processor time in it.
+    BurnCpu,
+    /// Hold memory in it.
+    HoldMemory,
+    /// Write to its disk.
+    WriteDisk,
+    /// Answer its DNS queries wrongly.
+    AnswerDns,
+    /// Delay, lose or damage its packets.
+    QueuePackets,
+}
+
+impl ActionKind {
+    /// As it stands in a manifest.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Signal => "signal",
+            Self::Pause => "pause",
+            Self::Stop => "stop",
+            Self::Restart => "restart",
+            Self::SignalProcess => "signal_process",
+            Self::Limit => "limit",
+            Self::FillDisk => "fill_disk",
+            Self::BurnCpu => "burn_cpu",
+            Self::HoldMemory => "hold_memory",
+            Self::WriteDisk => "write_disk",
+            Self::AnswerDns => "answer_dns",
+            Self::QueuePackets => "queue_packets",
+        }
+    }
+
+    /// As a person is asked for it.
+    pub fn in_words(self) -> &'static str {
+        match self {
+            Self::Signal => "send signals to their first process",
+            Self::Pause => "freeze them",
+            Self::Stop => "stop and start them",
+            Self::Restart => "restart them",
+            Self::SignalProcess => "send signals to single processes",
+            Self::Limit => "change their limits of processors, memory and processes",
+            Self::FillDisk => "fill their disks",
+            Self::BurnCpu => "use up processor time in them",
+            Self::HoldMemory => "use up memory in them",
+            Self::WriteDisk => "keep their disks busy",
+            Self::AnswerDns => "answer their DNS queries wrongly",
+            Self::QueuePackets => "delay, lose or damage their packets",
+        }
+    }
+}
+
+/// Something that was not asked for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Unasked {
+    /// What it does, e.g. `runs tc in a container's network`.
+    pub what: String,
+    /// What under `requests` would allow it, e.g. `actions: [pause]`.
+    pub line: String,
+}
+
+impl Requests {
+    /// The hosts beyond the stack that it may send requests to.
+    pub fn hosts(&self) -> Vec<String> {
+        let hosts = self.http.iter().filter(|host| *host != STACK);
+        hosts.cloned().collect()
+    }
+
+    /// Whether it may send requests to the trial's own containers.
+    pub fn asks_the_stack(&self) -> bool {
+        self.http.contains(STACK)
+    }
+
+    /// The first thing of a change that was not asked for.
+    pub fn unasked(&self, change: &Change) -> Option<Unasked> {
+        let mut actions = change.apply.iter().chain(&change.revert);
+        let probe = change.in_force.as_ref();
+        actions
+            .find_map(|action| self.unasked_action(action))
+            .or_else(|| match probe? {
+                Probe::Run(program) | Probe::Output { program, .. } => {
+                    self.unasked_program(program)
+                }
+                Probe::Answer { .. } => self.unasked_request(),
+            })
+    }
+
+    fn unasked_action(&self, action: &Action) -> Option<Unasked> {
+        use crate::engine::Work;
+        let kinds: &[ActionKind] = match action {
+            Action::Run(program) => return self.unasked_program(program),
+            Action::Ask(_) => return self.unasked_request(),
+            // It ends what the same change has started.
+            Action::StopTask { .. } => return None,
+            Action::Signal(_) => &[ActionKind::Signal],
+            Action::Pause | Action::Unpause => &[ActionKind::Pause],
+            Action::Stop { .. } => &[ActionKind::Stop],
+            // The way back of each of these.
+            Action::Start => &[
+                ActionKind::Stop,
+                ActionKind::Signal,
+                ActionKind::SignalProcess,
+                ActionKind::Restart,
+            ],
+            Action::Restart { .. } => &[ActionKind::Restart],
+            Action::SignalProcess { .. } => &[ActionKind::SignalProcess],
+            Action::Limit(_) => &[ActionKind::Limit],
+            Action::FillDisk { .. } | Action::RemoveFill { .. } => &[ActionKind::FillDisk],
+            Action::StartTask { work, .. } => match work {
+                Work::BurnCpu { .. } => &[ActionKind::BurnCpu],
+                Work::HoldMemory { .. } => &[ActionKind::HoldMemory],
+                Work::WriteDisk { .. } => &[ActionKind::WriteDisk],
+                Work::AnswerDns { .. } => &[ActionKind::AnswerDns],
+                Work::QueuePackets(_) => &[ActionKind::QueuePackets],
+            },
+        };
+        if kinds.iter().any(|kind| self.actions.contains(kind)) {
+            return None;
+        }
+        Some(Unasked {
+            what: format!("does `{action}`"),
+            line: format!("actions: [{}]", kinds[0].as_str()),
+        })
+    }
+
+    fn unasked_program(&self, program: &PlacedProgram) -> Option<Unasked> {
+        self.unasked_run(program.place, program.command.first()?)
+    }
+
+    /// Whether a program may not run in a place.
+    pub fn unasked_run(&self, place: Place, program: &str) -> Option<Unasked> {
+        let (asked, key, words) = match place {
+            Place::Container => (&self.programs.container, "container", "in a container"),
+            Place::NetworkOfContainer => (
+                &self.programs.network_of_container,
+                "network_of_container",
+                "in a container's network",
+            ),
+        };
+        (!asked.contains(program)).then(|| Unasked {
+            what: format!("runs `{}` {words}", program.escape_debug()),
+            line: format!("programs: {{{key}: [{}]}}", program.escape_debug()),
+        })
+    }
+
+    fn unasked_request(&self) -> Option<Unasked> {
+        self.http.is_empty().then(|| Unasked {
+            what: "sends an HTTP request".into(),
+            line: format!("http: [{STACK}]"),
+        })
+    }
+
+    /// Whether it may not touch the stack's lifecycle.
+    pub fn unasked_stack(&self) -> Option<Unasked> {
+        (!self.stack).then(|| Unasked {
+            what: "brings a stack up or takes it down".into(),
+            line: "stack: true".into(),
+        })
+    }
+
+    /// What a person is told that it asks for, a line each; none: it only looks.
+    pub fn in_words(&self) -> Vec<String> {
+        let list = |names: &BTreeSet<String>| names.iter().cloned().collect::<Vec<_>>().join(", ");
+        let mut lines: Vec<String> = self
+            .actions
+            .iter()
+            .map(|kind| format!("to the containers that a trial picks: {}", kind.in_words()))
+            .collect();
+        if !self.programs.network_of_container.is_empty() {
+            let programs = list(&self.programs.network_of_container);
+            lines.push(format!("in these containers' networks, run: {programs}"));
+        }
+        if !self.programs.container.is_empty() {
+            let programs = list(&self.programs.container);
+            lines.push(format!(
+                "in any container of its own trial, run: {programs}"
+            ));
+        }
+        if self.asks_the_stack() {
+            lines.push("send HTTP requests to its own trial's containers".into());
+        }
+        for host in self.hosts() {
+            lines.push(format!("send HTTP requests to {host}, beyond its trial"));
+        }
+        if self.stack {
+            lines.push("bring its own trial's stack up, and take it down".into());
+        }
+        lines
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::engine::{ContainerId, Project};
+
+    fn requests(yaml: &str) -> Requests {
+        let document = crate::yaml::Document::parse("requests", yaml).expect("YAML");
+        let (requests, problems) = document.interpret();
+        assert!(problems.is_empty(), "{problems:?}");
+        requests.expect("requests")
+    }
+
+    fn change(apply: Vec<Action>, revert: Vec<Action>, in_force: Option<Probe>) -> Change {
+        Change {
+            project: Project("p".into()),
+            container: ContainerId("c".into()),
+            container_name: "c".into(),
+            summary: "s".into(),
+            apply,
+            revert,
+            in_force,
+            http_hosts: Vec::new(),
+        }
+    }
+
+    fn program(place: Place, name: &str) -> PlacedProgram {
+        PlacedProgram {
+            place,
+            command: vec![name.into(), "-x".into()],
+            timeout_ms: 1,
+            tolerated: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn nothing_is_allowed_that_was_not_asked_for() {
+        let none = Requests::default();
+        let freeze = change(vec![Action::Pause], vec![Action::Unpause], None);
+        let unasked = none.unasked(&freeze).expect("refused");
+        assert_eq!(unasked.line, "actions: [pause]");
+        assert_eq!(requests("actions: [pause]").unasked(&freeze), None);
+
+        let run = |place| Action::Run(program(place, "tc"));
+        let tc = change(
+            vec![run(Place::NetworkOfContainer)],
+            vec![run(Place::NetworkOfContainer)],
+            None,
+        );
+        let elsewhere = requests("programs: {container: [tc]}");
+        let unasked = elsewhere.unasked(&tc).expect("another place");
+        assert_eq!(unasked.line, "programs: {network_of_container: [tc]}");
+        let asked = requests("programs: {network_of_container: [tc]}");
+        assert_eq!(asked.unasked(&tc), None);
+        let probed = change(
+            tc.apply.clone(),
+            tc.revert.clone(),
+            Some(Probe::Run(program(Place::Container, "cat"))),
+        );
+        assert!(asked.unasked(&probed).is_some(), "a probe is a program too");
+        let hidden = change(vec![Action::Pause], vec![run(Place::Container)], None);
+        assert!(
+            requests("actions: [pause]").unasked(&hidden).is_some(),
+            "and so is a way back"
+        );
+    }
+
+    #[test]
+    fn whoever_may_end_a_container_may_start_it_again() {
+        let kill = change(
+            vec![Action::Signal("SIGKILL".into())],
+            vec![Action::Start],
+            None,
+        );
+        assert_eq!(requests("actions: [signal]").unasked(&kill), None);
+        let start = change(vec![Action::Start], vec![Action::Start], None);
+        assert!(requests("actions: [pause]").unasked(&start).is_some());
+    }
+
+    #[test]
+    fn what_it_asks_for_is_told_in_words() {
+        assert_eq!(Requests::default().in_words(), [""; 0]);
+        let words = requests(
+            "{actions: [pause], programs: {network_of_container: [tc, ip]}, http: [stack, 'p:9090'], stack: true}",
+        )
+        .in_words();
+        assert_eq!(
+            words,
+            [
+                "to the containers that a trial picks: freeze them",
+                "in these containers' networks, run: ip, tc",
+                "send HTTP requests to its own trial's containers",
+                "send HTTP requests to p:9090, beyond its trial",
+                "bring its own trial's stack up, and take it down",
+            ]
+        );
+    }
+}
