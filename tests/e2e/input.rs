@@ -4,7 +4,7 @@ use std::fs;
 use std::path::Path;
 
 use crate::netem::kernel_has_netem;
-use crate::program::{Program, repository};
+use crate::program::{Program, noop};
 
 /// A campaign that is right, to be spoilt.
 const RIGHT: &str = "name: right\nsubjects: [noop]\nchaos_types:\n  - type: nothing\n";
@@ -179,18 +179,9 @@ fn flags_with_mistakes() {
 
 /// A folder with the subject `broken` on a plugin of this component.
 fn with_component(program: &Program, component: &[u8], compose: Option<&str>) {
-    let (plugin, subject) = (
-        program.folder.path().join("plugins/broken"),
-        program.folder.path().join("subjects/broken"),
-    );
-    fs::create_dir_all(&plugin).unwrap();
+    program.plugin("broken", component, "{}");
+    let subject = program.folder.path().join("subjects/broken");
     fs::create_dir_all(&subject).unwrap();
-    fs::write(plugin.join("broken.wasm"), component).unwrap();
-    fs::write(
-        plugin.join("plugin.yaml"),
-        "name: broken\nversion: 0.1.0\nsummary: broken\nlicense: MIT\ncomponent: broken.wasm\n",
-    )
-    .unwrap();
     let compose = compose
         .map(|file| format!("compose: {file}\n"))
         .unwrap_or_default();
@@ -215,10 +206,6 @@ fn run_broken(program: &Program, says: &[&str]) {
     assert!(!program.database().exists());
 }
 
-fn noop() -> Vec<u8> {
-    fs::read(repository().join("tests/noop/noop.wasm")).expect("`cargo xtask setup` builds it")
-}
-
 /// As if it had been built against another version of the interface, which is a name of the same length.
 fn of_another_version(mut component: Vec<u8>) -> Vec<u8> {
     let (ours, theirs) = (b"@0.1.0", b"@0.7.0");
@@ -239,9 +226,9 @@ fn of_another_version(mut component: Vec<u8>) -> Vec<u8> {
 fn components_that_are_none_or_of_another_version() {
     let program = Program::new();
     with_component(&program, b"this is no component", None);
-    run_broken(&program, &["broken.wasm"]);
+    run_broken(&program, &["component.wasm"]);
     with_component(&program, b"\0asm\x01\0\0\0", None);
-    run_broken(&program, &["broken.wasm"]);
+    run_broken(&program, &["component.wasm"]);
     with_component(&program, &of_another_version(noop()), None);
     run_broken(&program, &["version 0.7.0", "supports 0.1.0"]);
     with_component(&program, &noop(), Some("nowhere.yaml"));

@@ -1,8 +1,11 @@
 //! The journal on real containers: changes that go wrong, and ways back that do.
 
+use std::sync::Arc;
+
 use duress::engine::ContainerId;
-use duress::journal::JournalError;
+use duress::http::Client;
 use duress::journal::change::{Action, Change, Place, PlacedProgram, Probe};
+use duress::journal::{Actor, JournalError, Listener, TrialJournal};
 
 use crate::stage::Stage;
 
@@ -106,6 +109,47 @@ async fn a_fault_that_stays_in_force_is_reported_until_it_is_gone() {
 
     assert!(stage.container("etcd0").run(&["rm", "/tmp/mark"]).0);
     let report = stage.journal.roll_back().await.unwrap();
+    assert_eq!((report.reverted.len(), report.stuck.len()), (1, 0));
+    assert_eq!(stage.unsettled().await, 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn another_process_takes_back_what_one_made() {
+    let stage = Stage::new("etcd", &["etcd0"]).await;
+    let mark = || change(&stage, &["touch", "/tmp/mark"], &["rm", "-f", "/tmp/mark"]);
+    let id = stage.journal.apply(mark()).await.unwrap();
+    let trial = stage.store.running_trials().await.unwrap().remove(0).id;
+    let elsewhere = || {
+        let actor = Actor {
+            engine: Arc::clone(&stage.engine),
+            http: Client::new().unwrap(),
+        };
+        let nobody = Listener(Arc::new(|_| {}));
+        TrialJournal::new(
+            stage.store.clone(),
+            actor,
+            trial.clone(),
+            "another".into(),
+            nobody,
+        )
+    };
+    let other = elsewhere();
+    other.revert(&id).await.unwrap();
+    assert!(!stage.container("etcd0").run(&["test", "-e", "/tmp/mark"]).0);
+    other.revert(&id).await.expect("twice is once");
+    elsewhere()
+        .revert(&id)
+        .await
+        .expect("and so it is for a third");
+    stage.journal.revert(&id).await.expect("and for the first");
+    let foreign = other.revert("01a1fd91-8bf7-703d-bc8d-4298f40f4a47").await;
+    assert!(
+        matches!(foreign, Err(JournalError::Refused(_))),
+        "{foreign:?}"
+    );
+
+    stage.journal.apply(mark()).await.unwrap();
+    let report = elsewhere().roll_back().await.unwrap();
     assert_eq!((report.reverted.len(), report.stuck.len()), (1, 0));
     assert_eq!(stage.unsettled().await, 0);
 }

@@ -1,5 +1,6 @@
 //! The program, as a person starts it, with a database of its own.
 
+use std::fs;
 use std::io::{BufRead as _, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Output, Stdio};
@@ -14,6 +15,30 @@ use crate::docker::labelled;
 /// The repository.
 pub fn repository() -> &'static Path {
     Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/.."))
+}
+
+/// What the component that misbehaves asks for.
+pub const REQUESTS: &str =
+    "{actions: [pause], programs: {container: [/bin/true, printf]}, http: [stack], stack: true}";
+
+/// The component that misbehaves.
+pub fn noop() -> Vec<u8> {
+    fs::read(repository().join("tests/noop/noop.wasm")).expect("`cargo xtask setup` builds it")
+}
+
+/// The words of one trial on etcd, with a seed of its own so that its target is the same each time.
+pub fn on_etcd<'a>(fault: &'a str, duration: &'a str) -> [&'a str; 9] {
+    [
+        "run",
+        "--subject",
+        "etcd",
+        "--chaos",
+        fault,
+        "--duration",
+        duration,
+        "--seed",
+        "1",
+    ]
 }
 
 /// A folder with a database, and the program that writes it.
@@ -39,6 +64,7 @@ impl Program {
             .current_dir(repository())
             .env("DURESS_DB", self.database())
             .env("DURESS_PATH", repository().join("tests/noop"))
+            .env("DURESS_MACHINE_DIR", self.folder.path().join("machine"))
             .env("NO_COLOR", "1")
             .env("DURESS_STANDIN_HEARTBEAT_MS", "500")
             .env("DURESS_STANDIN_DISCONNECT_MS", "2000")
@@ -48,28 +74,34 @@ impl Program {
 
     /// Run it to its end.
     pub fn run(&self, arguments: &[&str]) -> Ended {
-        Ended(self.command(arguments).output().unwrap())
+        Ended::of(&mut self.command(arguments))
+    }
+
+    /// Put a copy of the component that misbehaves, or bytes in its place, beside the database as a plugin of that name, and grant it
+    /// what it asks for.
+    pub fn plugin(&self, name: &str, component: &[u8], settings: &str) {
+        let folder = self.folder.path();
+        let plugin = folder.join("plugins").join(name);
+        fs::create_dir_all(&plugin).unwrap();
+        fs::write(plugin.join("component.wasm"), component).unwrap();
+        fs::write(
+            plugin.join("plugin.yaml"),
+            format!(
+                "name: {name}\nversion: 0.1.0\nsummary: s\nlicense: MIT\ncomponent: component.wasm\nwit: 0.1.0\n\
+                 requests: {REQUESTS}\nsettings: {settings}\n"
+            ),
+        )
+        .unwrap();
+        fs::write(
+            folder.join("duress.lock"),
+            format!("plugins:\n  {name}: {{version: 0.1.0, source: here, grants: {REQUESTS}}}\n"),
+        )
+        .unwrap();
     }
 
     /// Start it with `--json`, and read what it tells.
     pub fn start(&self, arguments: &[&str]) -> Running {
-        let mut child = self
-            .command(arguments)
-            .arg("--json")
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null())
-            .spawn()
-            .unwrap();
-        let output = BufReader::new(child.stdout.take().unwrap());
-        let (sender, events) = channel();
-        std::thread::spawn(move || {
-            for line in output.lines().map_while(Result::ok) {
-                if sender.send(serde_json::from_str(&line).unwrap()).is_err() {
-                    break;
-                }
-            }
-        });
-        Running { child, events }
+        Running::of(&mut self.command(arguments))
     }
 
     /// A verb's JSON.
@@ -98,8 +130,22 @@ impl Drop for Program {
 pub struct Ended(Output);
 
 impl Ended {
+    /// Run a command to its end.
+    pub fn of(command: &mut Command) -> Self {
+        Self(command.output().unwrap())
+    }
+
     pub fn code(&self) -> i32 {
         self.0.status.code().unwrap()
+    }
+
+    /// It was wrong input, and is told so in these words.
+    pub fn refuses(&self, says: &[&str]) {
+        let said = self.said();
+        assert_eq!(self.code(), 2, "{said}");
+        for words in says {
+            assert!(said.contains(words), "it does not say `{words}`: {said}");
+        }
     }
 
     pub fn printed(&self) -> String {
@@ -118,8 +164,28 @@ pub struct Running {
 }
 
 impl Running {
+    /// Start a command with `--json`, and read what it tells.
+    pub fn of(command: &mut Command) -> Self {
+        let mut child = command
+            .arg("--json")
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        let output = BufReader::new(child.stdout.take().unwrap());
+        let (sender, events) = channel();
+        std::thread::spawn(move || {
+            for line in output.lines().map_while(Result::ok) {
+                if sender.send(serde_json::from_str(&line).unwrap()).is_err() {
+                    break;
+                }
+            }
+        });
+        Self { child, events }
+    }
+
     /// Wait for an event. Panics with all that came instead.
-    pub fn wait_for(&self, what: &str, is_it: impl Fn(&Value) -> bool) -> Value {
+    pub fn wait_for(&self, what: &str, mut is_it: impl FnMut(&Value) -> bool) -> Value {
         let mut seen = Vec::new();
         while let Ok(event) = self.events.recv_timeout(Duration::from_secs(90)) {
             if is_it(&event) {
@@ -138,6 +204,14 @@ impl Running {
                 .is_some_and(|message| message.starts_with("applied: "))
         });
         event["message"].as_str().unwrap()["applied: ".len()..].to_owned()
+    }
+
+    /// Look at the process again and again until its end.
+    pub fn while_it_runs(&self, mut look: impl FnMut(u32)) {
+        self.wait_for("its end", |event| {
+            look(self.child.id());
+            event["event"] == "summary"
+        });
     }
 
     /// Send it a signal, e.g. `INT`.

@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use crate::docker::{Container, docker};
-use crate::program::{Program, Running};
+use crate::program::{Program, Running, on_etcd};
 use crate::wait::until_true;
 
 /// The project of the one stack that runs for a database.
@@ -21,17 +21,7 @@ pub fn project(program: &Program) -> String {
 }
 
 fn start(program: &Program, fault: &str, duration: &str) -> Running {
-    program.start(&[
-        "run",
-        "--subject",
-        "etcd",
-        "--chaos",
-        fault,
-        "--duration",
-        duration,
-        "--seed",
-        "1",
-    ])
+    program.start(&on_etcd(fault, duration))
 }
 
 #[test]

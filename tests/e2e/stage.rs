@@ -9,9 +9,9 @@ use duress::engine::{
     Engine, LABEL_DATABASE, LABEL_PROJECT, LABEL_TRIAL, NetDriver, Project, Stack,
 };
 use duress::http::Client;
-use duress::journal::{Actor, HostLock, Listener, TrialJournal};
+use duress::journal::{Actor, Listener, TrialJournal};
 use duress::plugin::{CallError, Catalog, LoadedPlugin, Runtime, Subject};
-use duress::store::{NewCampaign, NewTrial, Store};
+use duress::store::{HostLock, NewCampaign, NewTrial, Store};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
@@ -25,6 +25,7 @@ pub struct Stage {
     pub subject: Arc<Subject>,
     faults: Arc<LoadedPlugin>,
     pub scope: Arc<PluginScope>,
+    fault_scope: Arc<PluginScope>,
     pub journal: TrialJournal,
     pub store: Store,
     pub engine: Arc<dyn Engine>,
@@ -95,7 +96,7 @@ impl Stage {
         let scope = Arc::new(PluginScope {
             plugin: subject.plugin.plugin.manifest.name.clone(),
             settings: subject.manifest.settings.clone(),
-            http_hosts: Vec::new(),
+            grants: subject.plugin.plugin.manifest.requests.clone(),
             trial: Some(Arc::new(TrialScope {
                 name: "stage".into(),
                 project: project.clone(),
@@ -109,10 +110,17 @@ impl Stage {
                 random: Mutex::new(SeededRandom::new(7)),
             })),
         });
+        let fault_scope = Arc::new(PluginScope {
+            plugin: faults.plugin.manifest.name.clone(),
+            settings: scope.settings.clone(),
+            grants: faults.plugin.manifest.requests.clone(),
+            trial: scope.trial.clone(),
+        });
         let stage = Self {
             subject,
             faults,
             scope,
+            fault_scope,
             journal,
             store,
             engine,
@@ -139,7 +147,7 @@ impl Stage {
         let targets: Vec<_> = targets.iter().map(|&name| name.to_owned()).collect();
         self.faults
             .plugin
-            .inject(&self.scope, fault, &parameters, &targets, LIMIT)
+            .inject(&self.fault_scope, fault, &parameters, &targets, LIMIT)
             .await
     }
 
@@ -154,7 +162,7 @@ impl Stage {
     pub async fn cleanup(&self, metadata: &Value) {
         self.faults
             .plugin
-            .cleanup(&self.scope, metadata, LIMIT)
+            .cleanup(&self.fault_scope, metadata, LIMIT)
             .await
             .unwrap();
     }
@@ -222,6 +230,8 @@ async fn on_record(store: &Store, host: &str, id: &str, project: &Project) {
         source_path: None,
         seed: 7,
         trials_planned: 1,
+        digests: std::collections::BTreeMap::new(),
+        dry_run: false,
     };
     store.insert_campaign(campaign).await.unwrap();
     let spec = json!({

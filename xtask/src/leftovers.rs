@@ -1,12 +1,23 @@
 //! What duress made in the container engine and did not remove.
 
+use std::path::Path;
+
 use anyhow::Result;
 
 use crate::sh::Sh;
 
 /// Every container, network and volume with duress's label, as `kind name`.
 pub(crate) fn all() -> Result<Vec<String>> {
-    let filter = "label=io.duress.project";
+    labelled("io.duress.project")
+}
+
+/// As [`all`], of one database's trials.
+pub(crate) fn of_database(path: &Path) -> Result<Vec<String>> {
+    labelled(&format!("io.duress.database={}", path.display()))
+}
+
+fn labelled(label: &str) -> Result<Vec<String>> {
+    let filter = &format!("label={label}");
     let mut left = Vec::new();
     for (kind, command) in [
         (

@@ -1,4 +1,4 @@
-//! What a newcomer and CI run: `cargo xtask setup | demo | test | bench | lint`.
+//! What a newcomer and CI run: `cargo xtask setup | demo | test | sim | fuzz | bench | lint`.
 //!
 //! Everything it makes lies in `target/duress`, beside the packages and images that it says it installs or builds.
 
@@ -12,12 +12,15 @@ mod components;
 mod debian;
 mod docs;
 mod engine;
+mod fuzz;
 mod images;
 mod leftovers;
 mod lint;
 mod netem;
 mod packages;
 mod sh;
+mod sim;
+mod storm;
 mod test;
 mod wasm_std;
 mod workspace;
@@ -48,8 +51,32 @@ enum Verb {
         /// Only those that need a kernel with sch_netem, in a machine of their own that has one
         #[arg(long)]
         netem: bool,
+        /// Instead, run campaigns and kill duress so many times, at random moments
+        #[arg(long, value_name = "KILLS", conflicts_with = "netem")]
+        storm: Option<u64>,
+        /// The storm's moments again
+        #[arg(long, requires = "storm")]
+        seed: Option<u64>,
         /// Only the tests whose names hold one of these texts
         names: Vec<String>,
+    },
+    /// Run the host on a simulated machine that crashes, from many seeds
+    Sim {
+        /// How many; each crashes at one step
+        #[arg(long, default_value_t = 2000)]
+        seeds: u64,
+        /// The first one
+        #[arg(long, default_value_t = 1)]
+        from: u64,
+        /// How many of them crash at every step instead
+        #[arg(long, default_value_t = 10)]
+        every: u64,
+    },
+    /// Have libFuzzer look for inputs that the host does not withstand
+    Fuzz {
+        /// For how long, for each of the targets
+        #[arg(long, default_value_t = 60)]
+        seconds: u64,
     },
     /// Set up, then measure what the design promises
     Bench,
@@ -81,6 +108,25 @@ fn run(verb: &Verb) -> Result<bool> {
         Verb::Test { netem: true, .. } => {
             setup()?;
             netem::run()
+        }
+        Verb::Test {
+            storm: Some(kills),
+            seed,
+            ..
+        } => {
+            setup()?;
+            Sh::new("cargo")
+                .args(["build", "--package", "duress"])
+                .run()?;
+            storm::run(*kills, *seed)
+        }
+        Verb::Fuzz { seconds } => {
+            setup()?;
+            fuzz::run(*seconds)
+        }
+        Verb::Sim { seeds, from, every } => {
+            setup()?;
+            sim::run(*seeds, *from, *every)
         }
         Verb::Test { names, .. } => {
             setup()?;

@@ -3,10 +3,15 @@
 use anyhow::Result;
 
 use crate::sh::Sh;
-use crate::{docs, images, leftovers};
+use crate::{docs, images, leftovers, wasm_std};
 
 pub(crate) fn run(names: &[String]) -> Result<bool> {
-    let environment = images::environment()?;
+    let mut environment = images::environment()?;
+    // With what the components are built, for those that a test begins.
+    if let Some(sysroot) = wasm_std::find_or_build()? {
+        let sysroot = sysroot.display().to_string();
+        environment.push(("DURESS_WASM_SYSROOT".to_owned(), sysroot));
+    }
     // What an earlier run was killed in the middle of is not this run's doing.
     let before = leftovers::all()?;
     for what in &before {

@@ -42,7 +42,7 @@ pub(crate) async fn measure() -> Result<Vec<Row>> {
     let scope = Arc::new(PluginScope {
         plugin: "noop".into(),
         settings: json!({}),
-        http_hosts: Vec::new(),
+        grants: duress::capability::Requests::default(),
         trial: None,
     });
     let limits = CallLimits::default();

@@ -5,8 +5,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Result, anyhow};
 use duress::engine::{Engine as _, Program, Project};
-use duress::journal::HostLock;
-use duress::store::{NewCampaign, NewChange, NewTrial, Store};
+use duress::store::{HostLock, NewCampaign, NewChange, NewTrial, Store};
 use serde_json::json;
 
 use crate::stage::{PATIENCE, Stage};
@@ -90,6 +89,8 @@ async fn store(folder: &std::path::Path, project: &Project) -> duress::Result<St
         source_path: None,
         seed: 0,
         trials_planned: 1,
+        digests: std::collections::BTreeMap::new(),
+        dry_run: false,
     };
     store.insert_campaign(campaign).await?;
     let spec = json!({

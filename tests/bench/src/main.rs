@@ -6,6 +6,7 @@ mod component;
 mod journal;
 mod network;
 mod program;
+mod reliability;
 mod stage;
 
 use std::process::ExitCode;
@@ -45,6 +46,7 @@ async fn main() -> Result<ExitCode> {
     rows.push(journal::measure().await?);
     rows.extend(network::measure().await?);
     rows.extend(program::measure()?);
+    rows.extend(reliability::measure().await?);
 
     let cores = std::thread::available_parallelism()?;
     let mut table = Table::new();

@@ -15,13 +15,15 @@ pub(crate) fn measure() -> Result<Vec<Row>> {
     Ok(vec![memory()?, throughput()?])
 }
 
-fn duress(folder: &tempfile::TempDir, arguments: &[&str]) -> Command {
+/// The program with a database of its own.
+pub(crate) fn duress(folder: &tempfile::TempDir, arguments: &[&str]) -> Command {
     let mut command = Command::new(repository().join("target/release/duress"));
     command
         .args(arguments)
         .current_dir(repository())
         .env("DURESS_DB", folder.path().join("bench.db"))
         .env("DURESS_PATH", repository().join("tests/noop"))
+        .env("DURESS_MACHINE_DIR", folder.path().join("machine"))
         .stdout(Stdio::null())
         .stderr(Stdio::null());
     command

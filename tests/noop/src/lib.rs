@@ -3,6 +3,7 @@
 //! That it does nothing is what makes it a measure of the host alone. It has no containers, but where its settings say so.
 
 mod misbehave;
+mod reach;
 
 use duress_sdk::{
     Fault, HealthReport, NoParameters, Result, State, Step, Subject, settings, stack,
@@ -17,6 +18,8 @@ const STACK_LIMIT: u64 = 60_000;
 struct Settings {
     /// There is a stack to bring up; nothing is known of what it does.
     stack: bool,
+    /// The export that panics.
+    panic_in: String,
 }
 
 /// The subject.
@@ -65,4 +68,6 @@ fn unchanged() -> Step {
     }
 }
 
-duress_sdk::export_subject!(Noop);
+// Natively there is no host to export to, and the names would not link.
+#[cfg(target_arch = "wasm32")]
+mod panicking;

@@ -4,10 +4,10 @@ use std::hint::black_box;
 use std::time::Duration;
 
 use duress_sdk::schemars::{self, JsonSchema};
-use duress_sdk::{Error, Fault, Parameters, Result, Step, host, http, info};
+use duress_sdk::{Error, Fault, Parameters, Result, Scene, Step, host, http, info};
 use serde::{Deserialize, Serialize};
 
-use crate::unchanged;
+use crate::{reach, unchanged};
 
 /// Longer than any host waits for a call.
 const FOR_EVER_MS: u64 = 24 * 60 * 60 * 1000;
@@ -41,6 +41,18 @@ enum How {
     HugeOutput,
     /// Ask for what was not granted.
     DeniedCall,
+    /// Fail with a reason of 64 MiB that would clear the terminal.
+    HugeReason,
+    /// Use each of some names, and many strange ones, wherever a container's or a change's name is asked for.
+    Names,
+    /// Send a request to each of some addresses.
+    Requests,
+    /// Give a shell something to do, wherever it might listen.
+    Shell,
+    /// Make changes for ever.
+    ChangeFlood,
+    /// Do to its own target what its manifest does not ask for.
+    Ungranted,
 }
 
 /// The parameters.
@@ -49,6 +61,9 @@ enum How {
 struct Misbehave {
     /// What it does wrong.
     how: How,
+    /// The names or addresses that it tries.
+    #[serde(default)]
+    with: Vec<String>,
 }
 
 impl Parameters for Misbehave {}
@@ -58,11 +73,12 @@ pub(crate) fn fault() -> Fault {
     Fault::new(
         "misbehave",
         "Do to the host what a broken or a hostile component would.",
-        |misbehave: Misbehave, _| act(misbehave.how).map(|step| vec![step]),
+        |misbehave: Misbehave, scene| act(&misbehave, scene).map(|step| vec![step]),
     )
 }
 
-fn act(how: How) -> Result<Step> {
+fn act(misbehave: &Misbehave, scene: &Scene) -> Result<Step> {
+    let Misbehave { how, with } = misbehave;
     match how {
         How::Panic => panic!("misbehaving as asked"),
         How::Spin => loop {
@@ -98,6 +114,14 @@ fn act(how: How) -> Result<Step> {
                 http::get_json(ELSEWHERE, Duration::from_secs(1));
             answer?;
         }
+        How::HugeReason => {
+            return Err(Error::Failed("\u{1b}[2J".repeat(HUGE / 4)));
+        }
+        How::Names => return Err(reach::names(with)),
+        How::Requests => return Err(reach::requests(with)),
+        How::Shell => return Err(reach::shell(with)),
+        How::Ungranted => return Err(reach::ungranted(scene)),
+        How::ChangeFlood => return Err(reach::change_flood(scene)),
     }
     Err(Error::Failed(format!("{how:?} was survived")))
 }

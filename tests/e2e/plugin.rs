@@ -1,0 +1,264 @@
+//! What a plugin asks for, and that it gets that and nothing else.
+
+use std::fs;
+use std::path::PathBuf;
+
+use crate::program::{Ended, Program, REQUESTS, noop};
+
+/// A plugin's folder outside every root.
+fn elsewhere(program: &Program, requests: &str) -> PathBuf {
+    let folder = program.folder.path().join("elsewhere");
+    fs::create_dir_all(&folder).unwrap();
+    fs::write(folder.join("theirs.wasm"), noop()).unwrap();
+    manifest(&folder, requests);
+    folder
+}
+
+fn manifest(folder: &std::path::Path, requests: &str) {
+    fs::write(
+        folder.join("plugin.yaml"),
+        format!(
+            "name: theirs\nversion: 1.2.3\nsummary: somebody's\nlicense: MIT\ncomponent: theirs.wasm\nwit: 0.1.0\nrequests: {requests}\n"
+        ),
+    )
+    .unwrap();
+}
+
+/// A root with a subject that the plugin knows.
+fn root(program: &Program) -> PathBuf {
+    let root = program.folder.path().join("root");
+    let subject = root.join("subjects/theirs");
+    fs::create_dir_all(&subject).unwrap();
+    fs::write(
+        subject.join("subject.yaml"),
+        "name: theirs\nsummary: s\nplugin: theirs\n",
+    )
+    .unwrap();
+    root
+}
+
+fn in_root(program: &Program, arguments: &[&str]) -> Ended {
+    Ended::of(program.command(arguments).current_dir(root(program)))
+}
+
+const RUN: [&str; 6] = [
+    "run",
+    "--subject",
+    "theirs",
+    "--baseline",
+    "--duration",
+    "0",
+];
+
+fn run(program: &Program) -> Ended {
+    in_root(program, &RUN)
+}
+
+#[test]
+fn a_plugin_is_granted_taken_in_changed_granted_again_and_removed() {
+    let program = Program::new();
+    let folder = elsewhere(&program, REQUESTS);
+    let path = folder.to_str().unwrap();
+    let asked = in_root(&program, &["plugin", "add", path]);
+    asked.refuses(&["nobody can be asked", "--yes"]);
+    for words in [
+        "freeze them",
+        "run: /bin/true, printf",
+        "It gets nothing else",
+    ] {
+        assert!(asked.printed().contains(words), "{}", asked.printed());
+    }
+    let added = in_root(&program, &["plugin", "add", path, "--yes"]);
+    assert_eq!(added.code(), 0, "{}", added.said());
+    let root = root(&program);
+    let lock = fs::read_to_string(root.join("duress.lock")).unwrap();
+    assert!(lock.contains("digest: sha256:"), "{lock}");
+    let first = run(&program);
+    assert_eq!(first.code(), 0, "{}", first.said());
+    let locked = in_root(&program, &[&RUN[..], &["--locked"]].concat());
+    assert_eq!(locked.code(), 0, "{}", locked.said());
+    let unpinned = program.run(&["run", "--subject", "etcd", "--baseline", "--locked"]);
+    unpinned.refuses(&[
+        "does not hold the digest of the plugin `etcd`",
+        "duress plugin add",
+    ]);
+
+    // Another component under the same name: a custom section changes its digest alone.
+    let changed = [noop(), vec![0, 2, 1, b'x']].concat();
+    fs::write(root.join("plugins/theirs/theirs.wasm"), &changed).unwrap();
+    run(&program).refuses(&[
+        "is not what was granted: its digest was sha256:",
+        "duress plugin update theirs",
+    ]);
+    // Its source has it too, and asks for more.
+    fs::write(folder.join("theirs.wasm"), &changed).unwrap();
+    manifest(&folder, &REQUESTS.replace("[pause]", "[pause, fill_disk]"));
+    let updated = in_root(&program, &["plugin", "update", "theirs", "--yes"]);
+    assert_eq!(updated.code(), 0, "{}", updated.said());
+    assert!(
+        updated
+            .said()
+            .contains("it asks for more: to the containers that a trial picks: fill their disks"),
+        "{}",
+        updated.said()
+    );
+    let again = run(&program);
+    assert_eq!(again.code(), 0, "{}", again.said());
+    let idle = in_root(&program, &["plugin", "update", "theirs", "--yes"]);
+    assert!(
+        idle.printed().contains("is what was granted"),
+        "{}",
+        idle.printed()
+    );
+
+    // A manifest that is changed where it lies gets nothing by it.
+    manifest(
+        &root.join("plugins/theirs"),
+        &REQUESTS.replace("[pause]", "[pause, limit]"),
+    );
+    run(&program).refuses(&["it asks for more", "it does not ask any more"]);
+
+    let removed = in_root(&program, &["plugin", "remove", "theirs"]);
+    assert_eq!(removed.code(), 0, "{}", removed.said());
+    assert!(
+        !root.join("plugins/theirs").exists(),
+        "what was taken in is gone"
+    );
+    run(&program).refuses(&["unknown plugin `theirs`"]);
+    in_root(&program, &["plugin", "remove", "theirs"]).refuses(&["is not in"]);
+}
+
+#[test]
+fn what_nobody_granted_anything_is_not_even_run() {
+    let program = Program::new();
+    let root = root(&program);
+    let plugin = root.join("plugins/theirs");
+    fs::create_dir_all(&plugin).unwrap();
+    fs::write(plugin.join("theirs.wasm"), noop()).unwrap();
+    manifest(&plugin, REQUESTS);
+    run(&program).refuses(&["was granted nothing yet", "duress plugin add"]);
+    fs::write(
+        root.join("duress.lock"),
+        "plugins: {theirs: {version: 1}}\n",
+    )
+    .unwrap();
+    run(&program).refuses(&["duress.lock:1"]);
+}
+
+#[test]
+fn what_it_imports_and_what_it_asks_for_must_agree() {
+    let program = Program::new();
+    for (requests, says) in [
+        (
+            "{}",
+            "it imports `http`, and plugin.yaml does not ask for it",
+        ),
+        (
+            "{http: [stack]}",
+            "add to `requests` in plugin.yaml: stack: true",
+        ),
+        ("{http: [stack], stack: true, actions: [fly]}", "fly"),
+        (
+            "{http: [stack], stack: true, everything: true}",
+            "unknown key `everything`",
+        ),
+    ] {
+        let folder = elsewhere(&program, requests);
+        let checked = in_root(&program, &["plugin", "check", folder.to_str().unwrap()]);
+        checked.refuses(&[says]);
+    }
+    let faults = fs::read(crate::program::repository().join("plugins/faults/faults.wasm")).unwrap();
+    let folder = elsewhere(&program, "{actions: [pause], http: ['elsewhere:80']}");
+    fs::write(folder.join("theirs.wasm"), faults).unwrap();
+    let checked = in_root(&program, &["plugin", "check", folder.to_str().unwrap()]);
+    checked.refuses(&[
+        "asks for `http`, which the component does not import",
+        "remove `http`",
+    ]);
+}
+
+#[test]
+fn the_plugins_of_the_repository_are_in_order_and_granted() {
+    let program = Program::new();
+    for plugin in ["etcd", "tikv", "faults"] {
+        let checked = program.run(&["plugin", "check", plugin]);
+        assert_eq!(checked.code(), 0, "{}{}", checked.printed(), checked.said());
+        let inspected = program.json(&["plugin", "inspect", plugin]);
+        assert!(!inspected["faults"].as_array().unwrap().is_empty());
+    }
+    let listed = program.json(&["plugin", "list"]);
+    let listed = listed.as_array().unwrap();
+    assert!(
+        listed.iter().all(|plugin| plugin["granted"] == true),
+        "{listed:?}"
+    );
+}
+
+#[test]
+fn a_new_project_builds_at_once_and_its_fault_holds_in_a_trial() {
+    let program = Program::new();
+    let root = program.folder.path().join("fresh");
+    fs::create_dir_all(&root).unwrap();
+    let duress = |arguments: &[&str]| {
+        let mut command = program.command(arguments);
+        command
+            .current_dir(&root)
+            .env("WEB_IMAGE", std::env::var("DURESS_BASE_IMAGE").unwrap());
+        // Where the compiler's own standard library for WebAssembly is missing.
+        if let Ok(sysroot) = std::env::var("DURESS_WASM_SYSROOT") {
+            command.env("RUSTFLAGS", format!("--sysroot={sysroot}"));
+        }
+        Ended::of(&mut command)
+    };
+    duress(&["plugin", "new", "../fresh"]).refuses(&["cannot be called"]);
+    let new = duress(&["plugin", "new", "fresh", "--kind", "subject"]);
+    assert_eq!(new.code(), 0, "{}", new.said());
+    duress(&["plugin", "new", "fresh"]).refuses(&["is there already"]);
+    duress(&["plugin", "check", "fresh"]).refuses(&["read the component"]);
+
+    let built = duress(&["plugin", "build", "fresh"]);
+    assert_eq!(built.code(), 0, "{}", built.said());
+    let checked = duress(&["plugin", "check", "fresh"]);
+    assert_eq!(checked.code(), 0, "{}{}", checked.printed(), checked.said());
+    assert_eq!(checked.printed(), "fresh is in order: 1 fault.\n");
+    let added = duress(&["plugin", "add", "plugins/fresh", "--built-here", "--yes"]);
+    assert_eq!(added.code(), 0, "{}", added.said());
+    // An image that waits for nothing has to be told to wait.
+    let compose = root.join("subjects/fresh/docker-compose.yaml");
+    let text = fs::read_to_string(&compose).unwrap();
+    fs::write(
+        &compose,
+        format!("{text}    command: [sleep, infinity]\n    init: true\n"),
+    )
+    .unwrap();
+    let ran = duress(&[
+        "run",
+        "--subject",
+        "fresh",
+        "--chaos",
+        "starve",
+        "--duration",
+        "1",
+    ]);
+    assert_eq!(ran.code(), 0, "{}", ran.said());
+    assert!(
+        ran.said().contains("applied: leave web 0.1 processors"),
+        "{}",
+        ran.said()
+    );
+    assert_eq!(program.left(), [""; 0]);
+
+    fs::write(root.join("plugins/fresh/src/lib.rs"), "this is no Rust").unwrap();
+    duress(&["plugin", "build", "fresh"]).refuses(&["does not build"]);
+}
+
+#[test]
+fn a_plugin_alone_is_found_where_there_are_no_subjects() {
+    let program = Program::new();
+    let folder = program.folder.path().join("alone");
+    fs::create_dir_all(&folder).unwrap();
+    let duress = |arguments: &[&str]| Ended::of(program.command(arguments).current_dir(&folder));
+    let new = duress(&["plugin", "new", "mine"]);
+    assert_eq!(new.code(), 0, "{}", new.said());
+    duress(&["plugin", "check", "mine"]).refuses(&["read the component", "mine.wasm"]);
+}

@@ -1,0 +1,64 @@
+//! The exports, each of which panics where the settings name it.
+
+use duress_sdk::bindings::exports::duress::plugin::{chaos, subject};
+use duress_sdk::{Exports, HealthReport, Problem, Result, State, settings};
+
+use crate::{Noop, Settings};
+
+type Sound = Exports<Noop>;
+
+struct Panicking;
+
+fn panic_in(export: &str) {
+    let named = settings::<Settings>().is_ok_and(|settings| settings.panic_in == export);
+    assert!(!named, "misbehaving in {export}, as asked");
+}
+
+impl subject::Guest for Panicking {
+    fn reset() -> Result<()> {
+        panic_in("reset");
+        <Sound as subject::Guest>::reset()
+    }
+
+    fn health() -> Result<HealthReport> {
+        panic_in("health");
+        <Sound as subject::Guest>::health()
+    }
+
+    fn capture_state() -> Result<State> {
+        panic_in("capture-state");
+        <Sound as subject::Guest>::capture_state()
+    }
+}
+
+impl chaos::Guest for Panicking {
+    fn fault_types() -> Vec<chaos::FaultType> {
+        panic_in("fault-types");
+        Sound::fault_types()
+    }
+
+    fn check_parameters(fault: String, parameters: String) -> Vec<Problem> {
+        panic_in("check-parameters");
+        Sound::check_parameters(fault, parameters)
+    }
+
+    fn inject(request: chaos::Request) -> Result<String> {
+        panic_in("inject");
+        Sound::inject(request)
+    }
+
+    fn cleanup(metadata: String) -> Result<()> {
+        panic_in("cleanup");
+        Sound::cleanup(metadata)
+    }
+}
+
+#[expect(
+    unsafe_code,
+    reason = "what is generated crosses the component's boundary by pointers"
+)]
+mod exports {
+    use super::Panicking;
+
+    duress_sdk::bindings::export!(Panicking with_types_in duress_sdk::bindings);
+}

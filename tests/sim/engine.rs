@@ -1,0 +1,439 @@
+//! A container engine in memory: every operation is a step of the world.
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+use duress::engine::{
+    Container, ContainerId, Engine, EngineError, EngineInfo, EngineResult, FileSystem, Health,
+    Leftover, Limits, NetDriver, Network, Output, Process, Program, Project, Stack, State, Work,
+    compose_services,
+};
+use duress::engine::{LABEL_DATABASE, LABEL_TRIAL};
+
+use crate::world::{self, Machine, World};
+
+/// What a file system of a container holds, in bytes.
+const CAPACITY: u64 = 64 << 20;
+
+#[derive(Debug, Clone)]
+pub struct SimulatedEngine(pub World);
+
+impl SimulatedEngine {
+    /// Look at something.
+    async fn look<T>(
+        &self,
+        what: &str,
+        look: impl FnOnce(&mut Machine) -> EngineResult<T> + Send,
+    ) -> EngineResult<T> {
+        self.0.step(what).await?;
+        look(&mut self.0.lock())
+    }
+
+    /// Change something.
+    async fn change<T>(
+        &self,
+        what: &str,
+        change: impl FnOnce(&mut Machine) -> EngineResult<T> + Send,
+    ) -> EngineResult<T> {
+        self.0.step(what).await?;
+        let result = change(&mut self.0.lock());
+        self.0.answer(what).await?;
+        result
+    }
+
+    /// Change something that needs the container's processes.
+    async fn change_inside<T>(
+        &self,
+        what: &str,
+        id: &ContainerId,
+        change: impl FnOnce(&mut world::Container) -> EngineResult<T> + Send,
+    ) -> EngineResult<T> {
+        self.change(what, |machine| change(running(machine.touch(&id.0)?)?))
+            .await
+    }
+
+    async fn remove(&self, project: &Project) -> EngineResult<()> {
+        loop {
+            self.0.step("remove a container").await?;
+            {
+                let mut machine = self.0.lock();
+                if machine.sticky {
+                    return Err(EngineError::Failed(
+                        "remove a container: it is stuck".into(),
+                    ));
+                }
+                let Some(stack) = machine.stacks.get_mut(project) else {
+                    return Ok(());
+                };
+                if stack.containers.pop().is_none() {
+                    machine.stacks.remove(project);
+                }
+            }
+            self.0.answer("remove a container").await?;
+        }
+    }
+}
+
+fn running(container: &mut world::Container) -> EngineResult<&mut world::Container> {
+    match container.state {
+        State::Running => Ok(container),
+        state => Err(EngineError::NotRunning {
+            container: container.service.clone(),
+            state,
+        }),
+    }
+}
+
+fn output(exit_code: i32, stdout: String) -> Output {
+    Output {
+        exit_code,
+        stdout: stdout.into_bytes(),
+        stderr: Vec::new(),
+    }
+}
+
+/// `iptables` as far as faults use it: insert for a list of peers, delete for one, and show all.
+fn iptables(container: &mut world::Container, command: &[String]) -> Output {
+    let words: Vec<&str> = command.iter().map(String::as_str).collect();
+    if words[0].ends_with("-save") {
+        let family = words[0].trim_end_matches("-save");
+        let shown = container
+            .rules
+            .iter()
+            .filter(|(rule, _)| rule.starts_with(family));
+        let lines: Vec<_> = shown.map(|(rule, peer)| format!("{rule} {peer}")).collect();
+        return output(0, lines.join("\n"));
+    }
+    let peers_at = words.iter().position(|word| matches!(*word, "-s" | "-d"));
+    let peers: Vec<String> = match peers_at {
+        Some(at) => words[at + 1].split(',').map(str::to_owned).collect(),
+        None => vec![String::new()],
+    };
+    let insert = words.contains(&"-I");
+    let rest: Vec<&str> = words
+        .iter()
+        .enumerate()
+        .filter(|(at, word)| {
+            peers_at.is_none_or(|peers| *at != peers + 1) && !matches!(**word, "-I" | "-D")
+        })
+        .map(|(_, word)| *word)
+        .collect();
+    let rule = rest.join(" ");
+    if insert {
+        for peer in peers {
+            container.rules.push((rule.clone(), peer));
+        }
+        return output(0, String::new());
+    }
+    let wanted = (rule, peers[0].clone());
+    match container.rules.iter().position(|rule| *rule == wanted) {
+        Some(at) => {
+            container.rules.remove(at);
+            output(0, String::new())
+        }
+        None => output(1, String::new()),
+    }
+}
+
+#[async_trait]
+impl Engine for SimulatedEngine {
+    async fn info(&self) -> EngineResult<EngineInfo> {
+        Ok(EngineInfo {
+            version: "simulated".into(),
+            address: "memory".into(),
+            cgroup_version: 2,
+            local: true,
+            net_driver: NetDriver::Namespace,
+            toolbox: true,
+        })
+    }
+
+    async fn ping(&self) -> EngineResult<()> {
+        self.look("ping", |_| Ok(())).await
+    }
+
+    async fn stack_up(&self, stack: &Stack, _: Duration) -> EngineResult<()> {
+        let services = compose_services(&stack.compose_file).expect("a compose file");
+        let label = |name: &str| stack.labels.get(name).cloned().unwrap_or_default();
+        self.change("make the network", |machine| {
+            machine
+                .stacks
+                .entry(stack.project.clone())
+                .or_insert_with(|| world::Stack {
+                    trial: label(LABEL_TRIAL),
+                    database: label(LABEL_DATABASE),
+                    containers: Vec::new(),
+                });
+            Ok(())
+        })
+        .await?;
+        for service in services {
+            self.change("make a container", |machine| {
+                machine.make(&stack.project, &service);
+                Ok(())
+            })
+            .await?;
+        }
+        Ok(())
+    }
+
+    async fn stack_down(&self, stack: &Stack, _: Duration) -> EngineResult<()> {
+        self.remove(&stack.project).await
+    }
+
+    async fn remove_project(&self, project: &Project) -> EngineResult<()> {
+        self.remove(project).await
+    }
+
+    async fn leftovers(&self) -> EngineResult<Vec<Leftover>> {
+        self.look("list what is left", |machine| {
+            let left = machine.stacks.iter().map(|(project, stack)| Leftover {
+                kind: "network",
+                name: project.0.clone(),
+                project: project.clone(),
+                trial: stack.trial.clone(),
+                database: stack.database.clone(),
+            });
+            Ok(left.collect())
+        })
+        .await
+    }
+
+    async fn containers(&self, project: &Project) -> EngineResult<Vec<Container>> {
+        self.look("list the containers", |machine| {
+            let stack = machine.stacks.get(project).cloned().unwrap_or_default();
+            let containers = stack.containers.into_iter().map(|one| Container {
+                id: ContainerId(one.id),
+                name: one.service.clone(),
+                service: one.service,
+                state: one.state,
+                health: Health::None,
+                addresses: match one.state {
+                    State::Exited => Vec::new(),
+                    _ => vec![("default".to_owned(), one.address)],
+                },
+                network: Network::Own,
+            });
+            Ok(containers.collect())
+        })
+        .await
+    }
+
+    async fn state(&self, id: &ContainerId) -> EngineResult<State> {
+        self.look("ask for a state", |machine| {
+            Ok(machine.container(&id.0)?.state)
+        })
+        .await
+    }
+
+    async fn endpoint(&self, _: &ContainerId, _: u16) -> EngineResult<std::net::SocketAddr> {
+        Err(EngineError::Failed("nothing listens here".into()))
+    }
+
+    async fn exec(&self, id: &ContainerId, _: &Program) -> EngineResult<Output> {
+        self.look("run a program", |machine| {
+            running(machine.container(&id.0)?)?;
+            Ok(output(127, String::new()))
+        })
+        .await
+    }
+
+    async fn run_in_network(&self, id: &ContainerId, program: &Program) -> EngineResult<Output> {
+        let is_tables = program.command[0].contains("tables");
+        let run = |machine: &mut Machine| {
+            let container = machine.container(&id.0)?;
+            if container.state == State::Exited {
+                return running(container).map(|_| output(0, String::new()));
+            }
+            Ok(match is_tables {
+                true => iptables(container, &program.command),
+                false => output(127, String::new()),
+            })
+        };
+        if program.command[0].ends_with("-save") {
+            return self.look("run iptables-save", run).await;
+        }
+        self.change("run iptables", |machine| {
+            machine.touch(&id.0)?;
+            run(machine)
+        })
+        .await
+    }
+
+    async fn start_task(&self, id: &ContainerId, task: &str, work: &Work) -> EngineResult<()> {
+        self.change_inside("start a task", id, |container| {
+            container.tasks.insert(task.to_owned(), work.clone());
+            Ok(())
+        })
+        .await
+    }
+
+    async fn task_works(&self, id: &ContainerId, task: &str, _: &Work) -> EngineResult<bool> {
+        self.look("look for a task", |machine| {
+            Ok(running(machine.container(&id.0)?)?.tasks.contains_key(task))
+        })
+        .await
+    }
+
+    async fn stop_task(&self, id: &ContainerId, task: &str, _: &Work) -> EngineResult<()> {
+        self.change_inside("end a task", id, |container| {
+            container.tasks.remove(task);
+            Ok(())
+        })
+        .await
+    }
+
+    async fn processes(&self, id: &ContainerId) -> EngineResult<Vec<Process>> {
+        self.look("list processes", |machine| {
+            Ok(running(machine.container(&id.0)?)?.processes.clone())
+        })
+        .await
+    }
+
+    async fn signal_process(
+        &self,
+        id: &ContainerId,
+        (pid, started): (i32, u64),
+        signal: &str,
+    ) -> EngineResult<()> {
+        self.change_inside("signal a process", id, |container| {
+            let meant = |one: &Process| one.pid == pid && one.started == started;
+            match signal {
+                "SIGSTOP" | "SIGCONT" => {
+                    for process in container.processes.iter_mut().filter(|one| meant(one)) {
+                        process.stopped = signal == "SIGSTOP";
+                    }
+                }
+                _ => container.processes.retain(|one| !meant(one)),
+            }
+            Ok(())
+        })
+        .await
+    }
+
+    async fn signal(&self, id: &ContainerId, signal: &str) -> EngineResult<()> {
+        self.change("signal a container", |machine| {
+            let container = machine.touch(&id.0)?;
+            if signal == "SIGKILL" {
+                container.end();
+            }
+            Ok(())
+        })
+        .await
+    }
+
+    async fn pause(&self, id: &ContainerId) -> EngineResult<()> {
+        self.change("pause", |machine| {
+            let container = machine.touch(&id.0)?;
+            if container.state != State::Paused {
+                running(container)?.state = State::Paused;
+            }
+            Ok(())
+        })
+        .await
+    }
+
+    async fn unpause(&self, id: &ContainerId) -> EngineResult<()> {
+        self.change("unpause", |machine| {
+            let container = machine.touch(&id.0)?;
+            if container.state == State::Paused {
+                container.state = State::Running;
+            }
+            Ok(())
+        })
+        .await
+    }
+
+    async fn stop(&self, id: &ContainerId, _: Duration) -> EngineResult<()> {
+        self.change("stop", |machine| {
+            machine.touch(&id.0)?.end();
+            Ok(())
+        })
+        .await
+    }
+
+    async fn start(&self, id: &ContainerId) -> EngineResult<()> {
+        self.change("start", |machine| {
+            machine.touch(&id.0)?.start();
+            Ok(())
+        })
+        .await
+    }
+
+    async fn restart(&self, id: &ContainerId, _: Duration) -> EngineResult<()> {
+        self.change("restart", |machine| {
+            let container = machine.touch(&id.0)?;
+            container.end();
+            container.start();
+            Ok(())
+        })
+        .await
+    }
+
+    async fn memory_in_use(&self, id: &ContainerId) -> EngineResult<u64> {
+        self.look("measure memory", |machine| {
+            machine.container(&id.0).map(|_| 10 << 20)
+        })
+        .await
+    }
+
+    async fn limits(&self, id: &ContainerId) -> EngineResult<Limits> {
+        self.look("ask for limits", |machine| {
+            Ok(machine.container(&id.0)?.limits)
+        })
+        .await
+    }
+
+    async fn set_limits(&self, id: &ContainerId, limits: Limits) -> EngineResult<()> {
+        self.change("set limits", |machine| {
+            let now = &mut machine.touch(&id.0)?.limits;
+            // The largest numbers lift a limit.
+            if let Some(cpus) = limits.cpus {
+                now.cpus = (cpus < f64::MAX).then_some(cpus);
+            }
+            if let Some(bytes) = limits.memory_bytes {
+                now.memory_bytes = (bytes < u64::MAX).then_some(bytes);
+            }
+            if let Some(pids) = limits.pids {
+                now.pids = (pids < u32::MAX).then_some(pids);
+            }
+            Ok(())
+        })
+        .await
+    }
+
+    async fn file_system(&self, id: &ContainerId, _: &str) -> EngineResult<FileSystem> {
+        self.look("look at a file system", |machine| {
+            let used: u64 = machine.container(&id.0)?.files.values().sum();
+            Ok(FileSystem {
+                capacity: CAPACITY,
+                available: CAPACITY.saturating_sub(used),
+                root: false,
+            })
+        })
+        .await
+    }
+
+    async fn fill_disk(&self, id: &ContainerId, path: &str, size: u64) -> EngineResult<()> {
+        self.change("fill a disk", |machine| {
+            machine.touch(&id.0)?.files.insert(path.to_owned(), size);
+            Ok(())
+        })
+        .await
+    }
+
+    async fn file_size(&self, id: &ContainerId, path: &str) -> EngineResult<Option<u64>> {
+        self.look("look at a file", |machine| {
+            Ok(machine.container(&id.0)?.files.get(path).copied())
+        })
+        .await
+    }
+
+    async fn remove_file(&self, id: &ContainerId, path: &str) -> EngineResult<()> {
+        self.change("remove a file", |machine| {
+            machine.touch(&id.0)?.files.remove(path);
+            Ok(())
+        })
+        .await
+    }
+}

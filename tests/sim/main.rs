@@ -1,0 +1,175 @@
+//! The real runner, trials, journal, store and plugins on a machine that is simulated, down to its clock, and that dies at every
+//! moment at which it can.
+//!
+//! `DURESS_SIM_SEEDS` says how many seeds are tried with one crash each, `DURESS_SIM_FROM` the first one, `DURESS_SIM_EVERY` how many
+//! of them crash at every step. `cargo xtask sim` sets them.
+
+#![allow(
+    clippy::print_stdout,
+    clippy::unwrap_used,
+    unreachable_pub,
+    reason = "a test that cannot go on ends with what it saw, and says how much it tried"
+)]
+
+mod engine;
+mod scenario;
+mod world;
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use duress::capability::SeededRandom;
+
+use scenario::Simulation;
+use world::{End, Troubles};
+
+/// What was tried.
+#[derive(Debug, Default)]
+struct Tried {
+    crashes: AtomicU64,
+    seeds: AtomicU64,
+}
+
+/// Run a seed to its end without a crash; how many steps that took.
+fn undisturbed(seed: u64) -> Result<u64, String> {
+    let simulation = Simulation::new(seed, End::Never);
+    let ran = simulation.run();
+    let steps = simulation.world.steps();
+    simulation.check_journal()?;
+    let calm = scenario::Scenario::new(seed).is_calm();
+    if calm {
+        match ran {
+            Some(Ok(tally)) if tally.finished == tally.passed && !tally.interrupted => {}
+            other => {
+                return Err(format!(
+                    "in a calm world: {other:?}; {:?}",
+                    simulation.check_passed()
+                ));
+            }
+        }
+        simulation.check_passed()?;
+    }
+    mend(&simulation, seed)?;
+    Ok(steps)
+}
+
+/// Run a seed until the machine crashes at a step, and mend it.
+fn crashed(seed: u64, step: u64) -> Result<(), String> {
+    let simulation = Simulation::new(seed, End::Crash(step));
+    simulation.run();
+    simulation.check_journal()?;
+    mend(&simulation, seed ^ step)
+}
+
+/// Press Ctrl+C at a step. In a calm world nothing is left for a recovery to do.
+fn interrupted(seed: u64, step: u64) -> Result<(), String> {
+    let simulation = Simulation::new(seed, End::Interrupt(step));
+    let ran = simulation.run();
+    simulation.check_journal()?;
+    if scenario::Scenario::new(seed).is_calm() {
+        match ran {
+            Some(Ok(tally)) if tally.interrupted || tally.finished == tally.passed => {}
+            other => return Err(format!("it was to end in good order: {other:?}")),
+        }
+        simulation.check_recovered()?;
+    }
+    mend(&simulation, seed ^ step)
+}
+
+/// Recover, with a crash in the middle of that too; look that all is well; go on to the end.
+fn mend(simulation: &Simulation, seed: u64) -> Result<(), String> {
+    let mut random = SeededRandom::new(seed);
+    let calm = Troubles::default();
+    let world = &simulation.world;
+    if random.below(3) == 0 {
+        world.reboot(calm, End::Crash(1 + random.below(20) as u64));
+        simulation.recover();
+        simulation
+            .check_journal()
+            .map_err(|why| format!("in a recovery that broke off: {why}"))?;
+    }
+    world.reboot(calm, End::Never);
+    if random.below(2) == 0 {
+        world.lock().sticky = true;
+        simulation.recover();
+        simulation.check_mended()?;
+        world.lock().sticky = false;
+    }
+    match simulation.recover() {
+        Some(Ok(recovered)) if recovered.left.is_empty() => {}
+        other => return Err(format!("the recovery: {other:?}")),
+    }
+    simulation.check_recovered()?;
+    let finished = simulation.finished();
+    match simulation.resume() {
+        Some(Ok(_)) => {}
+        other => return Err(format!("going on: {other:?}")),
+    }
+    simulation.check_recovered()?;
+    simulation.check_complete(&finished)
+}
+
+/// One seed: undisturbed, and with a crash, and Ctrl+C, at one step or at every one.
+fn seed(seed: u64, every: bool, tried: &Tried) -> Result<(), String> {
+    let steps = undisturbed(seed).map_err(|why| format!("without a crash: {why}"))?;
+    tried.seeds.fetch_add(1, Ordering::Relaxed);
+    let one = 1 + SeededRandom::new(!seed).draw() % steps;
+    let chosen = if every { 1..=steps } else { one..=one };
+    for step in chosen {
+        crashed(seed, step).map_err(|why| format!("with a crash at step {step}: {why}"))?;
+        interrupted(seed, step).map_err(|why| format!("with Ctrl+C at step {step}: {why}"))?;
+        tried.crashes.fetch_add(1, Ordering::Relaxed);
+    }
+    Ok(())
+}
+
+fn number(name: &str, default: u64) -> u64 {
+    match std::env::var(name) {
+        Ok(text) => text.parse().expect("a number"),
+        Err(_) => default,
+    }
+}
+
+#[test]
+fn whenever_the_machine_dies_nothing_is_left_lost_or_doubled() {
+    let first = number("DURESS_SIM_FROM", 1);
+    let seeds = number("DURESS_SIM_SEEDS", 2000);
+    let every = number("DURESS_SIM_EVERY", 10);
+    let (next, tried) = (AtomicU64::new(0), Tried::default());
+    let failures = std::sync::Mutex::new(Vec::new());
+    let worker = || loop {
+        let number = next.fetch_add(1, Ordering::Relaxed);
+        if number >= seeds {
+            return;
+        }
+        let chosen = first + number;
+        let result = catch_unwind(AssertUnwindSafe(|| seed(chosen, number < every, &tried)));
+        let why = match result {
+            Ok(Ok(())) => continue,
+            Ok(Err(why)) => why,
+            Err(_) => "it panicked".to_owned(),
+        };
+        failures
+            .lock()
+            .unwrap()
+            .push(format!("seed {chosen}, {why}"));
+    };
+    std::thread::scope(|scope| {
+        let workers = std::thread::available_parallelism().map_or(2, usize::from);
+        for _ in 0..workers {
+            scope.spawn(worker);
+        }
+    });
+    println!(
+        "{} seeds, {} steps at which the machine crashed, and as many with Ctrl+C",
+        tried.seeds.into_inner(),
+        tried.crashes.into_inner()
+    );
+    let failures = failures.into_inner().unwrap();
+    assert!(
+        failures.is_empty(),
+        "{} of {seeds} seeds failed; one again: DURESS_SIM_FROM=SEED DURESS_SIM_SEEDS=1 DURESS_SIM_EVERY=1\n{}",
+        failures.len(),
+        failures[..failures.len().min(20)].join("\n")
+    );
+}

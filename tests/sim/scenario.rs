@@ -1,0 +1,520 @@
+//! One campaign in a simulated world, and what must be true of it whenever the machine dies.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, OnceLock};
+
+use async_trait::async_trait;
+use duress::campaign::Draft;
+use duress::capability::SeededRandom;
+use duress::engine::Engine;
+use duress::http::Client;
+use duress::journal::Recovered;
+use duress::plugin::{Catalog, Runtime};
+use duress::runner::{self, Job, Prepared, Record, Tally};
+use duress::store::{Disk, HostLock, Store};
+use duress::trial::Host;
+use duress::yaml::LoadError;
+use duress::{Error, Result};
+use serde_json::Value;
+use tempfile::TempDir;
+use tokio_util::sync::CancellationToken;
+
+use crate::engine::SimulatedEngine;
+use crate::world::{End, Troubles, World};
+
+/// Every way to break a container that the simulated engine knows, as entries of a campaign.
+const FAULTS: [&str; 14] = [
+    "{type: node_kill}",
+    "{type: container_stop}",
+    "{type: container_restart}",
+    "{type: process_pause}",
+    "{type: process_pause, label: pause_one, params: {process: worker}}",
+    "{type: process_kill, params: {process: worker}}",
+    "{type: network_partition}",
+    "{type: network_partition, label: partition_in, params: {direction: in, to: [peer]}}",
+    "{type: disk_pressure, params: {path: /data, fill_percent: 80}}",
+    "{type: cpu_stress, params: {percent: 50}}",
+    "{type: disk_stress, params: {path: /data}}",
+    "{type: cpu_limit, params: {cpus: 0.5}}",
+    "{type: pids_limit, params: {pids: 100}}",
+    "{label: several, steps: [{at: 0s, type: process_pause, for: 2s}, {at: 1s, type: network_partition}, {at: 3s, type: cpu_stress, params: {percent: 30}}]}",
+];
+
+/// What a campaign is made of, drawn from a seed.
+#[derive(Debug)]
+pub struct Scenario {
+    pub troubles: Troubles,
+    /// YAML.
+    text: String,
+}
+
+impl Scenario {
+    pub fn new(seed: u64) -> Self {
+        let mut random = SeededRandom::new(seed);
+        let mut faults = BTreeSet::new();
+        for _ in 0..=random.below(2) {
+            faults.insert(random.below(FAULTS.len()));
+        }
+        let entries: Vec<_> = faults
+            .iter()
+            .map(|one| format!("  - {}", FAULTS[*one]))
+            .collect();
+        let text = format!(
+            "name: simulated\nsubjects: [bare]\nseed: {seed}\ntrials_per_combination: {}\nparallel: {}\n\
+             include_baseline: {}\ndefaults: {{duration_seconds: 4}}\nchaos_types:\n{}\n",
+            1 + random.below(2),
+            1 + random.below(2),
+            random.below(3) == 0,
+            entries.join("\n")
+        );
+        let troubles = match random.below(6) {
+            0 | 1 => Troubles::default(),
+            2 => Troubles {
+                fails: 10,
+                answer_is_lost: 10,
+                ..Troubles::default()
+            },
+            3 => Troubles {
+                slow: 100,
+                hangs: 5,
+                ..Troubles::default()
+            },
+            4 => Troubles {
+                removed_by_hand: 5,
+                restarts: 10,
+                taken_down: 2,
+                ..Troubles::default()
+            },
+            _ => Troubles {
+                engine_goes: 5,
+                disk_full: 5,
+                ..Troubles::default()
+            },
+        };
+        Self { troubles, text }
+    }
+
+    /// Nothing goes wrong in it but the crash.
+    pub fn is_calm(&self) -> bool {
+        format!("{:?}", self.troubles) == format!("{:?}", Troubles::default())
+    }
+}
+
+/// A disk that is part of the world.
+#[derive(Debug)]
+struct WorldDisk(World);
+
+#[async_trait]
+impl Disk for WorldDisk {
+    async fn before_write(&self) -> Result<()> {
+        match self.0.disk().await {
+            true => Ok(()),
+            false => Err(Error::environment("the disk is full")),
+        }
+    }
+
+    async fn after_write(&self) {
+        let _ = self.0.disk().await;
+    }
+}
+
+/// The components, loaded once.
+fn catalog() -> &'static Catalog {
+    static CATALOG: OnceLock<Catalog> = OnceLock::new();
+    CATALOG.get_or_init(|| {
+        let repository = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/.."));
+        let cache = Runtime::default_cache_directory();
+        let runtime = Runtime::new(cache.as_deref()).expect("WebAssembly works here");
+        let roots = vec![repository.to_owned(), repository.join("tests/noop")];
+        Catalog::discover(runtime, roots)
+    })
+}
+
+/// A client, made once: nobody asks for anything by it.
+fn client() -> Client {
+    static CLIENT: OnceLock<Client> = OnceLock::new();
+    let client = CLIENT.get_or_init(|| Client::new().expect("a client"));
+    client.clone()
+}
+
+/// A campaign of a scenario, in a world of its own.
+pub struct Simulation {
+    pub world: World,
+    scenario: Scenario,
+    folder: TempDir,
+}
+
+/// What was not as it must be.
+type Broken = String;
+
+macro_rules! must {
+    ($holds:expr, $($message:tt)+) => {
+        if !$holds {
+            return Err(format!($($message)+));
+        }
+    };
+}
+
+impl Simulation {
+    pub fn new(seed: u64, end: End) -> Self {
+        let scenario = Scenario::new(seed);
+        let world = World::new(seed, scenario.troubles, end);
+        // In memory where that can be had: the disk that counts is simulated.
+        let memory = Path::new("/dev/shm");
+        let folder = match memory.is_dir() {
+            true => tempfile::tempdir_in(memory),
+            false => tempfile::tempdir(),
+        };
+        let folder = folder.expect("a folder");
+        std::fs::write(folder.path().join("campaign.yaml"), &scenario.text).expect("a campaign");
+        Self {
+            world,
+            scenario,
+            folder,
+        }
+    }
+
+    fn database(&self) -> PathBuf {
+        self.folder.path().join("duress.db")
+    }
+
+    /// A process on the machine: until it ends, or the machine crashes. What it returned, or nothing after a crash.
+    fn process<T>(&self, work: impl AsyncFnOnce(Process) -> T) -> Option<T> {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .start_paused(true)
+            .build()
+            .expect("a runtime");
+        let done = runtime.block_on(async {
+            let disk = Arc::new(WorldDisk(self.world.clone()));
+            let store = Store::open_simulated(&self.database(), disk).expect("open");
+            let process = Process {
+                world: self.world.clone(),
+                store,
+                engine: Arc::new(SimulatedEngine(self.world.clone())),
+                http: client(),
+            };
+            tokio::select! {
+                biased;
+                () = self.world.crashed() => None,
+                value = work(process) => Some(value),
+            }
+        });
+        // Nothing of the process outlives it.
+        runtime.shutdown_background();
+        done
+    }
+
+    /// `duress run campaign`.
+    pub fn run(&self) -> Option<Result<Tally>> {
+        let file = self.folder.path().join("campaign.yaml");
+        self.process(async |process| {
+            let draft = Draft::load(&file).expect("a campaign");
+            let prepared = match runner::prepare(draft, catalog(), false).await {
+                Ok(prepared) => prepared,
+                Err(LoadError::Content(invalid)) => panic!("{}", invalid.render(false)),
+                Err(error) => panic!("{error}"),
+            };
+            let source = Some((file.clone(), self.scenario.text.clone()));
+            process.execute(prepared, Record::New { source }).await
+        })
+    }
+
+    /// `duress resume`.
+    pub fn resume(&self) -> Option<Result<Tally>> {
+        self.process(async |process| {
+            let Some(campaign) = process.store.find_campaign("simulated").await? else {
+                // The machine died before it was on record.
+                return Ok(Tally::default());
+            };
+            let stored = process.store.stored_campaign(&campaign.id).await?;
+            let prepared = runner::resume(&campaign, stored, catalog()).await?;
+            let record = Record::Begun { id: campaign.id };
+            process.execute(prepared, record).await
+        })
+    }
+
+    /// `duress recover`.
+    pub fn recover(&self) -> Option<Result<Recovered>> {
+        self.process(async |process| process.recover().await)
+    }
+
+    /// At any moment: what is broken is in the journal, with its way back.
+    pub fn check_journal(&self) -> std::result::Result<(), Broken> {
+        let changes = self.look(async |store| store.unsettled_changes().await);
+        let mut known: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+        for change in changes {
+            let id = change.change["container"]
+                .as_str()
+                .unwrap_or_default()
+                .to_owned();
+            let actions = change.change["apply"]
+                .as_array()
+                .cloned()
+                .unwrap_or_default();
+            known
+                .entry(id)
+                .or_default()
+                .extend(actions.iter().map(kind));
+        }
+        let machine = self.world.lock();
+        for container in machine.stacks.values().flat_map(|stack| &stack.containers) {
+            let none = BTreeSet::new();
+            let known = known.get(&container.id).unwrap_or(&none);
+            for changed in container.changed() {
+                must!(
+                    known.contains(changed),
+                    "`{changed}` of {} ({}) is in force, and no row of the journal has it",
+                    container.id,
+                    container.service
+                );
+            }
+        }
+        Ok(())
+    }
+
+    /// After a recovery in which no stack could be removed: nothing is in force in any of them.
+    pub fn check_mended(&self) -> std::result::Result<(), Broken> {
+        let machine = self.world.lock();
+        for container in machine.stacks.values().flat_map(|stack| &stack.containers) {
+            let changed = container.changed();
+            must!(
+                changed.is_empty(),
+                "{changed:?} of {} is still in force",
+                container.id
+            );
+        }
+        Ok(())
+    }
+
+    /// After a recovery: nothing is left, and nothing is said to run.
+    pub fn check_recovered(&self) -> std::result::Result<(), Broken> {
+        let stacks: Vec<_> = self.world.lock().stacks.keys().cloned().collect();
+        must!(stacks.is_empty(), "stacks are left: {stacks:?}");
+        let unsettled = self.look(async |store| store.unsettled_changes().await);
+        must!(unsettled.is_empty(), "changes are unsettled: {unsettled:?}");
+        let running = self.look(async |store| store.running_trials().await);
+        must!(
+            running.is_empty(),
+            "trials are said to run: {}",
+            running.len()
+        );
+        let campaigns = self.look(async |store| store.running_campaigns().await);
+        must!(
+            campaigns.is_empty(),
+            "campaigns are said to run: {campaigns:?}"
+        );
+        Ok(())
+    }
+
+    /// What has finished, by name, with the row that says so.
+    pub fn finished(&self) -> BTreeMap<String, String> {
+        let trials = self.look(
+            async |store| match store.find_campaign("simulated").await? {
+                Some(campaign) => store.trials_of_campaign(&campaign.id, usize::MAX).await,
+                None => Ok(Vec::new()),
+            },
+        );
+        let finished = trials.into_iter().filter(|trial| {
+            trial
+                .outcome
+                .is_some_and(|outcome| outcome.as_str() != "cancelled")
+        });
+        finished.map(|trial| (trial.name, trial.id)).collect()
+    }
+
+    /// At the end: every trial has finished once, those from before a crash as they were, within their blast radius, and in order.
+    pub fn check_complete(
+        &self,
+        before: &BTreeMap<String, String>,
+    ) -> std::result::Result<(), Broken> {
+        let campaign = self.look(async |store| store.find_campaign("simulated").await);
+        let Some(campaign) = campaign else {
+            return Ok(());
+        };
+        must!(
+            campaign.outcome.as_deref() == Some("completed"),
+            "it is {:?}",
+            campaign.outcome
+        );
+        must!(
+            campaign.trials_ended == campaign.trials_planned,
+            "{} of {} trials have ended",
+            campaign.trials_ended,
+            campaign.trials_planned
+        );
+        let trials =
+            self.look(async |store| store.trials_of_campaign(&campaign.id, usize::MAX).await);
+        let mut seen: BTreeMap<&str, &str> = BTreeMap::new();
+        let touched = self.world.lock().touched.clone();
+        for trial in &trials {
+            let outcome = trial.outcome.map_or("running", |outcome| outcome.as_str());
+            must!(outcome != "running", "{} never ended", trial.name);
+            must!(
+                trial.superseded == (outcome == "cancelled"),
+                "an attempt at {} is {outcome}, and superseded: {}",
+                trial.name,
+                trial.superseded
+            );
+            if !trial.superseded {
+                let twice = seen.insert(&trial.name, &trial.id);
+                must!(twice.is_none(), "{} has finished twice", trial.name);
+            }
+            self.check_trial(trial, touched.get(&trial.id))?;
+        }
+        for (name, id) in before {
+            must!(
+                seen.get(name.as_str()) == Some(&id.as_str()),
+                "{name} had finished as {id}, and is now {:?}",
+                seen.get(name.as_str())
+            );
+        }
+        Ok(())
+    }
+
+    fn check_trial(
+        &self,
+        trial: &duress::store::TrialRow,
+        touched: Option<&BTreeSet<String>>,
+    ) -> std::result::Result<(), Broken> {
+        let phases = self.look(async |store| store.phases(&trial.id).await);
+        let order = [
+            "init",
+            "baseline_check",
+            "fault_injection",
+            "monitoring",
+            "rollback",
+            "post_validation",
+        ];
+        let places: Vec<_> = phases
+            .iter()
+            .map(|phase| order.iter().position(|name| *name == phase.phase))
+            .collect();
+        must!(
+            places.iter().all(Option::is_some) && places.is_sorted(),
+            "the phases of {} are out of order: {phases:?}",
+            trial.name
+        );
+        // What a crash kept from being noted is in the journal all the same.
+        let changes = self.look(async |store| store.changes_of_trial(&trial.id).await);
+        let mut allowed: BTreeSet<_> = changes
+            .iter()
+            .map(|change| change.container_name.clone())
+            .collect();
+        for name in touched.into_iter().flatten() {
+            must!(
+                allowed.contains(name),
+                "{} changed {name}, which no row of its journal names",
+                trial.name
+            );
+        }
+        if !trial.superseded {
+            let targets = trial.targets.as_array().into_iter().flatten();
+            for name in targets.filter_map(Value::as_str) {
+                allowed.remove(name);
+            }
+            must!(
+                allowed.is_empty(),
+                "{} reached beyond its targets: {allowed:?}",
+                trial.name
+            );
+        }
+        for change in changes {
+            must!(
+                matches!(change.status.as_str(), "reverted" | "void"),
+                "a change of {} is {}",
+                trial.name,
+                change.status
+            );
+        }
+        Ok(())
+    }
+
+    /// The outcomes, in a world in which nothing goes wrong.
+    pub fn check_passed(&self) -> std::result::Result<(), Broken> {
+        let trials = self.look(async |store| {
+            let campaign = store.campaign("simulated").await?;
+            store.trials_of_campaign(&campaign.id, usize::MAX).await
+        });
+        for trial in trials.iter().filter(|trial| !trial.superseded) {
+            let outcome = trial.outcome.map_or("running", |outcome| outcome.as_str());
+            must!(
+                outcome == "passed",
+                "{} is {outcome}: {:?}",
+                trial.name,
+                trial.error
+            );
+        }
+        Ok(())
+    }
+
+    /// Read the database, as somebody who looks at it with a machine of their own.
+    fn look<T>(&self, look: impl AsyncFnOnce(&Store) -> Result<T>) -> T {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .build()
+            .expect("a runtime");
+        let calm = World::new(0, Troubles::default(), End::Never);
+        runtime.block_on(async {
+            let store = Store::open_simulated(&self.database(), Arc::new(WorldDisk(calm)));
+            look(&store.expect("open"))
+                .await
+                .expect("a database that can be read")
+        })
+    }
+}
+
+/// An action's kind, as [`crate::world::Container::changed`] calls it.
+fn kind(action: &Value) -> String {
+    let name = match action {
+        Value::Object(map) => map.keys().next().map_or("", String::as_str),
+        other => other.as_str().unwrap_or_default(),
+    };
+    match name {
+        "signal" | "stop" | "restart" => "end".to_owned(),
+        other => other.to_owned(),
+    }
+}
+
+/// What a process of duress has.
+struct Process {
+    world: World,
+    store: Store,
+    engine: Arc<dyn Engine>,
+    http: Client,
+}
+
+impl Process {
+    async fn recover(&self) -> Result<Recovered> {
+        runner::recover_dead_hosts(&self.store, Arc::clone(&self.engine), &self.http).await
+    }
+
+    async fn execute(self, prepared: Prepared, record: Record) -> Result<Tally> {
+        self.recover().await?;
+        let lock = HostLock::acquire(&self.store.host_locks())?;
+        self.store.insert_host(lock.id()).await?;
+        let parallel = prepared.plan.campaign.parallel;
+        let job = Job {
+            parallel: usize::try_from(parallel).expect("a small number"),
+            cooldown: std::time::Duration::ZERO,
+            prepared,
+            record,
+        };
+        let host = Host {
+            store: self.store.clone(),
+            id: lock.id().to_owned(),
+            engine: Some(self.engine),
+            http: self.http,
+        };
+        let (events, _nobody) = tokio::sync::mpsc::unbounded_channel();
+        let cancel = CancellationToken::new();
+        let (pressed, world) = (cancel.clone(), self.world);
+        tokio::spawn(async move {
+            world.interrupted().await;
+            pressed.cancel();
+        });
+        let (_, tally) = job.run(&host, &events, &cancel).await?;
+        self.store.close().await?;
+        Ok(tally)
+    }
+}

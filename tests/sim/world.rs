@@ -1,0 +1,427 @@
+//! A machine with containers, in memory: what is in it, and what goes wrong with it, all drawn from one seed.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use duress::capability::SeededRandom;
+use duress::engine::{EngineError, EngineResult, Limits, Process, Project, State, Work};
+use tokio::sync::Notify;
+use tokio::time::Instant;
+
+/// What goes wrong, as chances in a thousand at each step.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Troubles {
+    /// An operation fails before it did anything.
+    pub fails: usize,
+    /// An operation is done, and its answer is lost.
+    pub answer_is_lost: usize,
+    /// An operation takes up to three seconds.
+    pub slow: usize,
+    /// An operation is not answered for half a minute, and fails.
+    pub hangs: usize,
+    /// Somebody removes a container by hand.
+    pub removed_by_hand: usize,
+    /// A container restarts by itself.
+    pub restarts: usize,
+    /// Somebody takes a whole stack down.
+    pub taken_down: usize,
+    /// The engine is gone for a while.
+    pub engine_goes: usize,
+    /// The disk of the database is full for a while.
+    pub disk_full: usize,
+}
+
+/// A container, and everything in it that a fault can change.
+#[derive(Debug, Clone)]
+pub struct Container {
+    pub id: String,
+    pub service: String,
+    pub address: std::net::IpAddr,
+    pub state: State,
+    pub limits: Limits,
+    /// iptables' rules, by everything in them but the peer, with the peer.
+    pub rules: Vec<(String, String)>,
+    pub files: BTreeMap<String, u64>,
+    pub tasks: BTreeMap<String, Work>,
+    pub processes: Vec<Process>,
+}
+
+impl Container {
+    fn new(id: String, service: String, number: u8) -> Self {
+        Self {
+            id,
+            service,
+            address: std::net::IpAddr::from([10, 0, 0, number]),
+            state: State::Running,
+            limits: Limits::default(),
+            rules: Vec::new(),
+            files: BTreeMap::new(),
+            tasks: BTreeMap::new(),
+            processes: processes(),
+        }
+    }
+
+    /// What is not as it was when it was made, by the kind of action that makes it so.
+    pub fn changed(&self) -> BTreeSet<&'static str> {
+        let mut kinds = BTreeSet::new();
+        let mut is = |changed: bool, kind| {
+            if changed {
+                kinds.insert(kind);
+            }
+        };
+        is(self.state == State::Paused, "pause");
+        is(self.state == State::Exited, "end");
+        is(!self.rules.is_empty(), "run");
+        is(!self.files.is_empty(), "fill_disk");
+        is(!self.tasks.is_empty(), "start_task");
+        is(
+            self.processes.iter().any(|one| one.stopped),
+            "signal_process",
+        );
+        is(self.limits != Limits::default(), "limit");
+        kinds
+    }
+
+    /// All that lives in memory goes with the first process.
+    pub fn end(&mut self) {
+        self.state = State::Exited;
+        self.rules.clear();
+        self.tasks.clear();
+        self.processes.clear();
+    }
+
+    pub fn start(&mut self) {
+        if self.state == State::Exited {
+            self.state = State::Running;
+            self.processes = processes();
+        }
+    }
+}
+
+fn processes() -> Vec<Process> {
+    let process = |pid, name: &str| Process {
+        pid,
+        name: name.to_owned(),
+        command: vec![name.to_owned()],
+        started: 1000,
+        stopped: false,
+    };
+    vec![process(1, "main"), process(7, "worker")]
+}
+
+/// A stack: its containers, and who owns it.
+#[derive(Debug, Clone, Default)]
+pub struct Stack {
+    pub trial: String,
+    pub database: String,
+    pub containers: Vec<Container>,
+}
+
+/// What is in the machine.
+#[derive(Debug)]
+pub struct Machine {
+    pub stacks: BTreeMap<Project, Stack>,
+    /// For each trial, the services that something was changed in.
+    pub touched: BTreeMap<String, BTreeSet<String>>,
+    troubles: Troubles,
+    random: SeededRandom,
+    made: u64,
+    steps: u64,
+    end: End,
+    crashed: bool,
+    interrupted: bool,
+    engine_gone_until: Option<Instant>,
+    disk_full_until: Option<Instant>,
+    /// Stacks cannot be removed.
+    pub sticky: bool,
+}
+
+/// The machine, as everything in a run shares it.
+#[derive(Debug, Clone)]
+pub struct World(Arc<(Mutex<Machine>, Notify)>);
+
+/// How a process ends before its time, counted in steps from the start of the machine.
+#[derive(Debug, Clone, Copy)]
+pub enum End {
+    /// It does not.
+    Never,
+    /// The machine crashes.
+    Crash(u64),
+    /// Somebody presses Ctrl+C.
+    Interrupt(u64),
+}
+
+/// What becomes of a step.
+enum Fate {
+    Done,
+    Dead,
+    After(Duration, EngineResult<()>),
+}
+
+impl World {
+    pub fn new(seed: u64, troubles: Troubles, end: End) -> Self {
+        let machine = Machine {
+            stacks: BTreeMap::new(),
+            touched: BTreeMap::new(),
+            troubles,
+            random: SeededRandom::new(seed),
+            made: 0,
+            steps: 0,
+            end,
+            crashed: false,
+            interrupted: false,
+            engine_gone_until: None,
+            disk_full_until: None,
+            sticky: false,
+        };
+        Self(Arc::new((Mutex::new(machine), Notify::new())))
+    }
+
+    pub fn lock(&self) -> MutexGuard<'_, Machine> {
+        self.0.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Start the machine again after a crash. What was in it is there; how much goes wrong from now on, and when it crashes again.
+    pub fn reboot(&self, troubles: Troubles, end: End) {
+        let mut machine = self.lock();
+        machine.troubles = troubles;
+        machine.steps = 0;
+        machine.end = end;
+        machine.crashed = false;
+        machine.interrupted = false;
+        machine.engine_gone_until = None;
+        machine.disk_full_until = None;
+    }
+
+    /// How many steps there were since the machine was started.
+    pub fn steps(&self) -> u64 {
+        self.lock().steps
+    }
+
+    /// Wait for the crash.
+    pub async fn crashed(&self) {
+        self.until(|machine| machine.crashed).await;
+    }
+
+    /// Wait for Ctrl+C.
+    pub async fn interrupted(&self) {
+        self.until(|machine| machine.interrupted).await;
+    }
+
+    async fn until(&self, holds: impl Fn(&Machine) -> bool) {
+        loop {
+            let told = self.0.1.notified();
+            tokio::pin!(told);
+            // From here on nothing that is told is missed.
+            told.as_mut().enable();
+            if holds(&self.lock()) {
+                return;
+            }
+            told.await;
+        }
+    }
+
+    /// One step of the engine: the machine may crash here, and much else may happen.
+    pub async fn step(&self, what: &str) -> EngineResult<()> {
+        let fate = {
+            let mut machine = self.lock();
+            match self.count(&mut machine) {
+                Fate::Done => machine.before(what),
+                dead => dead,
+            }
+        };
+        self.meet(fate).await
+    }
+
+    /// After an operation that changed something, and before its answer is heard.
+    pub async fn answer(&self, what: &str) -> EngineResult<()> {
+        let fate = {
+            let mut machine = self.lock();
+            match self.count(&mut machine) {
+                Fate::Done => machine.after(what),
+                dead => dead,
+            }
+        };
+        self.meet(fate).await
+    }
+
+    /// One step of the disk. Whether there is room.
+    pub async fn disk(&self) -> bool {
+        let (fate, is_full) = {
+            let mut machine = self.lock();
+            let chance = machine.troubles.disk_full;
+            if machine.chance(chance) {
+                let seconds = 1 + machine.random.below(20) as u64;
+                machine.disk_full_until = Some(Instant::now() + Duration::from_secs(seconds));
+            }
+            let is_full = machine
+                .disk_full_until
+                .is_some_and(|until| Instant::now() < until);
+            (self.count(&mut machine), is_full)
+        };
+        // Only the dead wait.
+        let _ = self.meet(fate).await;
+        !is_full
+    }
+
+    /// Count a step; the one that was chosen ends what runs.
+    fn count(&self, machine: &mut Machine) -> Fate {
+        machine.steps += 1;
+        match machine.end {
+            End::Crash(at) if machine.steps >= at => machine.crashed = true,
+            End::Interrupt(at) if machine.steps >= at => machine.interrupted = true,
+            _ => {}
+        }
+        self.0.1.notify_waiters();
+        if machine.crashed {
+            Fate::Dead
+        } else {
+            Fate::Done
+        }
+    }
+
+    async fn meet(&self, fate: Fate) -> EngineResult<()> {
+        match fate {
+            Fate::Done => Ok(()),
+            Fate::After(wait, result) => {
+                tokio::time::sleep(wait).await;
+                result
+            }
+            Fate::Dead => std::future::pending().await,
+        }
+    }
+}
+
+impl Machine {
+    fn chance(&mut self, in_a_thousand: usize) -> bool {
+        in_a_thousand > 0 && self.random.below(1000) < in_a_thousand
+    }
+
+    fn before(&mut self, what: &str) -> Fate {
+        self.others_act();
+        let troubles = self.troubles;
+        if self.chance(troubles.engine_goes) {
+            let seconds = 1 + self.random.below(90) as u64;
+            self.engine_gone_until = Some(Instant::now() + Duration::from_secs(seconds));
+        }
+        if self
+            .engine_gone_until
+            .is_some_and(|until| Instant::now() < until)
+        {
+            let missing = EngineError::Missing {
+                message: format!("{what}: the engine does not answer"),
+                hint: "start it".into(),
+            };
+            return Fate::After(Duration::from_millis(5), Err(missing));
+        }
+        if self.chance(troubles.fails) {
+            let failed = EngineError::Failed(format!("{what}: the engine had trouble"));
+            return Fate::After(Duration::ZERO, Err(failed));
+        }
+        if self.chance(troubles.hangs) {
+            let after = Duration::from_secs(30);
+            let timeout = EngineError::Timeout {
+                what: what.to_owned(),
+                after,
+            };
+            return Fate::After(after, Err(timeout));
+        }
+        if self.chance(troubles.slow) {
+            let wait = self.random.below(3000) as u64;
+            return Fate::After(Duration::from_millis(wait), Ok(()));
+        }
+        Fate::Done
+    }
+
+    fn after(&mut self, what: &str) -> Fate {
+        if self.chance(self.troubles.answer_is_lost) {
+            let lost = EngineError::Failed(format!("{what}: the connection broke off"));
+            return Fate::After(Duration::ZERO, Err(lost));
+        }
+        Fate::Done
+    }
+
+    /// People and processes that are not ours.
+    fn others_act(&mut self) {
+        let troubles = self.troubles;
+        if self.chance(troubles.taken_down)
+            && let Some(project) = self.any_project()
+        {
+            self.stacks.remove(&project);
+        }
+        if self.chance(troubles.removed_by_hand)
+            && let Some(project) = self.any_project()
+        {
+            self.one_of(&project, |containers, which| {
+                containers.remove(which);
+            });
+        }
+        if self.chance(troubles.restarts)
+            && let Some(project) = self.any_project()
+        {
+            self.one_of(&project, |containers, which| {
+                // What was ended on purpose is not started by anybody.
+                if containers[which].state == State::Running {
+                    containers[which].end();
+                    containers[which].start();
+                }
+            });
+        }
+    }
+
+    fn any_project(&mut self) -> Option<Project> {
+        let projects: Vec<_> = self.stacks.keys().cloned().collect();
+        (!projects.is_empty()).then(|| projects[self.random.below(projects.len())].clone())
+    }
+
+    fn one_of(&mut self, project: &Project, act: impl FnOnce(&mut Vec<Container>, usize)) {
+        let count = self
+            .stacks
+            .get(project)
+            .map_or(0, |stack| stack.containers.len());
+        if count > 0 {
+            let which = self.random.below(count);
+            if let Some(stack) = self.stacks.get_mut(project) {
+                act(&mut stack.containers, which);
+            }
+        }
+    }
+
+    /// Make a container of a stack.
+    pub fn make(&mut self, project: &Project, service: &str) {
+        self.made += 1;
+        let (id, number) = (format!("container-{}", self.made), self.made as u8);
+        if let Some(stack) = self.stacks.get_mut(project)
+            && !stack.containers.iter().any(|one| one.service == service)
+        {
+            stack
+                .containers
+                .push(Container::new(id, service.to_owned(), number));
+        }
+    }
+
+    /// A container by its id.
+    pub fn container(&mut self, id: &str) -> EngineResult<&mut Container> {
+        self.stacks
+            .values_mut()
+            .flat_map(|stack| &mut stack.containers)
+            .find(|container| container.id == id)
+            .ok_or_else(|| EngineError::Gone(id.to_owned()))
+    }
+
+    /// A container that something is about to be changed in.
+    pub fn touch(&mut self, id: &str) -> EngineResult<&mut Container> {
+        let owner = self.stacks.values().find_map(|stack| {
+            let found = stack
+                .containers
+                .iter()
+                .find(|container| container.id == id)?;
+            Some((stack.trial.clone(), found.service.clone()))
+        });
+        if let Some((trial, service)) = owner {
+            self.touched.entry(trial).or_default().insert(service);
+        }
+        self.container(id)
+    }
+}
