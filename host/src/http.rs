@@ -109,9 +109,21 @@ pub struct Reach<'a> {
     pub hosts: &'a [String],
 }
 
+/// Who answers requests on a simulated machine.
+pub trait Answers: Send + Sync + std::fmt::Debug {
+    /// The answer to a request that was found to be allowed.
+    fn answer(&self, request: &HttpRequest) -> Result<HttpResponse, HttpError>;
+}
+
 /// The client of this process; cheap to clone.
 #[derive(Debug, Clone)]
-pub struct Client(reqwest::Client);
+pub struct Client(Transport);
+
+#[derive(Debug, Clone)]
+enum Transport {
+    Sockets(reqwest::Client),
+    Simulated(Arc<dyn Answers>),
+}
 
 impl Client {
     /// A client without redirects, proxies or connections that outlive their use: a container's address may belong to another
@@ -124,8 +136,13 @@ impl Client {
             .pool_max_idle_per_host(0)
             .user_agent(concat!("duress/", env!("CARGO_PKG_VERSION")))
             .build()
-            .map(Self)
+            .map(|client| Self(Transport::Sockets(client)))
             .map_err(|error| crate::Error::environment(format!("set up HTTP: {}", causes(&error))))
+    }
+
+    /// A client that opens no socket.
+    pub fn simulated(answers: Arc<dyn Answers>) -> Self {
+        Self(Transport::Simulated(answers))
     }
 
     /// Send a request within a reach, and wait for the whole response.
@@ -140,10 +157,14 @@ impl Client {
             let method = Method::from_bytes(request.method.as_bytes()).map_err(|_| {
                 HttpError::Invalid(format!("`{}` is no HTTP method", request.method))
             })?;
-            let response = self
-                .0
+            let headers = headers(request, host)?;
+            let client = match &self.0 {
+                Transport::Sockets(client) => client,
+                Transport::Simulated(answers) => return answers.answer(request),
+            };
+            let response = client
                 .request(method, url)
-                .headers(headers(request, host)?)
+                .headers(headers)
                 .body(request.body.clone())
                 .send()
                 .await

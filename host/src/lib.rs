@@ -5,6 +5,7 @@
 
 pub mod campaign;
 pub mod capability;
+pub mod conformance;
 pub mod doctor;
 pub mod engine;
 mod error;
@@ -12,6 +13,7 @@ pub mod http;
 pub mod journal;
 pub mod plugin;
 pub mod runner;
+pub mod simulated;
 pub mod store;
 pub mod trial;
 pub mod yaml;

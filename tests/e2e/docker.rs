@@ -78,6 +78,11 @@ impl Container {
         )
     }
 
+    /// Send its first process a signal.
+    pub fn signal(&self, name: &str) {
+        docker(&["kill", "--signal", name, &self.0]);
+    }
+
     /// Round trips of so many pings to another, 10 ms apart, in milliseconds: one for each answer that came.
     pub fn pings(&self, to: &Self, number: u32) -> Vec<f64> {
         // ping(8) waits for the last answers only twice as long as the slowest took so far: of more than were asked for.

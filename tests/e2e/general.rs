@@ -159,17 +159,25 @@ async fn limits_are_enforced_by_the_kernel_and_lifted_again() {
     assert_eq!(throttled(), before, "and does so no more");
 
     let pids = stage
-        .inject("pids_limit", json!({ "pids": 16 }), &["etcd0"])
+        .inject("pids_limit", json!({ "pids": 64 }), &["etcd0"])
         .await
         .unwrap();
+    // However the program that is refused words it: what the kernel counts is what happened (pids.events of cgroups).
+    let refused = || target.cgroup("pids/pids.events", "pids.events");
+    // etcd itself would end if it were refused a thread.
     let forks = || {
-        target
-            .run(&["bash", "-c", "for i in $(seq 20); do sleep 1 & done; wait"])
-            .1
+        target.signal("STOP");
+        let output = target.run(&["bash", "-c", "for i in $(seq 80); do sleep 1 & done; wait"]);
+        target.signal("CONT");
+        output.1
     };
-    assert!(forks().contains("fork"), "no process can be added");
+    let before = refused();
+    let words = forks();
+    assert_ne!(refused(), before, "no process can be added: {words}");
     stage.cleanup(&pids).await;
+    let before = refused();
     assert_eq!(forks(), "");
+    assert_eq!(refused(), before);
 
     let memory = stage
         .inject("memory_limit", json!({ "memory_mb": 160 }), &["etcd0"])

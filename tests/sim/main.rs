@@ -11,17 +11,15 @@
     reason = "a test that cannot go on ends with what it saw, and says how much it tried"
 )]
 
-mod engine;
 mod scenario;
-mod world;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use duress::capability::SeededRandom;
+use duress::simulated::{End, Troubles};
 
 use scenario::Simulation;
-use world::{End, Troubles};
 
 /// What was tried.
 #[derive(Debug, Default)]

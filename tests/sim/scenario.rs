@@ -12,6 +12,7 @@ use duress::http::Client;
 use duress::journal::Recovered;
 use duress::plugin::{Catalog, Runtime};
 use duress::runner::{self, Job, Prepared, Record, Tally};
+use duress::simulated::{End, SimulatedEngine, Troubles, World};
 use duress::store::{Disk, HostLock, Store};
 use duress::trial::Host;
 use duress::yaml::LoadError;
@@ -19,9 +20,6 @@ use duress::{Error, Result};
 use serde_json::Value;
 use tempfile::TempDir;
 use tokio_util::sync::CancellationToken;
-
-use crate::engine::SimulatedEngine;
-use crate::world::{End, Troubles, World};
 
 /// Every way to break a container that the simulated engine knows, as entries of a campaign.
 const FAULTS: [&str; 14] = [
@@ -464,7 +462,7 @@ impl Simulation {
     }
 }
 
-/// An action's kind, as [`crate::world::Container::changed`] calls it.
+/// An action's kind, as [`duress::simulated::Container::changed`] calls it.
 fn kind(action: &Value) -> String {
     let name = match action {
         Value::Object(map) => map.keys().next().map_or("", String::as_str),

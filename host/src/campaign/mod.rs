@@ -23,6 +23,7 @@ pub use catalog::{Catalog, Subject};
 pub use draft::Draft;
 pub use flags::Flags;
 pub use format::{Campaign, ChaosType, Defaults, OnTargetRestart, Step, json_schema, limits};
+pub(crate) use parameters::{strict, with_defaults};
 pub use plan::{Combination, Plan, PlannedFault};
 pub use resolve::{ParameterCheck, Resolved};
 pub use trial::TrialSpec;

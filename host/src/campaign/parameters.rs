@@ -3,7 +3,7 @@
 use serde_json::{Map, Value};
 
 /// The schema with unknown parameters refused, unless it says itself what becomes of them.
-pub(super) fn strict(schema: &Value) -> Value {
+pub(crate) fn strict(schema: &Value) -> Value {
     let mut schema = schema.clone();
     if let Some(object) = schema.as_object_mut() {
         let said = ["additionalProperties", "unevaluatedProperties"];
@@ -15,7 +15,7 @@ pub(super) fn strict(schema: &Value) -> Value {
 }
 
 /// The parameters with the schema's defaults where nothing was said.
-pub(super) fn with_defaults(schema: &Value, parameters: &Map<String, Value>) -> Map<String, Value> {
+pub(crate) fn with_defaults(schema: &Value, parameters: &Map<String, Value>) -> Map<String, Value> {
     let mut filled = parameters.clone();
     let Some(Value::Object(properties)) = schema.get("properties") else {
         return filled;

@@ -102,8 +102,7 @@ impl Host for Ctx {
                 |scope| async move {
                     let requirement: Requirement =
                         requirement.parse().map_err(GuestError::Invalid)?;
-                    let info = scope.trial()?.engine()?.info().await?;
-                    Ok(requirement.check(&info).await.is_ok())
+                    Ok(scope.trial()?.engine()?.has(&requirement).await?)
                 },
             )
             .await?;

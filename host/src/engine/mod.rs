@@ -288,6 +288,11 @@ pub trait Engine: Send + Sync + fmt::Debug {
     /// Whether it answers now. Fails with [`EngineError::Missing`] where it does not.
     async fn ping(&self) -> EngineResult<()>;
 
+    /// Whether what a fault needs is there. Fails where no engine answers.
+    async fn has(&self, requirement: &Requirement) -> EngineResult<bool> {
+        Ok(requirement.check(&self.info().await?).await.is_ok())
+    }
+
     /// Create and start every service of the stack.
     async fn stack_up(&self, stack: &Stack, timeout: Duration) -> EngineResult<()>;
     /// Remove the stack with its networks and volumes, by the compose tool, and then whatever of the project it left.

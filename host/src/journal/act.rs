@@ -3,9 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::change::{Action, Change, Place, PlacedProgram, Probe};
+use super::change::{Action, Change, HttpRequest, Place, PlacedProgram, Probe};
 use crate::engine::{Engine, EngineError, EngineResult, Output, Process, Program, State};
-use crate::http::{Client, Reach};
+use crate::http::{Client, HttpResponse, Reach};
 
 /// The longest that one program of a change may take, whatever the change says: rollback waits for it.
 const LONGEST_PROGRAM: Duration = Duration::from_secs(60);
@@ -80,11 +80,7 @@ impl Actor {
             Action::FillDisk { path, size } => engine.fill_disk(id, path, *size).await?,
             Action::RemoveFill { path } => engine.remove_file(id, path).await?,
             Action::Ask(request) => {
-                let answer = self
-                    .http
-                    .send(self.reach(change), request)
-                    .await
-                    .map_err(|error| Failure::Other(error.to_string()))?;
+                let answer = self.ask(change, request).await?;
                 if answer.status >= 400 {
                     return Err(Failure::Other(format!(
                         "{} {} answered {}: {}",
@@ -206,11 +202,7 @@ impl Actor {
                 }));
             }
             Some(Probe::Answer { request, text }) => {
-                let answer = self
-                    .http
-                    .send(self.reach(change), request)
-                    .await
-                    .map_err(|error| Failure::Other(error.to_string()))?;
+                let answer = self.ask(change, request).await?;
                 let holds =
                     answer.status == 200 && String::from_utf8_lossy(&answer.body).contains(text);
                 seen.push((format!("{} says {text}", request.url), holds));
@@ -251,11 +243,19 @@ impl Actor {
         }
     }
 
-    fn reach<'a>(&'a self, change: &'a Change) -> Reach<'a> {
-        Reach {
+    /// Where the whole stack is gone, there is nobody left to ask, and nothing of what was asked.
+    async fn ask(&self, change: &Change, request: &HttpRequest) -> Result<HttpResponse, Failure> {
+        let reach = Reach {
             engine: Some(self.engine.as_ref()),
             project: &change.project,
             hosts: &change.http_hosts,
+        };
+        match self.http.send(reach, request).await {
+            Ok(answer) => Ok(answer),
+            Err(_) if self.engine.containers(&change.project).await?.is_empty() => {
+                Err(Failure::Gone)
+            }
+            Err(error) => Err(Failure::Other(error.to_string())),
         }
     }
 }

@@ -90,7 +90,7 @@ impl Default for Timeouts {
     }
 }
 
-fn object(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+pub(crate) fn object(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
     schemars::json_schema!({ "type": "object" })
 }
 

@@ -20,7 +20,7 @@ pub use component::{
 };
 pub use examine::Found;
 pub use lock::{LOCK_FILE, LockFile, Locked};
-pub(crate) use manifest::merged;
 pub use manifest::{PluginManifest, SubjectManifest, Timeouts};
+pub(crate) use manifest::{merged, object};
 pub use runtime::Runtime;
 pub(crate) use runtime::sha256;

@@ -2,6 +2,7 @@
 
 mod build;
 mod new;
+mod test;
 
 use std::fs;
 use std::io::{BufRead as _, IsTerminal as _, Write as _};
@@ -34,6 +35,11 @@ pub(super) enum Verb {
     },
     /// Look for mistakes in a plugin's manifest, component and faults
     Check {
+        /// Its folder, or the name of one that can be found from here
+        plugin: String,
+    },
+    /// Try every fault on a simulated machine, in every way that can go well or wrong
+    Test {
         /// Its folder, or the name of one that can be found from here
         plugin: String,
     },
@@ -81,6 +87,7 @@ pub(super) async fn main(global: &Global, verb: Verb) -> Done {
         Verb::List => list(global).await,
         Verb::Inspect { plugin } => inspect(global, &find(&plugin)?).await,
         Verb::Check { plugin } => check(global, &find(&plugin)?).await,
+        Verb::Test { plugin } => test::main(global, &find(&plugin)?).await,
         Verb::Add {
             folder,
             how,

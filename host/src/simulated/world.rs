@@ -1,13 +1,17 @@
-//! A machine with containers, in memory: what is in it, and what goes wrong with it, all drawn from one seed.
+//! What is in the machine, and what goes wrong with it, all drawn from one seed.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use duress::capability::SeededRandom;
-use duress::engine::{EngineError, EngineResult, Limits, Process, Project, State, Work};
 use tokio::sync::Notify;
 use tokio::time::Instant;
+
+use super::script::Script;
+use crate::capability::SeededRandom;
+use crate::engine::{EngineError, EngineResult, Limits, Output, Process, Project, State, Work};
+use crate::http::{Answers, HttpError, HttpResponse};
+use crate::journal::change::HttpRequest;
 
 /// What goes wrong, as chances in a thousand at each step.
 #[derive(Debug, Clone, Copy, Default)]
@@ -35,15 +39,27 @@ pub struct Troubles {
 /// A container, and everything in it that a fault can change.
 #[derive(Debug, Clone)]
 pub struct Container {
+    /// The engine's name for it.
     pub id: String,
+    /// Its service, which is what plugins call it.
     pub service: String,
+    /// On its one network.
     pub address: std::net::IpAddr,
+    /// Whether it runs.
     pub state: State,
+    /// Its limits.
     pub limits: Limits,
     /// iptables' rules, by everything in them but the peer, with the peer.
     pub rules: Vec<(String, String)>,
+    /// Queueing disciplines, as tc shows them.
+    pub disciplines: Vec<String>,
+    /// What programs have changed in it, in the words of a [`Script`].
+    pub marks: BTreeSet<String>,
+    /// Files that take up space, with their sizes in bytes.
     pub files: BTreeMap<String, u64>,
+    /// What goes on beside it, by id.
     pub tasks: BTreeMap<String, Work>,
+    /// What runs in it.
     pub processes: Vec<Process>,
 }
 
@@ -56,10 +72,39 @@ impl Container {
             state: State::Running,
             limits: Limits::default(),
             rules: Vec::new(),
+            disciplines: Vec::new(),
+            marks: BTreeSet::new(),
             files: BTreeMap::new(),
             tasks: BTreeMap::new(),
             processes: processes(),
         }
+    }
+
+    /// What is not as it was when it was made, a phrase each.
+    pub fn left(&self) -> Vec<String> {
+        let mut left = Vec::new();
+        if self.state != State::Running {
+            left.push(format!("it is {:?}", self.state).to_lowercase());
+        }
+        if self.limits != Limits::default() {
+            left.push("its limits are changed".to_owned());
+        }
+        left.extend(
+            self.rules
+                .iter()
+                .map(|(rule, peer)| format!("the rule `{rule} {peer}`")),
+        );
+        left.extend(self.disciplines.iter().map(|line| format!("`{line}`")));
+        left.extend(
+            self.marks
+                .iter()
+                .map(|mark| format!("`{mark}` of the script")),
+        );
+        left.extend(self.files.keys().map(|path| format!("the file {path}")));
+        left.extend(self.tasks.keys().map(|id| format!("the task {id}")));
+        let stopped = self.processes.iter().filter(|process| process.stopped);
+        left.extend(stopped.map(|process| format!("process {} is stopped", process.pid)));
+        left
     }
 
     /// What is not as it was when it was made, by the kind of action that makes it so.
@@ -72,7 +117,10 @@ impl Container {
         };
         is(self.state == State::Paused, "pause");
         is(self.state == State::Exited, "end");
-        is(!self.rules.is_empty(), "run");
+        is(
+            !self.rules.is_empty() || !self.disciplines.is_empty() || !self.marks.is_empty(),
+            "run",
+        );
         is(!self.files.is_empty(), "fill_disk");
         is(!self.tasks.is_empty(), "start_task");
         is(
@@ -87,10 +135,13 @@ impl Container {
     pub fn end(&mut self) {
         self.state = State::Exited;
         self.rules.clear();
+        self.disciplines.clear();
+        self.marks.clear();
         self.tasks.clear();
         self.processes.clear();
     }
 
+    /// Start it, unless it runs.
     pub fn start(&mut self) {
         if self.state == State::Exited {
             self.state = State::Running;
@@ -113,14 +164,20 @@ fn processes() -> Vec<Process> {
 /// A stack: its containers, and who owns it.
 #[derive(Debug, Clone, Default)]
 pub struct Stack {
+    /// The trial that it is for.
     pub trial: String,
+    /// The database that has that trial.
     pub database: String,
+    /// What is in it.
     pub containers: Vec<Container>,
+    /// What requests have changed in the system, in the words of a [`Script`].
+    pub marks: BTreeSet<String>,
 }
 
 /// What is in the machine.
 #[derive(Debug)]
 pub struct Machine {
+    /// What is there, by project.
     pub stacks: BTreeMap<Project, Stack>,
     /// For each trial, the services that something was changed in.
     pub touched: BTreeMap<String, BTreeSet<String>>,
@@ -135,6 +192,12 @@ pub struct Machine {
     disk_full_until: Option<Instant>,
     /// Stacks cannot be removed.
     pub sticky: bool,
+    /// What faults may need, and what this machine has not.
+    pub bare: bool,
+    /// What the systems in the containers answer.
+    pub script: Arc<Script>,
+    /// What was asked that the script has no answer for.
+    pub unanswered: BTreeSet<String>,
 }
 
 /// The machine, as everything in a run shares it.
@@ -150,6 +213,8 @@ pub enum End {
     Crash(u64),
     /// Somebody presses Ctrl+C.
     Interrupt(u64),
+    /// It goes on, but the engine has trouble at this step.
+    Trouble(u64),
 }
 
 /// What becomes of a step.
@@ -160,6 +225,7 @@ enum Fate {
 }
 
 impl World {
+    /// A machine with nothing in it.
     pub fn new(seed: u64, troubles: Troubles, end: End) -> Self {
         let machine = Machine {
             stacks: BTreeMap::new(),
@@ -174,10 +240,14 @@ impl World {
             engine_gone_until: None,
             disk_full_until: None,
             sticky: false,
+            bare: false,
+            script: Arc::new(Script::default()),
+            unanswered: BTreeSet::new(),
         };
         Self(Arc::new((Mutex::new(machine), Notify::new())))
     }
 
+    /// What is in it, for as long as this is held.
     pub fn lock(&self) -> MutexGuard<'_, Machine> {
         self.0.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -192,6 +262,15 @@ impl World {
         machine.interrupted = false;
         machine.engine_gone_until = None;
         machine.disk_full_until = None;
+    }
+
+    /// Make a stack without a compose file.
+    pub fn make_stack(&self, project: &Project, services: &[String]) {
+        let mut machine = self.lock();
+        machine.stacks.entry(project.clone()).or_default();
+        for service in services {
+            machine.make(project, service);
+        }
     }
 
     /// How many steps there were since the machine was started.
@@ -274,10 +353,13 @@ impl World {
             _ => {}
         }
         self.0.1.notify_waiters();
-        if machine.crashed {
-            Fate::Dead
-        } else {
-            Fate::Done
+        match machine.end {
+            _ if machine.crashed => Fate::Dead,
+            End::Trouble(at) if machine.steps == at => {
+                let failed = EngineError::Failed("the engine had trouble".to_owned());
+                Fate::After(Duration::ZERO, Err(failed))
+            }
+            _ => Fate::Done,
         }
     }
 
@@ -290,6 +372,41 @@ impl World {
             }
             Fate::Dead => std::future::pending().await,
         }
+    }
+}
+
+/// Requests are answered by the script, where what is asked runs.
+impl Answers for World {
+    fn answer(&self, request: &HttpRequest) -> Result<HttpResponse, HttpError> {
+        let mut machine = self.lock();
+        let script = Arc::clone(&machine.script);
+        let unavailable = |why: &str| {
+            HttpError::Unavailable(format!("{} {}: {why}", request.method, request.url))
+        };
+        let host = reqwest::Url::parse(&request.url).ok();
+        let host = host.and_then(|url| url.host_str().map(str::to_owned));
+        for stack in machine.stacks.values_mut() {
+            let found = stack
+                .containers
+                .iter()
+                .find(|one| Some(&one.service) == host.as_ref());
+            let Some(container) = found else { continue };
+            if container.state != State::Running {
+                return Err(unavailable("nobody answers: the container does not run"));
+            }
+            let marks: BTreeSet<_> = stack.marks.union(&container.marks).cloned().collect();
+            if let Some(answer) = script.request(request, &marks) {
+                answer.mark(&mut stack.marks);
+                return Ok(HttpResponse {
+                    status: answer.status.unwrap_or(200),
+                    headers: Vec::new(),
+                    body: answer.body.clone().into_bytes(),
+                });
+            }
+        }
+        let asked = format!("request: {} {}", request.method, request.url);
+        machine.unanswered.insert(asked);
+        Err(unavailable("connection refused: the script has no answer"))
     }
 }
 
@@ -399,6 +516,14 @@ impl Machine {
                 .containers
                 .push(Container::new(id, service.to_owned(), number));
         }
+    }
+
+    /// A program that neither the machine nor the script knows.
+    pub(super) fn unanswered_program(&mut self, command: &[String]) -> Output {
+        self.unanswered
+            .insert(format!("program: {}", command.join(" ")));
+        let why = format!("{}: no such program on the simulated machine", command[0]);
+        super::network::output(127, "", &why)
     }
 
     /// A container by its id.

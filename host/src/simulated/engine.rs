@@ -3,18 +3,19 @@
 use std::time::Duration;
 
 use async_trait::async_trait;
-use duress::engine::{
-    Container, ContainerId, Engine, EngineError, EngineInfo, EngineResult, FileSystem, Health,
-    Leftover, Limits, NetDriver, Network, Output, Process, Program, Project, Stack, State, Work,
-    compose_services,
-};
-use duress::engine::{LABEL_DATABASE, LABEL_TRIAL};
 
-use crate::world::{self, Machine, World};
+use super::network::{self, output};
+use super::world::{self, Machine, World};
+use crate::engine::{
+    Container, ContainerId, Engine, EngineError, EngineInfo, EngineResult, FileSystem, Health,
+    LABEL_DATABASE, LABEL_TRIAL, Leftover, Limits, NetDriver, Network, Output, Process, Program,
+    Project, Requirement, Stack, State, Work, compose_services,
+};
 
 /// What a file system of a container holds, in bytes.
 const CAPACITY: u64 = 64 << 20;
 
+/// The engine of a [`World`].
 #[derive(Debug, Clone)]
 pub struct SimulatedEngine(pub World);
 
@@ -84,57 +85,6 @@ fn running(container: &mut world::Container) -> EngineResult<&mut world::Contain
     }
 }
 
-fn output(exit_code: i32, stdout: String) -> Output {
-    Output {
-        exit_code,
-        stdout: stdout.into_bytes(),
-        stderr: Vec::new(),
-    }
-}
-
-/// `iptables` as far as faults use it: insert for a list of peers, delete for one, and show all.
-fn iptables(container: &mut world::Container, command: &[String]) -> Output {
-    let words: Vec<&str> = command.iter().map(String::as_str).collect();
-    if words[0].ends_with("-save") {
-        let family = words[0].trim_end_matches("-save");
-        let shown = container
-            .rules
-            .iter()
-            .filter(|(rule, _)| rule.starts_with(family));
-        let lines: Vec<_> = shown.map(|(rule, peer)| format!("{rule} {peer}")).collect();
-        return output(0, lines.join("\n"));
-    }
-    let peers_at = words.iter().position(|word| matches!(*word, "-s" | "-d"));
-    let peers: Vec<String> = match peers_at {
-        Some(at) => words[at + 1].split(',').map(str::to_owned).collect(),
-        None => vec![String::new()],
-    };
-    let insert = words.contains(&"-I");
-    let rest: Vec<&str> = words
-        .iter()
-        .enumerate()
-        .filter(|(at, word)| {
-            peers_at.is_none_or(|peers| *at != peers + 1) && !matches!(**word, "-I" | "-D")
-        })
-        .map(|(_, word)| *word)
-        .collect();
-    let rule = rest.join(" ");
-    if insert {
-        for peer in peers {
-            container.rules.push((rule.clone(), peer));
-        }
-        return output(0, String::new());
-    }
-    let wanted = (rule, peers[0].clone());
-    match container.rules.iter().position(|rule| *rule == wanted) {
-        Some(at) => {
-            container.rules.remove(at);
-            output(0, String::new())
-        }
-        None => output(1, String::new()),
-    }
-}
-
 #[async_trait]
 impl Engine for SimulatedEngine {
     async fn info(&self) -> EngineResult<EngineInfo> {
@@ -153,7 +103,8 @@ impl Engine for SimulatedEngine {
     }
 
     async fn stack_up(&self, stack: &Stack, _: Duration) -> EngineResult<()> {
-        let services = compose_services(&stack.compose_file).expect("a compose file");
+        let services = compose_services(&stack.compose_file)
+            .map_err(|error| EngineError::Failed(error.to_string()))?;
         let label = |name: &str| stack.labels.get(name).cloned().unwrap_or_default();
         self.change("make the network", |machine| {
             machine
@@ -162,7 +113,7 @@ impl Engine for SimulatedEngine {
                 .or_insert_with(|| world::Stack {
                     trial: label(LABEL_TRIAL),
                     database: label(LABEL_DATABASE),
-                    containers: Vec::new(),
+                    ..world::Stack::default()
                 });
             Ok(())
         })
@@ -226,34 +177,52 @@ impl Engine for SimulatedEngine {
         .await
     }
 
-    async fn endpoint(&self, _: &ContainerId, _: u16) -> EngineResult<std::net::SocketAddr> {
-        Err(EngineError::Failed("nothing listens here".into()))
+    async fn has(&self, _: &Requirement) -> EngineResult<bool> {
+        self.look("look for what is needed", |machine| Ok(!machine.bare))
+            .await
     }
 
-    async fn exec(&self, id: &ContainerId, _: &Program) -> EngineResult<Output> {
-        self.look("run a program", |machine| {
-            running(machine.container(&id.0)?)?;
-            Ok(output(127, String::new()))
+    /// Where nobody listens: whoever asks is answered by the script ([`World::answer_request`]).
+    async fn endpoint(&self, id: &ContainerId, port: u16) -> EngineResult<std::net::SocketAddr> {
+        self.look("ask for an address", |machine| {
+            let container = running(machine.container(&id.0)?)?;
+            Ok((container.address, port).into())
+        })
+        .await
+    }
+
+    async fn exec(&self, id: &ContainerId, program: &Program) -> EngineResult<Output> {
+        self.change("run a program", |machine| {
+            let script = std::sync::Arc::clone(&machine.script);
+            let container = running(machine.container(&id.0)?)?;
+            if let Some(output) = network::run(container, &program.command) {
+                return Ok(output);
+            }
+            if let Some(answer) = script.program(&program.command, &container.marks) {
+                answer.mark(&mut container.marks);
+                return Ok(output(answer.exit_code, answer.stdout.clone(), ""));
+            }
+            Ok(machine.unanswered_program(&program.command))
         })
         .await
     }
 
     async fn run_in_network(&self, id: &ContainerId, program: &Program) -> EngineResult<Output> {
-        let is_tables = program.command[0].contains("tables");
+        let command = &program.command;
         let run = |machine: &mut Machine| {
             let container = machine.container(&id.0)?;
             if container.state == State::Exited {
-                return running(container).map(|_| output(0, String::new()));
+                return running(container).map(|_| output(0, "", ""));
             }
-            Ok(match is_tables {
-                true => iptables(container, &program.command),
-                false => output(127, String::new()),
-            })
+            match network::run(container, command) {
+                Some(output) => Ok(output),
+                None => Ok(machine.unanswered_program(command)),
+            }
         };
-        if program.command[0].ends_with("-save") {
-            return self.look("run iptables-save", run).await;
+        if network::looks(command) {
+            return self.look("look at a network", run).await;
         }
-        self.change("run iptables", |machine| {
+        self.change("change a network", |machine| {
             machine.touch(&id.0)?;
             run(machine)
         })

@@ -1,0 +1,78 @@
+//! `duress plugin test`: the conformance kit's report.
+
+use std::path::Path;
+use std::process::ExitCode;
+
+use duress::conformance::{self, Report};
+use duress::plugin::Found;
+use duress::simulated::Script;
+use duress::{Error, yaml};
+use serde_json::json;
+
+use super::super::style::{self, print_line, say};
+use super::super::{Done, Global, context};
+
+/// The file of the author's own, beside `plugin.yaml`.
+const SCRIPT: &str = "conformance.yaml";
+
+pub(super) async fn main(global: &Global, folder: &Path) -> Done {
+    let found = context::runtime()?.examine(folder).await?;
+    let path = folder.join(SCRIPT);
+    let script = match path.is_file() {
+        true => yaml::load::<Script>(&path)?.0,
+        false => Script::default(),
+    };
+    // It has a clock of its own, and so a thread of its own.
+    let tested = tokio::task::spawn_blocking(move || {
+        let report = conformance::test(&found, &script)?;
+        Ok::<_, Error>((found, report))
+    });
+    let (found, report) = tested
+        .await
+        .map_err(|error| Error::failed(format!("the test broke off: {error}")))??;
+    if global.json {
+        style::print_json(&json!({
+            "plugin": found.plugin.manifest.name, "digest": found.plugin.digest, "passed": report.passed(), "report": report,
+        }));
+    } else {
+        print(&found, &report);
+    }
+    Ok(ExitCode::from(if report.passed() { 0 } else { 1 }))
+}
+
+fn print(found: &Found, report: &Report) {
+    for (what, checks) in report.parts() {
+        let cases: usize = checks.iter().map(|check| check.cases).sum();
+        let number = checks.len();
+        let problems: Vec<_> = checks.iter().filter(|one| one.problem.is_some()).collect();
+        let mark = match problems.is_empty() {
+            true => style::GOOD.paint("ok  "),
+            false => style::ERROR.paint("FAIL"),
+        };
+        print_line!("{mark} {what}: {number} checks, {cases} cases");
+        for check in problems {
+            print_line!("     {}", check.name);
+            print_line!("       {}", check.problem.as_deref().unwrap_or_default());
+        }
+    }
+    let failed = report
+        .checks()
+        .filter(|check| check.problem.is_some())
+        .count();
+    let cases: usize = report.checks().map(|check| check.cases).sum();
+    let name = &found.plugin.manifest.name;
+    print_line!();
+    if failed == 0 {
+        print_line!("{name} conforms: {cases} cases.");
+        return;
+    }
+    print_line!("{name} does not conform: {failed} of its checks failed, in {cases} cases.");
+    if !report.unanswered.is_empty() {
+        say!(
+            "It asked for what nothing answers; {SCRIPT} beside plugin.yaml can (docs/plugins.md says how):"
+        );
+        for asked in report.unanswered.iter().take(10) {
+            say!("  - {asked}");
+        }
+    }
+}

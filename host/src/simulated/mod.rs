@@ -1,0 +1,12 @@
+//! A machine with containers, in memory: the real host runs on it as on any other, and everything can go wrong at any step.
+//!
+//! `duress plugin test` tries components on it ([`crate::conformance`]), and the simulation in `tests/sim` whole campaigns.
+
+mod engine;
+mod network;
+mod script;
+mod world;
+
+pub use engine::SimulatedEngine;
+pub use script::{Answer, Script};
+pub use world::{Container, End, Machine, Stack, Troubles, World};

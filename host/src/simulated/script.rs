@@ -1,0 +1,185 @@
+//! What a system under test answers, written down by a plugin's author: `conformance.yaml`.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::journal::change::HttpRequest;
+
+/// The system that a plugin is tried on: its containers, and what they answer.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Script {
+    /// The services of the stack; each has one container of that name, in which a process `main` and a process `worker` run.
+    #[schemars(length(min = 1, max = 100))]
+    pub containers: Vec<String>,
+    /// Parameters to try first, by the name of the fault, where it cannot be injected with its schema's defaults. Those, and each parameter
+    /// at its limits, are tried as well.
+    pub parameters: BTreeMap<String, Vec<Value>>,
+    /// Handed to the component, over the settings of `plugin.yaml`.
+    #[schemars(schema_with = "crate::plugin::object")]
+    pub settings: Value,
+    /// What programs and requests are answered with; the first that fits. `iptables`, `tc` and `ip` answer by themselves.
+    pub answers: Vec<Answer>,
+}
+
+impl Default for Script {
+    fn default() -> Self {
+        Self {
+            containers: ["one", "two", "three"].map(str::to_owned).into(),
+            parameters: BTreeMap::new(),
+            settings: Value::Null,
+            answers: Vec::new(),
+        }
+    }
+}
+
+/// What a program or a request is answered with, and what it changes.
+///
+/// What it changes are marks: words of the author's own for what is so now, e.g. `writes-are-refused`. Those that a program sets are its
+/// container's, and end with its first process; those that a request sets are the whole system's. A mark that is left at the end is a
+/// change that was not taken back.
+#[derive(Debug, Clone, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Answer {
+    /// A program and its arguments, with single spaces; `*` is any text.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub program: Option<String>,
+    /// A method and a URL, e.g. `GET http://pd0:2379/pd/api/v1/*`; `*` is any text.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub request: Option<String>,
+    /// Only where the request's body holds this text.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub holds: String,
+    /// Only while all of these marks are set.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub when: Vec<String>,
+    /// Only while none of these marks is set.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub unless: Vec<String>,
+    /// The marks that it sets.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub sets: Vec<String>,
+    /// The marks that it clears.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub clears: Vec<String>,
+    /// The program's exit code.
+    pub exit_code: i32,
+    /// The program's standard output.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub stdout: String,
+    /// The response's status [default: 200].
+    #[schemars(range(min = 100, max = 599))]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub status: Option<u16>,
+    /// The response's body.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub body: String,
+}
+
+impl Script {
+    /// The answer to a program.
+    pub(super) fn program(&self, command: &[String], marks: &BTreeSet<String>) -> Option<&Answer> {
+        let text = command.join(" ");
+        self.answers.iter().find(|answer| {
+            let pattern = answer.program.as_deref();
+            pattern.is_some_and(|pattern| fits(pattern, &text)) && answer.is_given_with(marks)
+        })
+    }
+
+    /// The answer to a request.
+    pub(super) fn request(
+        &self,
+        request: &HttpRequest,
+        marks: &BTreeSet<String>,
+    ) -> Option<&Answer> {
+        let text = format!("{} {}", request.method, request.url);
+        let body = String::from_utf8_lossy(&request.body);
+        self.answers.iter().find(|answer| {
+            let pattern = answer.request.as_deref();
+            pattern.is_some_and(|pattern| fits(pattern, &text))
+                && body.contains(&answer.holds)
+                && answer.is_given_with(marks)
+        })
+    }
+}
+
+impl Answer {
+    /// Whether it is given while these marks are set.
+    fn is_given_with(&self, marks: &BTreeSet<String>) -> bool {
+        self.when.iter().all(|mark| marks.contains(mark))
+            && !self.unless.iter().any(|mark| marks.contains(mark))
+    }
+
+    /// Change the marks as it says.
+    pub(super) fn mark(&self, marks: &mut BTreeSet<String>) {
+        marks.extend(self.sets.iter().cloned());
+        marks.retain(|mark| !self.clears.contains(mark));
+    }
+}
+
+/// Whether a text fits a pattern in which `*` stands for any text.
+fn fits(pattern: &str, text: &str) -> bool {
+    let mut parts = pattern.split('*');
+    let first = parts.next().unwrap_or_default();
+    let Some(mut rest) = text.strip_prefix(first) else {
+        return false;
+    };
+    let mut parts: Vec<&str> = parts.collect();
+    let Some(last) = parts.pop() else {
+        return rest.is_empty();
+    };
+    for part in parts {
+        match rest.find(part) {
+            Some(at) => rest = &rest[at + part.len()..],
+            None => return false,
+        }
+    }
+    rest.ends_with(last)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_star_is_any_text() {
+        for (pattern, text, expected) in [
+            ("redis-cli ping", "redis-cli ping", true),
+            ("redis-cli ping", "redis-cli ping now", false),
+            ("redis-cli *", "redis-cli config get x", true),
+            ("* get *", "redis-cli config get x", true),
+            ("GET http://*/health", "GET http://one:80/health", true),
+            ("GET http://*/health", "GET http://one:80/healthy", false),
+            ("a*a", "a", false),
+            ("*", "", true),
+        ] {
+            assert_eq!(fits(pattern, text), expected, "{pattern} and {text}");
+        }
+    }
+
+    #[test]
+    fn marks_choose_among_answers() {
+        let answer = |when: &[&str], stdout: &str| Answer {
+            program: Some("get".into()),
+            when: when.iter().map(|&mark| mark.to_owned()).collect(),
+            stdout: stdout.into(),
+            ..Answer::default()
+        };
+        let script = Script {
+            answers: vec![answer(&["set"], "yes"), answer(&[], "no")],
+            ..Script::default()
+        };
+        let command = ["get".to_owned()];
+        let says = |marks: &[&str]| {
+            let marks = marks.iter().map(|&mark| mark.to_owned()).collect();
+            script
+                .program(&command, &marks)
+                .map(|answer| answer.stdout.as_str())
+        };
+        assert_eq!(says(&[]), Some("no"));
+        assert_eq!(says(&["set"]), Some("yes"));
+    }
+}
