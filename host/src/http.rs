@@ -311,7 +311,7 @@ fn unavailable(request: &HttpRequest, error: &reqwest::Error) -> HttpError {
 }
 
 /// The innermost cause says what happened; those around it repeat the URL.
-fn causes(error: &dyn std::error::Error) -> String {
+pub(crate) fn causes(error: &dyn std::error::Error) -> String {
     let mut innermost = error;
     while let Some(source) = innermost.source() {
         innermost = source;

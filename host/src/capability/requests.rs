@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::{MESSAGE_LIMIT, tame};
 use crate::journal::change::{Action, Change, Place, PlacedProgram, Probe};
 
 /// In `http`, the endpoints of the trial's own containers.
@@ -251,7 +252,8 @@ impl Requests {
         if self.stack {
             lines.push("bring its own trial's stack up, and take it down".into());
         }
-        lines
+        // Names are its author's, and may be anything.
+        lines.iter().map(|line| tame(line, MESSAGE_LIMIT)).collect()
     }
 }
 

@@ -268,6 +268,10 @@ impl Stage<'_> {
         let Some(stack) = machine.stacks.get(&self.project) else {
             return Ok(());
         };
+        // With its last container a system ends, and all that it knew.
+        if stack.containers.is_empty() {
+            return Ok(());
+        }
         let mut left: Vec<String> = Vec::new();
         for container in &stack.containers {
             let of = |what: String| format!("{} of {}", what, container.service);

@@ -7,7 +7,7 @@ use super::stage::{Stage, Workshop};
 use super::{Check, Checks};
 use crate::Result;
 use crate::plugin::CallError;
-use crate::simulated::{End, Script, Troubles};
+use crate::simulated::{Container, End, Script, Troubles};
 
 pub(super) async fn test(
     workshop: &Workshop<'_>,
@@ -46,8 +46,11 @@ pub(super) async fn test(
         );
     }
 
-    // Nobody answers any more.
+    // Nobody answers any more, and nothing runs.
     stage.world.lock().script = Arc::new(Script::default());
+    for stack in stage.world.lock().stacks.values_mut() {
+        stack.containers.iter_mut().for_each(Container::end);
+    }
     let ill = match health(workshop, &stage).await {
         Ok(true) => Err("it says that it is healthy, and nothing answers it".to_owned()),
         Err(error) => in_order(Err(error)),

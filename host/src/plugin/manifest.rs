@@ -19,10 +19,13 @@ pub struct PluginManifest {
     #[schemars(regex(pattern = r"^[0-9]+\.[0-9]+\.[0-9]+([-+][0-9A-Za-z.+-]+)?$"))]
     pub version: String,
     /// One sentence.
-    #[schemars(length(min = 1, max = 200))]
+    #[schemars(
+        length(min = 1, max = 200),
+        regex(pattern = r"^[^\x00-\x1f\x7f-\x9f]*$")
+    )]
     pub summary: String,
     /// An SPDX expression, e.g. `Apache-2.0`.
-    #[schemars(length(min = 1, max = 100))]
+    #[schemars(length(min = 1, max = 100), regex(pattern = r"^[A-Za-z0-9 .()+-]*$"))]
     pub license: String,
     /// The component, beside this file, e.g. `etcd.wasm`.
     pub component: PathBuf,

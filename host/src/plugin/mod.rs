@@ -10,7 +10,9 @@ mod component;
 mod examine;
 mod lock;
 mod manifest;
+mod package;
 mod runtime;
+mod source;
 
 pub use cache::Cache;
 pub use call::{CallError, CallLimits};
@@ -22,5 +24,7 @@ pub use examine::Found;
 pub use lock::{LOCK_FILE, LockFile, Locked};
 pub use manifest::{PluginManifest, SubjectManifest, Timeouts};
 pub(crate) use manifest::{merged, object};
+pub use package::embed;
 pub use runtime::Runtime;
 pub(crate) use runtime::sha256;
+pub use source::{Fetched, Source, push};

@@ -18,7 +18,7 @@ const TICK: Duration = Duration::from_millis(10);
 /// The most stack that a guest may use, in bytes; recursion without end traps there.
 const STACK_LIMIT: usize = 1 << 20;
 /// The largest component that is read, in bytes: an interpreter with its library has some 20 MB.
-const COMPONENT_LIMIT: u64 = 256 << 20;
+pub(super) const COMPONENT_LIMIT: u64 = 256 << 20;
 
 /// Compiles and links components.
 pub struct Runtime {
@@ -53,14 +53,12 @@ impl Runtime {
 
     /// Where compiled components are kept unless the user says otherwise: `$XDG_CACHE_HOME/duress/components`.
     pub fn default_cache_directory() -> Option<PathBuf> {
-        let absolute = |name| {
-            std::env::var_os(name)
-                .map(PathBuf::from)
-                .filter(|p| p.is_absolute())
-        };
-        absolute("XDG_CACHE_HOME")
-            .or_else(|| absolute("HOME").map(|home| home.join(".cache")))
-            .map(|base| base.join("duress/components"))
+        cache_directory("components")
+    }
+
+    /// Where components are kept that were fetched: `$XDG_CACHE_HOME/duress/fetched`.
+    pub fn fetched_directory() -> Option<PathBuf> {
+        cache_directory("fetched")
     }
 
     /// Load a plugin's component, from the cache where it was compiled before.
@@ -123,6 +121,17 @@ impl std::fmt::Debug for Runtime {
     }
 }
 
+fn cache_directory(what: &str) -> Option<PathBuf> {
+    let absolute = |name| {
+        std::env::var_os(name)
+            .map(PathBuf::from)
+            .filter(|p| p.is_absolute())
+    };
+    absolute("XDG_CACHE_HOME")
+        .or_else(|| absolute("HOME").map(|home| home.join(".cache")))
+        .map(|base| base.join("duress").join(what))
+}
+
 fn engine() -> wasmtime::Result<Engine> {
     let mut config = Config::new();
     config
@@ -166,7 +175,7 @@ fn read(path: &Path) -> Result<Vec<u8>> {
         let message = Error::input(format!("read the component {}: {error}", path.display()));
         match error.kind() {
             std::io::ErrorKind::NotFound => {
-                message.hint("build it: `duress plugin build NAME`; `cargo xtask setup` builds those of duress itself")
+                message.hint("build it: `duress plugin build NAME`, or fetch it: `duress plugin fetch`; `cargo xtask setup` builds those of duress itself")
             }
             _ => message,
         }

@@ -1,16 +1,17 @@
 //! `duress plugin`: what components ask for, and what they are granted; and how they are made.
 
 mod build;
+mod grant;
 mod new;
+mod push;
 mod test;
 
 use std::fs;
-use std::io::{BufRead as _, IsTerminal as _, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{Args, Subcommand};
-use duress::plugin::{Catalog, Found, LOCK_FILE, LockFile, Locked};
+use duress::plugin::{Catalog, Found};
 use duress::{Error, Result};
 use serde_json::json;
 
@@ -19,7 +20,7 @@ use super::{Done, Global, context, table};
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Verb {
-    /// Begin a plugin: a project in Rust that builds at once
+    /// Begin a plugin: a project that builds at once
     New(new::Arguments),
     /// Build a plugin's component from its source
     Build {
@@ -45,8 +46,8 @@ pub(super) enum Verb {
     },
     /// Grant a plugin what it asks for, and take it in where it lies elsewhere
     Add {
-        /// Its folder: that with its `plugin.yaml`
-        folder: PathBuf,
+        /// Its folder, that with its `plugin.yaml`; or a URL of its component; or `oci://HOST/NAME:TAG` in a registry
+        source: String,
         #[command(flatten)]
         how: How,
         /// It is built here, and may be built again: grant it whatever its component's digest
@@ -59,6 +60,19 @@ pub(super) enum Verb {
         name: String,
         #[command(flatten)]
         how: How,
+    },
+    /// Fetch every plugin that `duress.lock` names and that is not there, as it was granted
+    Fetch {
+        /// As for `add`
+        #[arg(long, value_name = "FOLDER")]
+        root: Option<PathBuf>,
+    },
+    /// Put a plugin into a registry, from which others can add it
+    Push {
+        /// Its folder, or the name of one that can be found from here
+        plugin: String,
+        /// Where: `oci://HOST/NAME:TAG`
+        to: String,
     },
     /// Take back what a plugin was granted
     Remove {
@@ -89,12 +103,14 @@ pub(super) async fn main(global: &Global, verb: Verb) -> Done {
         Verb::Check { plugin } => check(global, &find(&plugin)?).await,
         Verb::Test { plugin } => test::main(global, &find(&plugin)?).await,
         Verb::Add {
-            folder,
+            source,
             how,
             built_here,
-        } => add(global, &folder, &how, built_here).await,
-        Verb::Update { name, how } => update(global, &name, &how).await,
-        Verb::Remove { name, root } => remove(global, &name, root.as_deref()),
+        } => grant::add(global, &source, &how, built_here).await,
+        Verb::Update { name, how } => grant::update(global, &name, &how).await,
+        Verb::Fetch { root } => grant::fetch(global, root.as_deref()).await,
+        Verb::Push { plugin, to } => push::main(global, &find(&plugin)?, &to).await,
+        Verb::Remove { name, root } => grant::remove(global, &name, root.as_deref()),
     }
 }
 
@@ -215,151 +231,4 @@ async fn check(global: &Global, folder: &Path) -> Done {
         print_line!("{} {problem}", style::ERROR.paint("problem:"));
     }
     Ok(ExitCode::from(if problems.is_empty() { 0 } else { 2 }))
-}
-
-async fn add(global: &Global, folder: &Path, how: &How, built_here: bool) -> Done {
-    let root = root(how.root.as_deref())?;
-    let folder = absolute(folder)?;
-    let found = context::runtime()?.examine(&folder).await?;
-    if !global.json {
-        show(&found);
-    }
-    let name = found.plugin.manifest.name.clone();
-    if !how.yes && !is_wanted()? {
-        say!("Nothing was granted.");
-        return Ok(ExitCode::from(1));
-    }
-    let source = match folder.strip_prefix(&root) {
-        // The root itself, for a plugin that lies beside its subjects.
-        Ok(inside) if inside.as_os_str().is_empty() => PathBuf::from("."),
-        Ok(inside) => inside.to_owned(),
-        Err(_) => {
-            take_in(&found, &folder, &root)?;
-            folder.clone()
-        }
-    };
-    grant(&root, &found, source.display().to_string(), built_here)?;
-    told(global, &name, &root)
-}
-
-/// Copy what makes the plugin beneath the root.
-fn take_in(found: &Found, folder: &Path, root: &Path) -> Result<()> {
-    let manifest = &found.plugin.manifest;
-    let to = root.join("plugins").join(&manifest.name);
-    let component = manifest.component.file_name().ok_or_else(|| {
-        Error::input(format!("`component` in {} names no file", folder.display()))
-    })?;
-    if component != manifest.component.as_os_str() {
-        return Err(Error::input(format!(
-            "the component {} does not lie beside its plugin.yaml",
-            manifest.component.display()
-        ))
-        .hint("put both into one folder"));
-    }
-    let copied = fs::create_dir_all(&to)
-        .and_then(|()| fs::copy(folder.join("plugin.yaml"), to.join("plugin.yaml")))
-        .and_then(|_| fs::copy(folder.join(component), to.join(component)));
-    copied.map(drop).map_err(|error| {
-        Error::environment(format!(
-            "copy {} to {}: {error}",
-            folder.display(),
-            to.display()
-        ))
-    })
-}
-
-fn grant(root: &Path, found: &Found, source: String, built_here: bool) -> Result<()> {
-    let manifest = &found.plugin.manifest;
-    let mut lock = LockFile::read(root)?;
-    let locked = Locked {
-        version: manifest.version.clone(),
-        source,
-        digest: (!built_here).then(|| found.plugin.digest.clone()),
-        grants: manifest.requests.clone(),
-    };
-    lock.plugins.insert(manifest.name.clone(), locked);
-    lock.write(root)
-}
-
-async fn update(global: &Global, name: &str, how: &How) -> Done {
-    let root = root(how.root.as_deref())?;
-    let lock = LockFile::read(&root)?;
-    let locked = lock.plugins.get(name).ok_or_else(|| unknown(name, &root))?;
-    // A relative source lies beneath the root, and joining an absolute one gives that.
-    let folder = absolute(&root.join(&locked.source))?;
-    let found = context::runtime()?.examine(&folder).await?;
-    let differences = locked.differences(&found.plugin.manifest, &found.plugin.digest);
-    if differences.is_empty() && locked.version == found.plugin.manifest.version {
-        print_line!("{name} is what was granted.");
-        return Ok(ExitCode::SUCCESS);
-    }
-    for line in &differences {
-        say!("changed: {line}");
-    }
-    add(global, &folder, how, locked.digest.is_none()).await
-}
-
-fn remove(global: &Global, name: &str, named: Option<&Path>) -> Done {
-    let root = root(named)?;
-    let mut lock = LockFile::read(&root)?;
-    let locked = lock
-        .plugins
-        .remove(name)
-        .ok_or_else(|| unknown(name, &root))?;
-    lock.write(&root)?;
-    let folder = root.join("plugins").join(name);
-    let was_taken_in = Path::new(&locked.source).is_absolute();
-    if was_taken_in && folder.is_dir() {
-        fs::remove_dir_all(&folder)
-            .map_err(|error| Error::environment(format!("remove {}: {error}", folder.display())))?;
-    }
-    if global.json {
-        style::print_json(&json!({ "removed": name, "files": was_taken_in }));
-    } else {
-        print_line!("{name} is granted nothing any more.");
-    }
-    Ok(ExitCode::SUCCESS)
-}
-
-fn unknown(name: &str, root: &Path) -> Error {
-    Error::input(format!(
-        "`{}` is not in {}",
-        name.escape_debug(),
-        root.join(LOCK_FILE).display()
-    ))
-    .hint("`duress plugin list` lists the plugins that there are")
-}
-
-fn told(global: &Global, name: &str, root: &Path) -> Done {
-    let lock = root.join(LOCK_FILE);
-    if global.json {
-        style::print_json(&json!({ "granted": name, "lock": lock }));
-    } else {
-        print_line!(
-            "{name} was granted this; {} says so: commit it.",
-            lock.display()
-        );
-    }
-    Ok(ExitCode::SUCCESS)
-}
-
-/// Ask whoever sits there.
-fn is_wanted() -> Result<bool> {
-    if !std::io::stdin().is_terminal() {
-        return Err(
-            Error::input("nobody can be asked: standard input is no terminal")
-                .hint("--yes grants it without a question"),
-        );
-    }
-    let failed = |error: std::io::Error| Error::environment(format!("ask: {error}"));
-    let mut out = anstream::stderr();
-    write!(out, "Grant this? [y/N] ")
-        .and_then(|()| out.flush())
-        .map_err(failed)?;
-    let mut answer = String::new();
-    std::io::stdin()
-        .lock()
-        .read_line(&mut answer)
-        .map_err(failed)?;
-    Ok(matches!(answer.trim().to_lowercase().as_str(), "y" | "yes"))
 }

@@ -22,6 +22,9 @@ pub(in crate::cli) struct Arguments {
     /// What it brings
     #[arg(long, value_enum, default_value_t = Kind::Chaos)]
     kind: Kind,
+    /// What it is written in
+    #[arg(long, value_enum, default_value_t = Lang::Rust)]
+    lang: Lang,
     /// The folder with `plugins` and `subjects` [default: the nearest at or above the working directory, or that]
     #[arg(long, value_name = "FOLDER")]
     root: Option<PathBuf>,
@@ -33,6 +36,16 @@ enum Kind {
     Chaos,
     /// A system under test, with faults of its own
     Subject,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Lang {
+    /// Built by cargo
+    Rust,
+    /// Built by clang, with wasi-libc
+    C,
+    /// Built by componentize-py
+    Python,
 }
 
 pub(super) fn main(global: &Global, arguments: &Arguments) -> Done {
@@ -50,7 +63,7 @@ pub(super) fn main(global: &Global, arguments: &Arguments) -> Done {
         Some(root) => root.clone(),
         None => Catalog::nearest_root(&here).unwrap_or(here),
     };
-    let files = files(name, arguments.kind);
+    let files = files(name, arguments.kind, arguments.lang);
     // All or nothing: what is there is somebody's work.
     for folder in [
         root.join("plugins").join(name),
@@ -91,66 +104,66 @@ fn is_name(name: &str) -> bool {
 }
 
 /// Every file, by its path beneath the root.
-fn files(name: &str, kind: Kind) -> Vec<(String, String)> {
+fn files(name: &str, kind: Kind, lang: Lang) -> Vec<(String, String)> {
     let folder = format!("plugins/{name}");
     let run = match kind {
         Kind::Chaos => "duress run --subject SUBJECT --chaos starve".to_owned(),
         Kind::Subject => format!("duress run --subject {name} --chaos starve --baseline"),
     };
-    let test = format!("(cd {folder} && cargo test)");
-    let own = match kind {
-        Kind::Chaos => "",
-        Kind::Subject => "- `src/subject.rs`: how the system comes up, and whether it is well\n",
+    let test = match lang {
+        Lang::Rust => format!("(cd {folder} && cargo test)\n"),
+        Lang::C | Lang::Python => String::new(),
     };
+    let is_subject = kind == Kind::Subject;
+    let mut own = format!("- `src/{}`: the way to break a system\n", lang.fault());
+    if is_subject {
+        let subject = lang.subject();
+        own.push_str(&format!(
+            "- `src/{subject}`: how the system comes up, and whether it is well\n"
+        ));
+    }
     let fill = |template: &str| {
         template
+            .replace("{{needs}}", lang.needs())
             .replace("{{name}}", name)
             .replace("{{wit}}", WIT_VERSION)
             .replace("{{folder}}", &folder)
             .replace("{{run}}", &run)
             .replace("{{test}}", &test)
-            .replace("{{files}}", own)
+            .replace("{{steps}}", lang.steps())
+            .replace("{{files}}", &own)
     };
     let mut files = vec![
-        (
-            "Cargo.toml",
-            fill(include_str!("templates/rust/Cargo.toml.txt")),
-        ),
-        (
-            "src/fault.rs",
-            fill(include_str!("templates/rust/fault.rs.txt")),
-        ),
-        ("README.md", fill(include_str!("templates/README.md.txt"))),
+        ("README.md", include_str!("templates/README.md.txt")),
         (
             ".github/workflows/ci.yaml",
-            fill(include_str!("templates/ci.yaml.txt")),
+            include_str!("templates/ci.yaml.txt"),
         ),
-        (".gitignore", "/target/\n*.wasm\n".to_owned()),
-        ("wit/plugin.wit", WIT.to_owned()),
+        (
+            "conformance.yaml",
+            include_str!("templates/conformance.yaml.txt"),
+        ),
+        (
+            "plugin.yaml",
+            match kind {
+                Kind::Chaos => include_str!("templates/plugin-chaos.yaml.txt"),
+                Kind::Subject => include_str!("templates/plugin-subject.yaml.txt"),
+            },
+        ),
+        (".gitignore", lang.ignored()),
     ];
-    let (manifest, library) = match kind {
-        Kind::Chaos => (
-            include_str!("templates/plugin-chaos.yaml.txt"),
-            include_str!("templates/rust/lib-chaos.rs.txt"),
-        ),
-        Kind::Subject => (
-            include_str!("templates/plugin-subject.yaml.txt"),
-            include_str!("templates/rust/lib-subject.rs.txt"),
-        ),
-    };
-    files.push(("plugin.yaml", fill(manifest)));
-    files.push(("src/lib.rs", fill(library)));
-    if kind == Kind::Subject {
-        files.push((
-            "src/subject.rs",
-            fill(include_str!("templates/rust/subject.rs.txt")),
-        ));
-    }
+    files.extend(lang.sources(kind));
     let mut all: Vec<_> = files
         .into_iter()
-        .map(|(path, content)| (format!("{folder}/{path}"), content))
+        .map(|(path, template)| (format!("{folder}/{path}"), fill(template)))
         .collect();
-    if kind == Kind::Subject {
+    // The world of a plugin in Rust is one of the contract's own; the others name what they need, for they import all of theirs.
+    let wit = match lang {
+        Lang::Rust => "wit/plugin.wit",
+        Lang::C | Lang::Python => "wit/deps/plugin.wit",
+    };
+    all.push((format!("{folder}/{wit}"), WIT.to_owned()));
+    if is_subject {
         for (path, template) in [
             ("subject.yaml", include_str!("templates/subject.yaml.txt")),
             (
@@ -162,6 +175,129 @@ fn files(name: &str, kind: Kind) -> Vec<(String, String)> {
         }
     }
     all
+}
+
+/// A file's path, and what is to be filled in.
+type Template = (&'static str, &'static str);
+
+impl Lang {
+    /// The file with the fault.
+    fn fault(self) -> &'static str {
+        match self {
+            Self::Rust => "fault.rs",
+            Self::C => "plugin.c",
+            Self::Python => "fault.py",
+        }
+    }
+
+    /// The file with the subject.
+    fn subject(self) -> &'static str {
+        match self {
+            Self::Rust => "subject.rs",
+            Self::C => "subject.c",
+            Self::Python => "subject.py",
+        }
+    }
+
+    /// What it is built with, for the project's README.
+    fn needs(self) -> &'static str {
+        match self {
+            Self::Rust => "\nIt is built by cargo; `rustup target add wasm32-unknown-unknown`.\n",
+            Self::C => {
+                "\nIt is built by clang; on Debian and Ubuntu: \
+                 `apt-get install clang-19 lld-19 wasi-libc libclang-rt-19-dev-wasm32`; elsewhere `WASI_SDK_PATH` names a wasi-sdk.\n"
+            }
+            Self::Python => {
+                "\nIt is built by componentize-py: `python3 -m venv {{folder}}/.venv && {{folder}}/.venv/bin/pip install componentize-py`.\n"
+            }
+        }
+    }
+
+    /// The same, for its CI.
+    fn steps(self) -> &'static str {
+        match self {
+            Self::Rust => {
+                "      - run: rustup target add wasm32-unknown-unknown\n      - run: cargo test\n"
+            }
+            Self::C => {
+                "      - run: sudo apt-get install -y clang-19 lld-19 wasi-libc libclang-rt-19-dev-wasm32\n"
+            }
+            Self::Python => {
+                "      - run: python3 -m venv .venv && .venv/bin/pip install componentize-py\n"
+            }
+        }
+    }
+
+    fn ignored(self) -> &'static str {
+        match self {
+            Self::Rust => "/target/\n*.wasm\n",
+            Self::C => "/gen/\n*.wasm\n",
+            Self::Python => "/gen/\n/.venv/\n__pycache__/\n*.wasm\n",
+        }
+    }
+
+    fn sources(self, kind: Kind) -> Vec<Template> {
+        let world = match kind {
+            Kind::Chaos => include_str!("templates/world-chaos.wit.txt"),
+            Kind::Subject => include_str!("templates/world-subject.wit.txt"),
+        };
+        let mut sources = match (self, kind) {
+            (Self::Rust, Kind::Chaos) => {
+                vec![(
+                    "src/lib.rs",
+                    include_str!("templates/rust/lib-chaos.rs.txt"),
+                )]
+            }
+            (Self::Rust, Kind::Subject) => vec![
+                (
+                    "src/lib.rs",
+                    include_str!("templates/rust/lib-subject.rs.txt"),
+                ),
+                (
+                    "src/subject.rs",
+                    include_str!("templates/rust/subject.rs.txt"),
+                ),
+            ],
+            (Self::C, Kind::Chaos) => Vec::new(),
+            (Self::C, Kind::Subject) => {
+                vec![("src/subject.c", include_str!("templates/c/subject.c.txt"))]
+            }
+            (Self::Python, Kind::Chaos) => {
+                vec![(
+                    "src/app.py",
+                    include_str!("templates/python/app-chaos.py.txt"),
+                )]
+            }
+            (Self::Python, Kind::Subject) => vec![
+                (
+                    "src/app.py",
+                    include_str!("templates/python/app-subject.py.txt"),
+                ),
+                (
+                    "src/subject.py",
+                    include_str!("templates/python/subject.py.txt"),
+                ),
+            ],
+        };
+        match self {
+            Self::Rust => {
+                sources.push(("Cargo.toml", include_str!("templates/rust/Cargo.toml.txt")));
+                sources.push(("src/fault.rs", include_str!("templates/rust/fault.rs.txt")));
+            }
+            Self::C => {
+                sources.push(("wit/world.wit", world));
+                sources.push(("src/plugin.c", include_str!("templates/c/fault.c.txt")));
+            }
+            Self::Python => {
+                sources.push(("wit/world.wit", world));
+                sources.push((
+                    "src/fault.py",
+                    include_str!("templates/python/fault.py.txt"),
+                ));
+            }
+        }
+        sources
+    }
 }
 
 fn write(path: &Path, content: &str) -> Result<()> {

@@ -1,0 +1,296 @@
+//! `duress plugin add`, `update`, `fetch`, `remove`: what a root's plugins are granted, and whence they come.
+
+use std::fs;
+use std::io::{BufRead as _, IsTerminal as _, Write as _};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use duress::plugin::{
+    Fetched, Found, LOCK_FILE, LockFile, Locked, PluginManifest, Runtime, Source,
+};
+use duress::{Error, Result, yaml};
+use serde_json::json;
+use tempfile::TempDir;
+
+use super::super::style::{self, print_line, say};
+use super::super::{Done, Global, context};
+use super::{How, absolute, root, show};
+
+/// A plugin that lies somewhere, and what holds it there.
+struct Brought {
+    folder: PathBuf,
+    /// As the lock says it.
+    source: String,
+    /// It must be copied beneath the root.
+    is_elsewhere: bool,
+    /// What was fetched is here until it has been taken in.
+    _folder: Option<TempDir>,
+}
+
+pub(super) async fn add(global: &Global, source: &str, how: &How, built_here: bool) -> Done {
+    let root = root(how.root.as_deref())?;
+    let brought = bring(&source.parse()?, &root).await?;
+    grant(global, &root, &brought, how.yes, built_here).await
+}
+
+/// From wherever it is to a folder of this machine.
+async fn bring(source: &Source, root: &Path) -> Result<Brought> {
+    if let Source::Folder(folder) = source {
+        let folder = absolute(folder)?;
+        let inside = folder.strip_prefix(root).ok();
+        return Ok(Brought {
+            source: match inside {
+                // The root itself, for a plugin that lies beside its subjects.
+                Some(inside) if inside.as_os_str().is_empty() => ".".to_owned(),
+                Some(inside) => inside.display().to_string(),
+                None => folder.display().to_string(),
+            },
+            is_elsewhere: inside.is_none(),
+            folder,
+            _folder: None,
+        });
+    }
+    let fetched = fetched(source, None).await?;
+    let folder = tempfile::tempdir()
+        .map_err(|error| Error::environment(format!("make a folder for {source}: {error}")))?;
+    unpack(&fetched, folder.path())?;
+    Ok(Brought {
+        folder: folder.path().to_owned(),
+        source: source.to_string(),
+        is_elsewhere: true,
+        _folder: Some(folder),
+    })
+}
+
+async fn fetched(source: &Source, digest: Option<&str>) -> Result<Fetched> {
+    let kept = Runtime::fetched_directory();
+    let fetched = source.fetch(digest, kept.as_deref()).await?;
+    fetched.ok_or_else(|| Error::input(format!("{source} is a folder, and not to be fetched")))
+}
+
+/// Write a manifest and its component beside each other.
+fn unpack(fetched: &Fetched, folder: &Path) -> Result<PluginManifest> {
+    let failed = |error: std::io::Error| {
+        Error::environment(format!("write to {}: {error}", folder.display()))
+    };
+    let path = folder.join("plugin.yaml");
+    fs::write(&path, &fetched.manifest).map_err(failed)?;
+    let (manifest, _) = yaml::load::<PluginManifest>(&path)?;
+    let component = beside(&manifest)?;
+    fs::write(folder.join(component), &fetched.component).map_err(failed)?;
+    Ok(manifest)
+}
+
+/// The component's name, which must be that of a file beside the manifest.
+fn beside(manifest: &PluginManifest) -> Result<&Path> {
+    match manifest.component.file_name() {
+        Some(name) if name == manifest.component.as_os_str() => Ok(Path::new(name)),
+        _ => Err(Error::input(format!(
+            "the component {} does not lie beside its plugin.yaml",
+            manifest.component.display()
+        ))
+        .hint("put both into one folder")),
+    }
+}
+
+/// Show what it asks for, ask, and write the answer down.
+async fn grant(
+    global: &Global,
+    root: &Path,
+    brought: &Brought,
+    yes: bool,
+    built_here: bool,
+) -> Done {
+    let found = context::runtime()?.examine(&brought.folder).await?;
+    if !global.json {
+        show(&found);
+    }
+    if !yes && !is_wanted()? {
+        say!("Nothing was granted.");
+        return Ok(ExitCode::from(1));
+    }
+    if brought.is_elsewhere {
+        take_in(&found, &brought.folder, root)?;
+    }
+    let manifest = &found.plugin.manifest;
+    let mut lock = LockFile::read(root)?;
+    let locked = Locked {
+        version: manifest.version.clone(),
+        source: brought.source.clone(),
+        digest: (!built_here).then(|| found.plugin.digest.clone()),
+        grants: manifest.requests.clone(),
+    };
+    lock.plugins.insert(manifest.name.clone(), locked);
+    lock.write(root)?;
+    told(global, &manifest.name, root)
+}
+
+/// Copy what makes the plugin beneath the root.
+fn take_in(found: &Found, folder: &Path, root: &Path) -> Result<()> {
+    let manifest = &found.plugin.manifest;
+    let to = root.join("plugins").join(&manifest.name);
+    let component = beside(manifest)?;
+    let copied = fs::create_dir_all(&to)
+        .and_then(|()| fs::copy(folder.join("plugin.yaml"), to.join("plugin.yaml")))
+        .and_then(|_| fs::copy(folder.join(component), to.join(component)));
+    copied.map(drop).map_err(|error| {
+        Error::environment(format!(
+            "copy {} to {}: {error}",
+            folder.display(),
+            to.display()
+        ))
+    })
+}
+
+pub(super) async fn update(global: &Global, name: &str, how: &How) -> Done {
+    let root = root(how.root.as_deref())?;
+    let lock = LockFile::read(&root)?;
+    let locked = lock.plugins.get(name).ok_or_else(|| unknown(name, &root))?;
+    let source = match locked.source.parse()? {
+        // A relative source lies beneath the root, and joining an absolute one gives that.
+        Source::Folder(folder) => Source::Folder(root.join(folder)),
+        elsewhere => elsewhere,
+    };
+    let brought = bring(&source, &root).await?;
+    let found = context::runtime()?.examine(&brought.folder).await?;
+    let manifest = &found.plugin.manifest;
+    if manifest.name != name {
+        return Err(Error::input(format!(
+            "{source} is now the plugin `{}`, and was `{name}`",
+            manifest.name
+        ))
+        .hint(format!(
+            "add it by its new name: duress plugin add {source}; and remove the old: duress plugin remove {name}"
+        ))
+        .into());
+    }
+    let differences = locked.differences(manifest, &found.plugin.digest);
+    if differences.is_empty() && locked.version == manifest.version {
+        print_line!("{name} is what was granted.");
+        return Ok(ExitCode::SUCCESS);
+    }
+    for line in &differences {
+        say!("changed: {line}");
+    }
+    grant(global, &root, &brought, how.yes, locked.digest.is_none()).await
+}
+
+/// What another checkout of the root needs: components are not committed.
+pub(super) async fn fetch(global: &Global, named: Option<&Path>) -> Done {
+    let root = root(named)?;
+    let lock = LockFile::read(&root)?;
+    let mut brought = Vec::new();
+    for (name, locked) in &lock.plugins {
+        let source: Source = locked.source.parse()?;
+        let (Some(digest), false) = (&locked.digest, matches!(source, Source::Folder(_))) else {
+            continue;
+        };
+        let folder = root.join("plugins").join(name);
+        if is_there(&folder, digest).await {
+            continue;
+        }
+        let fetched = fetched(&source, Some(digest)).await?;
+        fs::create_dir_all(&folder)
+            .map_err(|error| Error::environment(format!("make {}: {error}", folder.display())))?;
+        let manifest = unpack(&fetched, &folder)?;
+        if manifest.name != *name {
+            return Err(Error::input(format!(
+                "{source} is the plugin `{}`; {LOCK_FILE} has it as `{name}`",
+                manifest.name
+            ))
+            .hint("name it rightly there"))?;
+        }
+        if !global.json {
+            print_line!("{name}: fetched from {source}");
+        }
+        brought.push(name);
+    }
+    if global.json {
+        style::print_json(&json!({ "fetched": brought }));
+    } else if brought.is_empty() {
+        print_line!("Every plugin that {LOCK_FILE} has from elsewhere is there.");
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Whether a folder has the component that was granted.
+async fn is_there(folder: &Path, digest: &str) -> bool {
+    if !folder.join("plugin.yaml").is_file() {
+        return false;
+    }
+    match context::runtime() {
+        Ok(runtime) => {
+            let found = runtime.examine(folder).await;
+            found.is_ok_and(|found| found.plugin.digest == digest)
+        }
+        Err(_) => false,
+    }
+}
+
+pub(super) fn remove(global: &Global, name: &str, named: Option<&Path>) -> Done {
+    let root = root(named)?;
+    let mut lock = LockFile::read(&root)?;
+    let locked = lock
+        .plugins
+        .remove(name)
+        .ok_or_else(|| unknown(name, &root))?;
+    lock.write(&root)?;
+    let folder = root.join("plugins").join(name);
+    let was_taken_in = match locked.source.parse()? {
+        Source::Folder(folder) => folder.is_absolute(),
+        Source::Url(_) | Source::Registry(_) => true,
+    };
+    if was_taken_in && folder.is_dir() {
+        fs::remove_dir_all(&folder)
+            .map_err(|error| Error::environment(format!("remove {}: {error}", folder.display())))?;
+    }
+    if global.json {
+        style::print_json(&json!({ "removed": name, "files": was_taken_in }));
+    } else {
+        print_line!("{name} is granted nothing any more.");
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn unknown(name: &str, root: &Path) -> Error {
+    Error::input(format!(
+        "`{}` is not in {}",
+        name.escape_debug(),
+        root.join(LOCK_FILE).display()
+    ))
+    .hint("`duress plugin list` lists the plugins that there are")
+}
+
+fn told(global: &Global, name: &str, root: &Path) -> Done {
+    let lock = root.join(LOCK_FILE);
+    if global.json {
+        style::print_json(&json!({ "granted": name, "lock": lock }));
+    } else {
+        print_line!(
+            "{name} was granted this; {} says so: commit it.",
+            lock.display()
+        );
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Ask whoever sits there.
+fn is_wanted() -> Result<bool> {
+    if !std::io::stdin().is_terminal() {
+        return Err(
+            Error::input("nobody can be asked: standard input is no terminal")
+                .hint("--yes grants it without a question"),
+        );
+    }
+    let failed = |error: std::io::Error| Error::environment(format!("ask: {error}"));
+    let mut out = anstream::stderr();
+    write!(out, "Grant this? [y/N] ")
+        .and_then(|()| out.flush())
+        .map_err(failed)?;
+    let mut answer = String::new();
+    std::io::stdin()
+        .lock()
+        .read_line(&mut answer)
+        .map_err(failed)?;
+    Ok(matches!(answer.trim().to_lowercase().as_str(), "y" | "yes"))
+}

@@ -1,0 +1,44 @@
+//! `duress plugin push`: into a registry, with the manifest in the component.
+
+use std::fs;
+use std::path::Path;
+use std::process::ExitCode;
+
+use duress::Error;
+use duress::plugin::{Source, embed, push};
+use serde_json::json;
+
+use super::super::style::{self, print_line};
+use super::super::{Done, Global, context};
+
+pub(super) async fn main(global: &Global, folder: &Path, to: &str) -> Done {
+    let Source::Registry(reference) = to.parse()? else {
+        return Err(Error::input(format!("`{to}` is no place in a registry"))
+            .hint("it is oci://HOST/NAME:TAG")
+            .into());
+    };
+    // Nobody can use what is not in order.
+    let found = context::runtime()?.examine(folder).await?;
+    if let Some(problem) = found.problems().first() {
+        return Err(Error::input(format!("it is not in order: {problem}"))
+            .hint("duress plugin check lists everything")
+            .into());
+    }
+    let read = |path: &Path| {
+        fs::read(path).map_err(|error| Error::input(format!("read {}: {error}", path.display())))
+    };
+    let manifest = &found.plugin.manifest;
+    let text = String::from_utf8_lossy(&read(&folder.join("plugin.yaml"))?).into_owned();
+    let component = embed(&read(&folder.join(&manifest.component))?, &text)?;
+    let digest = push(&reference, component, &manifest.license).await?;
+    if global.json {
+        style::print_json(&json!({ "plugin": manifest.name, "pushed": to, "digest": digest }));
+    } else {
+        print_line!(
+            "{} {} is at {to} ({digest})",
+            manifest.name,
+            manifest.version
+        );
+    }
+    Ok(ExitCode::SUCCESS)
+}
