@@ -17,8 +17,6 @@ use crate::{debian, workspace};
 /// The variables by which the compose files name their images, for a shell to read.
 pub(crate) const ENVIRONMENT_FILE: &str = "target/duress/images.env";
 
-const ETCD: &str = "quay.io/coreos/etcd:v3.5.17";
-const ETCD_LOCAL: &str = "duress/etcd:local";
 const BASE_LOCAL: &str = "duress/base:local";
 const PD_LOCAL: &str = "duress/pd-standin:local";
 const TIKV_LOCAL: &str = "duress/tikv-standin:local";
@@ -32,10 +30,11 @@ const TOOLS: &str = "iproute2,iptables,iputils-ping,procps";
 
 /// Get every image, and write down which.
 pub(crate) fn build() -> Result<()> {
-    let etcd = etcd()?;
+    let etcd = ETCD.get()?;
+    let redis = REDIS.get()?;
     with_programs()?;
     let variables = format!(
-        "DURESS_ETCD_IMAGE={etcd}\nDURESS_PD_IMAGE={PD_LOCAL}\nDURESS_TIKV_IMAGE={TIKV_LOCAL}\n\
+        "DURESS_ETCD_IMAGE={etcd}\nDURESS_REDIS_IMAGE={redis}\nDURESS_PD_IMAGE={PD_LOCAL}\nDURESS_TIKV_IMAGE={TIKV_LOCAL}\n\
          DURESS_BASE_IMAGE={BASE_LOCAL}\nDURESS_BARE_IMAGE={BARE_LOCAL}\n"
     );
     workspace::scratch()?;
@@ -53,31 +52,53 @@ pub(crate) fn environment() -> Result<Vec<(String, String)>> {
         .collect())
 }
 
-fn etcd() -> Result<&'static str> {
-    if exists(ETCD) {
-        return Ok(ETCD);
-    }
-    let packages = format!("etcd-server,etcd-client,{TOOLS}");
-    // The release of Debian that has etcd 3.4, a later one lacks it.
-    let recipe = Recipe {
-        suite: "bookworm".to_owned(),
-        packages,
-    };
-    if recipe.is_made(ETCD_LOCAL) {
-        return Ok(ETCD_LOCAL);
-    }
-    println!("Pulling {ETCD}");
-    // Without a way to the registry some resolvers hang.
-    match Sh::new("timeout")
-        .args(["60", "docker", "pull", "--quiet", ETCD])
-        .read()
-    {
-        Ok(_) => Ok(ETCD),
-        Err(_) => {
-            println!("It cannot be pulled, so an image with Debian's etcd is made");
-            recipe.make(ETCD_LOCAL)?;
-            Ok(ETCD_LOCAL)
+/// A real system's own image, where it can be pulled; else one with Debian's packages of it.
+struct System {
+    published: &'static str,
+    local: &'static str,
+    packages: &'static str,
+}
+
+const ETCD: System = System {
+    published: "quay.io/coreos/etcd:v3.5.17",
+    local: "duress/etcd:local",
+    packages: "etcd-server,etcd-client",
+};
+const REDIS: System = System {
+    published: "docker.io/library/redis:7.4",
+    local: "duress/redis:local",
+    packages: "redis-server,redis-tools",
+};
+
+impl System {
+    fn get(&self) -> Result<&'static str> {
+        let Self {
+            published,
+            local,
+            packages,
+        } = *self;
+        if exists(published) {
+            return Ok(published);
         }
+        // The release of Debian that has etcd 3.4, a later one lacks it.
+        let recipe = Recipe {
+            suite: "bookworm".to_owned(),
+            packages: format!("{packages},{TOOLS}"),
+        };
+        if recipe.is_made(local) {
+            return Ok(local);
+        }
+        println!("Pulling {published}");
+        // Without a way to the registry some resolvers hang.
+        let pulled = Sh::new("timeout")
+            .args(["60", "docker", "pull", "--quiet", published])
+            .read();
+        if pulled.is_ok() {
+            return Ok(published);
+        }
+        println!("It cannot be pulled, so an image with Debian's package is made");
+        recipe.make(local)?;
+        Ok(local)
     }
 }
 

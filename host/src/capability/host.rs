@@ -1,54 +1,70 @@
 //! `host`: time, chance, a log, settings. None of it has an effect outside the call.
 
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use serde_json::json;
 
-use super::bindings::duress::plugin::host::{Host, Level};
-use super::{Ctx, GuestError, LONGEST_OPERATION, tame};
+use super::bindings::duress::plugin::host::Host;
+pub(super) use super::bindings::duress::plugin::host::Level;
+use super::{Ctx, GuestError, LONGEST_OPERATION, PluginScope, tame};
 use crate::engine::Requirement;
 
 /// The most lines that one call may log; the rest is counted and dropped.
 const LINE_LIMIT: usize = 1_000;
 /// The longest line, in bytes; the rest is cut off.
-const LINE_LENGTH: usize = 16 << 10;
+pub(super) const LINE_LENGTH: usize = 16 << 10;
 
-/// What one call has logged.
+/// What one call has logged, whichever way.
 #[derive(Debug, Default)]
-pub(crate) struct CallLog {
+pub(crate) struct CallLog(Mutex<Logged>);
+
+#[derive(Debug, Default)]
+struct Logged {
     lines: usize,
     last_error: Option<String>,
+    last_complaint: Option<String>,
 }
 
 impl CallLog {
-    /// The last line at level `error`: after a trap, the reason.
-    pub(crate) fn last_error(&self) -> Option<&str> {
-        self.last_error.as_deref()
+    fn lock(&self) -> MutexGuard<'_, Logged> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
-}
 
-impl super::bindings::duress::plugin::types::Host for Ctx {}
+    /// The last line at level `error`: after a trap, the reason.
+    pub(crate) fn last_error(&self) -> Option<String> {
+        self.lock().last_error.clone()
+    }
 
-impl Host for Ctx {
-    fn log(&mut self, level: Level, message: String) -> wasmtime::Result<()> {
-        self.count()?;
-        self.log.lines += 1;
-        if level != Level::Error && self.log.lines > LINE_LIMIT + 1 {
-            return Ok(());
+    /// The last line of its standard error, which may say why it gave up.
+    pub(crate) fn last_complaint(&self) -> Option<String> {
+        self.lock().last_complaint.clone()
+    }
+
+    pub(super) fn note_complaint(&self, line: &str) {
+        self.lock().last_complaint = Some(tame(line, LINE_LENGTH));
+    }
+
+    /// A line of the trial's log, as long as there are not too many.
+    pub(super) fn line(&self, scope: &PluginScope, level: Level, message: &str) {
+        let mut logged = self.lock();
+        logged.lines += 1;
+        if level != Level::Error && logged.lines > LINE_LIMIT + 1 {
+            return;
         }
-        let message = tame(&message, LINE_LENGTH);
+        let message = tame(message, LINE_LENGTH);
         if level == Level::Error {
-            self.log.last_error = Some(message.clone());
+            logged.last_error = Some(message.clone());
         }
-        let (level, message) = match self.log.lines {
+        let (level, message) = match logged.lines {
             ..=LINE_LIMIT => (level, message),
             n if n == LINE_LIMIT + 1 => {
                 let note = format!("more than {LINE_LIMIT} lines in one call: the rest is dropped");
                 (Level::Warn, note)
             }
-            _ => return Ok(()),
+            _ => return,
         };
-        let plugin = &self.scope.plugin;
+        let plugin = &scope.plugin;
         let level = match level {
             Level::Trace => "trace",
             Level::Debug => "debug",
@@ -57,9 +73,18 @@ impl Host for Ctx {
             Level::Error => "error",
         };
         tracing::debug!(target: "duress::plugin", plugin, level, "{message}");
-        if let Some(trial) = &self.scope.trial {
+        if let Some(trial) = &scope.trial {
             trial.audit.log(level, plugin, &message);
         }
+    }
+}
+
+impl super::bindings::duress::plugin::types::Host for Ctx {}
+
+impl Host for Ctx {
+    fn log(&mut self, level: Level, message: String) -> wasmtime::Result<()> {
+        self.count()?;
+        self.log.line(&self.scope, level, &message);
         Ok(())
     }
 

@@ -12,6 +12,7 @@ mod convert;
 mod host;
 mod http;
 mod interfaces;
+mod output;
 mod requests;
 mod scope;
 mod stack;
@@ -26,6 +27,8 @@ use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
 pub use audit::Audit;
 pub use bindings::duress::plugin::types::Error as GuestError;
 pub(crate) use convert::describe;
+pub(crate) use host::CallLog;
+use output::{Output, Stream};
 pub use requests::{ActionKind, Programs, Requests, STACK, Unasked};
 pub use scope::{Changes, PluginScope, SeededRandom, Services, TrialScope};
 pub(crate) use text::{MESSAGE_LIMIT, tame, tamed};
@@ -49,7 +52,8 @@ pub struct Ctx {
     host_calls: u64,
     counts: audit::Counts,
     /// What it has logged.
-    pub(crate) log: host::CallLog,
+    pub(crate) log: Arc<CallLog>,
+    outputs: [Output; 2],
     /// Made when it is asked for: most components have no use for it.
     wasi: Option<WasiCtx>,
     table: ResourceTable,
@@ -58,7 +62,9 @@ pub struct Ctx {
 impl Ctx {
     /// The state for one call of an export.
     pub(crate) fn new(scope: Arc<PluginScope>, function: &'static str) -> Self {
+        let log = Arc::default();
         Self {
+            outputs: [Stream::Out, Stream::Error].map(|stream| Output::new(stream, &scope, &log)),
             scope,
             function,
             limits: wasmtime::StoreLimitsBuilder::new()
@@ -69,7 +75,7 @@ impl Ctx {
                 .build(),
             host_calls: 0,
             counts: audit::Counts::default(),
-            log: host::CallLog::default(),
+            log,
             wasi: None,
             table: ResourceTable::new(),
         }
@@ -91,6 +97,7 @@ impl Ctx {
 
     /// What is to be recorded at the call's end.
     pub(crate) fn finish(&mut self) {
+        self.outputs.iter().for_each(Output::end);
         let counts = std::mem::take(&mut self.counts);
         if let Some(trial) = &self.scope.trial {
             trial
@@ -102,9 +109,16 @@ impl Ctx {
 
 impl WasiView for Ctx {
     fn ctx(&mut self) -> WasiCtxView<'_> {
+        let [out, error] = &self.outputs;
         let wasi = self.wasi.get_or_insert_with(|| {
             // No files, no network, no environment, no arguments: a component from another language can do nothing but call us.
-            WasiCtx::builder().allow_tcp(false).allow_udp(false).build()
+            // Clocks, chance, and two streams that lead to the trial's log are what there is.
+            WasiCtx::builder()
+                .allow_tcp(false)
+                .allow_udp(false)
+                .stdout(out.clone())
+                .stderr(error.clone())
+                .build()
         });
         WasiCtxView {
             ctx: wasi,

@@ -6,7 +6,7 @@ use std::time::Duration;
 use wasmtime::component::{Instance, InstancePre};
 use wasmtime::{Store, Trap, UpdateDeadline};
 
-use crate::capability::{Ctx, GuestError, MEMORY_LIMIT, PluginScope, describe};
+use crate::capability::{CallLog, Ctx, GuestError, MEMORY_LIMIT, PluginScope, describe};
 
 /// The most that a component may return from one call, in bytes: enough for the state of a large cluster, and little enough to store
 /// for each of a hundred thousand trials.
@@ -104,7 +104,7 @@ pub(super) async fn call<T>(
     match outcome {
         Ok(Ok(value)) => Ok(value),
         Ok(Err(error)) => {
-            let reason = reason(&error, store.data().log.last_error());
+            let reason = reason(&error, &store.data().log);
             Err(CallError::Broken {
                 plugin: plugin(),
                 function,
@@ -120,12 +120,13 @@ pub(super) async fn call<T>(
 }
 
 /// Why a call broke off, for a person.
-fn reason(error: &wasmtime::Error, logged: Option<&str>) -> String {
+fn reason(error: &wasmtime::Error, log: &CallLog) -> String {
     let Some(trap) = error.downcast_ref::<Trap>() else {
         return error.root_cause().to_string();
     };
+    let logged = log.last_error();
     let what = match trap {
-        Trap::UnreachableCodeReached => match logged {
+        Trap::UnreachableCodeReached => match &logged {
             Some(message) => return format!("it {message}"),
             None => format!(
                 "it gave up without saying why (a panic, or more than {} MiB of memory)",
@@ -135,8 +136,11 @@ fn reason(error: &wasmtime::Error, logged: Option<&str>) -> String {
         Trap::StackOverflow => "its stack overflowed (recursion without end?)".to_owned(),
         other => format!("it trapped: {other}"),
     };
-    match logged {
-        Some(message) => format!("{what}; its last words: {message}"),
-        None => what,
+    match (logged.or_else(|| log.last_complaint()), trap) {
+        (Some(message), Trap::UnreachableCodeReached) => {
+            format!("it gave up; its last words: {message}")
+        }
+        (Some(message), _) => format!("{what}; its last words: {message}"),
+        (None, _) => what,
     }
 }

@@ -198,7 +198,9 @@ impl Engine for SimulatedEngine {
             if let Some(output) = network::run(container, &program.command) {
                 return Ok(output);
             }
-            if let Some(answer) = script.program(&program.command, &container.marks) {
+            if let Some(answer) =
+                script.program(&container.service, &program.command, &container.marks)
+            {
                 answer.mark(&mut container.marks);
                 return Ok(output(answer.exit_code, answer.stdout.clone(), ""));
             }

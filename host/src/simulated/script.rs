@@ -47,6 +47,9 @@ pub struct Answer {
     /// A program and its arguments, with single spaces; `*` is any text.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub program: Option<String>,
+    /// Only in this container; none: in any.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub container: String,
     /// A method and a URL, e.g. `GET http://pd0:2379/pd/api/v1/*`; `*` is any text.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub request: Option<String>,
@@ -81,11 +84,18 @@ pub struct Answer {
 
 impl Script {
     /// The answer to a program.
-    pub(super) fn program(&self, command: &[String], marks: &BTreeSet<String>) -> Option<&Answer> {
+    pub(super) fn program(
+        &self,
+        container: &str,
+        command: &[String],
+        marks: &BTreeSet<String>,
+    ) -> Option<&Answer> {
         let text = command.join(" ");
         self.answers.iter().find(|answer| {
             let pattern = answer.program.as_deref();
-            pattern.is_some_and(|pattern| fits(pattern, &text)) && answer.is_given_with(marks)
+            pattern.is_some_and(|pattern| fits(pattern, &text))
+                && (answer.container.is_empty() || answer.container == container)
+                && answer.is_given_with(marks)
         })
     }
 
@@ -176,7 +186,7 @@ mod tests {
         let says = |marks: &[&str]| {
             let marks = marks.iter().map(|&mark| mark.to_owned()).collect();
             script
-                .program(&command, &marks)
+                .program("one", &command, &marks)
                 .map(|answer| answer.stdout.as_str())
         };
         assert_eq!(says(&[]), Some("no"));

@@ -1,0 +1,175 @@
+// The fault `drizzle`: a share of the packets that a container receives is lost.
+//
+// Each call gets an instance of its own, which ends with the call: nothing is kept between calls, and nothing needs to be freed.
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "plugin.h"
+
+// What it is called in a campaign.
+#define DRIZZLE "drizzle"
+
+// JSON Schema of what a campaign may say under `params`. The host checks it, and fills in the defaults.
+static const char PARAMETERS[] =
+    "{\"type\":\"object\",\"additionalProperties\":false,\"properties\":{\"percent\":{\"type\":\"number\",\"minimum\":1,\"maximum\":100,"
+    "\"default\":20,\"description\":\"How many of the packets are lost, in percent.\"}}}";
+// For one program, in milliseconds.
+#define LIMIT 5000
+
+// A text of the host's, as C has texts.
+static char *text(const plugin_string_t *from) {
+    return strndup((const char *)from->ptr, from->len);
+}
+
+// A list of texts, which ends with NULL.
+static plugin_list_string_t words(const char *first, ...) {
+    plugin_list_string_t list = {calloc(32, sizeof *list.ptr), 0};
+    va_list rest;
+    va_start(rest, first);
+    for (const char *word = first; word != NULL; word = va_arg(rest, const char *)) {
+        plugin_string_dup(&list.ptr[list.len++], word);
+    }
+    va_end(rest);
+    return list;
+}
+
+static bool invalid(duress_plugin_types_error_t *error, const char *why) {
+    error->tag = DURESS_PLUGIN_TYPES_ERROR_INVALID;
+    plugin_string_dup(&error->val.invalid, why);
+    return false;
+}
+
+// The number of that name in a flat JSON object that the host has checked. For more, take a JSON library, e.g. cJSON.
+static bool number(const char *json, const char *name, double *value) {
+    char key[64];
+    snprintf(key, sizeof key, "\"%s\":", name);
+    const char *at = strstr(json, key);
+    if (at == NULL) {
+        return false;
+    }
+    at += strlen(key);
+    char *end;
+    *value = strtod(at, &end);
+    return end != at;
+}
+
+void exports_duress_plugin_chaos_fault_types(exports_duress_plugin_chaos_list_fault_type_t *faults) {
+    exports_duress_plugin_chaos_fault_type_t *fault = calloc(1, sizeof *fault);
+    plugin_string_dup(&fault->name, DRIZZLE);
+    plugin_string_dup(&fault->summary, "Lose a share of the packets that a container receives; cleanup removes the rule.");
+    plugin_string_dup(&fault->parameters, PARAMETERS);
+    fault->requires_ = words("tool:iptables", "CAP_NET_ADMIN", NULL);
+    fault->choice = EXPORTS_DURESS_PLUGIN_CHAOS_CHOICE_BY_HOST;
+    faults->ptr = fault;
+    faults->len = 1;
+}
+
+// The schema says all that there is to say.
+void exports_duress_plugin_chaos_check_parameters(plugin_string_t *fault, exports_duress_plugin_chaos_json_t *parameters,
+                                                  exports_duress_plugin_chaos_list_problem_t *problems) {
+    (void)fault;
+    (void)parameters;
+    problems->ptr = NULL;
+    problems->len = 0;
+}
+
+// A program in the container's network. No shell reads it.
+static duress_plugin_changes_program_t program(plugin_list_string_t command) {
+    duress_plugin_changes_program_t program = {0};
+    program.place = DURESS_PLUGIN_CHANGES_PLACE_NETWORK_OF_CONTAINER;
+    program.command = command;
+    program.timeout = LIMIT;
+    return program;
+}
+
+static duress_plugin_changes_action_t *run(duress_plugin_changes_program_t program) {
+    duress_plugin_changes_action_t *action = calloc(1, sizeof *action);
+    action->tag = DURESS_PLUGIN_CHANGES_ACTION_RUN;
+    action->val.run = program;
+    return action;
+}
+
+// One rule: inserted or deleted, found again by its comment.
+static duress_plugin_changes_program_t rule(const char *verb, const char *share, const char *comment) {
+    return program(words("iptables", "-w", "5", verb, "INPUT", "-m", "statistic", "--mode", "random", "--probability", share, "-m",
+                         "comment", "--comment", comment, "-j", "DROP", NULL));
+}
+
+// The way there and the way back. The host writes both down, makes the change, and sees that it is in force.
+static bool drizzle(plugin_string_t *target, double percent, plugin_string_t *id, duress_plugin_types_error_t *error) {
+    char summary[256], share[32], comment[64];
+    snprintf(summary, sizeof summary, "lose %g %% of what %s receives", percent, text(target));
+    snprintf(share, sizeof share, "%g", percent / 100);
+    // Chance from the trial's seed tells rules apart.
+    snprintf(comment, sizeof comment, "drizzle:%016llx", (unsigned long long)duress_plugin_host_random());
+    static int32_t absent = 1;
+    duress_plugin_changes_program_t removal = rule("-D", share, comment);
+    // iptables(8) exits with this when the rule is not there: it may have been taken back before.
+    removal.tolerated.ptr = &absent;
+    removal.tolerated.len = 1;
+    duress_plugin_changes_change_t change = {0};
+    change.container = *target;
+    plugin_string_dup(&change.summary, summary);
+    change.apply.ptr = run(rule("-I", share, comment));
+    change.apply.len = 1;
+    change.revert.ptr = run(removal);
+    change.revert.len = 1;
+    change.in_force.is_some = true;
+    change.in_force.val.tag = DURESS_PLUGIN_CHANGES_PROBE_OUTPUT;
+    change.in_force.val.val.output.f0 = program(words("iptables-save", NULL));
+    change.in_force.val.val.output.f1 = words(comment, NULL);
+    return duress_plugin_changes_apply(&change, id, error);
+}
+
+bool exports_duress_plugin_chaos_inject(exports_duress_plugin_chaos_request_t *request,
+                                        exports_duress_plugin_chaos_json_t *metadata,
+                                        exports_duress_plugin_chaos_error_t *error) {
+    double percent;
+    if (strcmp(text(&request->fault), DRIZZLE) != 0) {
+        return invalid(error, "there is no such fault");
+    }
+    if (!number(text(&request->parameters), "percent", &percent)) {
+        return invalid(error, "`percent` must be a number");
+    }
+    // What `cleanup` needs, which may run in another process: the host's ids of the changes.
+    char *document = NULL;
+    size_t length = 0;
+    FILE *out = open_memstream(&document, &length);
+    fprintf(out, "{\"chaos_type\":\"" DRIZZLE "\",\"changes\":[");
+    for (size_t i = 0; i < request->targets.len; i++) {
+        plugin_string_t id;
+        // What was made before stays the host's to take back.
+        if (!drizzle(&request->targets.ptr[i], percent, &id, error)) {
+            return false;
+        }
+        fprintf(out, "%s\"%s\"", i == 0 ? "" : ",", text(&id));
+    }
+    fprintf(out, "]}");
+    fclose(out);
+    plugin_string_dup_n(metadata, document, length);
+    return true;
+}
+
+bool exports_duress_plugin_chaos_cleanup(exports_duress_plugin_chaos_json_t *metadata,
+                                         exports_duress_plugin_chaos_error_t *error) {
+    const char *list = strstr(text(metadata), "\"changes\":[");
+    if (list == NULL) {
+        return invalid(error, "the metadata has no list `changes`");
+    }
+    list = strchr(list, '[') + 1;
+    const char *close = strchr(list, ']');
+    // Each id stands between two quotation marks.
+    for (const char *start = strchr(list, '"'); start != NULL && start < close; start = strchr(start, '"')) {
+        const char *end = strchr(start + 1, '"');
+        plugin_string_t id;
+        plugin_string_dup_n(&id, start + 1, (size_t)(end - start - 1));
+        if (!duress_plugin_changes_revert(&id, error)) {
+            return false;
+        }
+        start = end + 1;
+    }
+    return true;
+}

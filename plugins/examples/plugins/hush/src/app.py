@@ -1,0 +1,5 @@
+"""hush: a fault for any subject of duress."""
+
+from fault import Chaos
+
+__all__ = ["Chaos"]
