@@ -9,6 +9,7 @@
 )]
 
 mod cache;
+mod conformance;
 mod docker;
 mod fates;
 mod faults;
@@ -18,12 +19,14 @@ mod hostile;
 mod http;
 mod input;
 mod journal;
+mod languages;
 mod load;
 mod netem;
 mod network;
 mod plugin;
 mod program;
 mod recovery;
+mod registry;
 mod resume;
 mod runs;
 mod stage;

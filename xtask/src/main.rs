@@ -22,6 +22,7 @@ mod sh;
 mod sim;
 mod storm;
 mod test;
+mod tools;
 mod wasm_std;
 mod workspace;
 

@@ -1,9 +1,9 @@
 //! Every test, and then a look at what they left.
 
-use anyhow::Result;
+use anyhow::{Context as _, Result};
 
 use crate::sh::Sh;
-use crate::{docs, images, leftovers, wasm_std};
+use crate::{docs, images, leftovers, tools, wasm_std};
 
 pub(crate) fn run(names: &[String]) -> Result<bool> {
     let mut environment = images::environment()?;
@@ -12,6 +12,9 @@ pub(crate) fn run(names: &[String]) -> Result<bool> {
         let sysroot = sysroot.display().to_string();
         environment.push(("DURESS_WASM_SYSROOT".to_owned(), sysroot));
     }
+    let path = std::env::var("PATH").unwrap_or_default();
+    let programs = tools::get().context("get what the tests need")?;
+    environment.push(("PATH".to_owned(), format!("{}:{path}", programs.display())));
     // What an earlier run was killed in the middle of is not this run's doing.
     let before = leftovers::all()?;
     for what in &before {

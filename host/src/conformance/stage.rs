@@ -18,7 +18,7 @@ use crate::store::{Disk, HostLock, NewCampaign, NewTrial, Store};
 use crate::{Error, Result};
 
 /// What a call may take of the time of this machine; what it waits for takes none.
-const PATIENCE: Duration = Duration::from_secs(20);
+pub(super) const PATIENCE: Duration = Duration::from_secs(5);
 
 /// What all stages share.
 pub(super) struct Workshop<'a> {

@@ -2,6 +2,7 @@
 //!
 //! That it does nothing is what makes it a measure of the host alone. It has no containers, but where its settings say so.
 
+mod conduct;
 mod misbehave;
 mod reach;
 

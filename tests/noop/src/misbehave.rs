@@ -7,7 +7,7 @@ use duress_sdk::schemars::{self, JsonSchema};
 use duress_sdk::{Error, Fault, Parameters, Result, Scene, Step, host, http, info};
 use serde::{Deserialize, Serialize};
 
-use crate::{reach, unchanged};
+use crate::{conduct, reach, unchanged};
 
 /// Longer than any host waits for a call.
 const FOR_EVER_MS: u64 = 24 * 60 * 60 * 1000;
@@ -53,6 +53,14 @@ enum How {
     ChangeFlood,
     /// Do to its own target what its manifest does not ask for.
     Ungranted,
+    /// Not at all.
+    Behave,
+    /// Make a change, and leave nothing to find it by again.
+    Forget,
+    /// Change what is not among the targets.
+    ChangeAnother,
+    /// Take a change back in a way that does not, and say that it did.
+    Pretend,
 }
 
 /// The parameters.
@@ -122,6 +130,10 @@ fn act(misbehave: &Misbehave, scene: &Scene) -> Result<Step> {
         How::Shell => return Err(reach::shell(with)),
         How::Ungranted => return Err(reach::ungranted(scene)),
         How::ChangeFlood => return Err(reach::change_flood(scene)),
+        How::Behave => return Ok(conduct::well(scene)),
+        How::Forget => return conduct::forgetfully(scene),
+        How::ChangeAnother => return conduct::elsewhere(scene),
+        How::Pretend => return Ok(conduct::dishonestly(scene)),
     }
     Err(Error::Failed(format!("{how:?} was survived")))
 }
