@@ -37,7 +37,7 @@ fn what_does_not_conform_is_told_what_to_mend() {
     fs::write(
         folder.join("plugin.yaml"),
         format!(
-            "name: broken\nversion: 0.1.0\nsummary: s\nlicense: MIT\ncomponent: broken.wasm\nwit: 0.1.0\nrequests: {REQUESTS}\n"
+            "name: broken\nversion: 0.1.0\nsummary: s\nlicense: MIT\ncomponent: broken.wasm\nwit: 0.1.1\nrequests: {REQUESTS}\n"
         ),
     )
     .unwrap();

@@ -208,7 +208,7 @@ fn run_broken(program: &Program, says: &[&str]) {
 
 /// As if it had been built against another version of the interface, which is a name of the same length.
 fn of_another_version(mut component: Vec<u8>) -> Vec<u8> {
-    let (ours, theirs) = (b"@0.1.0", b"@0.7.0");
+    let (ours, theirs) = (b"@0.1.1", b"@0.7.0");
     let places: Vec<_> = component
         .windows(ours.len())
         .enumerate()
@@ -228,9 +228,41 @@ fn components_that_are_none_or_of_another_version() {
     with_component(&program, b"this is no component", None);
     run_broken(&program, &["component.wasm"]);
     with_component(&program, b"\0asm\x01\0\0\0", None);
-    run_broken(&program, &["component.wasm"]);
+    run_broken(
+        &program,
+        &["is a core WebAssembly module", "wasm-component-ld"],
+    );
+    // Half of one; and one that is whole and empty, and so of no world of ours.
+    with_component(&program, &noop()[..noop().len() / 2], None);
+    run_broken(
+        &program,
+        &[
+            "is a damaged WebAssembly component",
+            "build or download it again",
+        ],
+    );
+    with_component(&program, b"\0asm\x0d\0\x01\0", None);
+    run_broken(
+        &program,
+        &[
+            "exports no `duress:plugin/chaos`",
+            "the world `eval-subject` or `chaos-plugin`",
+        ],
+    );
     with_component(&program, &of_another_version(noop()), None);
-    run_broken(&program, &["version 0.7.0", "supports 0.1.0"]);
+    run_broken(&program, &["version 0.7.0", "supports 0.1.1"]);
+    // A manifest of another component.
+    with_component(&program, &noop(), None);
+    let manifest = program.folder.path().join("plugins/broken/plugin.yaml");
+    let text = fs::read_to_string(&manifest).unwrap();
+    fs::write(&manifest, text.replace("wit: 0.1.1", "wit: 0.1.0")).unwrap();
+    run_broken(
+        &program,
+        &[
+            "was built for version 0.1.1",
+            "say so in plugin.yaml: wit: 0.1.1",
+        ],
+    );
     with_component(&program, &noop(), Some("nowhere.yaml"));
     run_broken(&program, &["nowhere.yaml", "does not exist"]);
 }

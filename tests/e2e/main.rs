@@ -25,6 +25,7 @@ mod netem;
 mod network;
 mod plugin;
 mod program;
+mod published;
 mod recovery;
 mod registry;
 mod resume;

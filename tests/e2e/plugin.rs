@@ -18,7 +18,7 @@ fn manifest(folder: &std::path::Path, requests: &str) {
     fs::write(
         folder.join("plugin.yaml"),
         format!(
-            "name: theirs\nversion: 1.2.3\nsummary: somebody's\nlicense: MIT\ncomponent: theirs.wasm\nwit: 0.1.0\nrequests: {requests}\n"
+            "name: theirs\nversion: 1.2.3\nsummary: somebody's\nlicense: MIT\ncomponent: theirs.wasm\nwit: 0.1.1\nrequests: {requests}\n"
         ),
     )
     .unwrap();

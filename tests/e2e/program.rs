@@ -87,7 +87,7 @@ impl Program {
         fs::write(
             plugin.join("plugin.yaml"),
             format!(
-                "name: {name}\nversion: 0.1.0\nsummary: s\nlicense: MIT\ncomponent: component.wasm\nwit: 0.1.0\n\
+                "name: {name}\nversion: 0.1.0\nsummary: s\nlicense: MIT\ncomponent: component.wasm\nwit: 0.1.1\n\
                  requests: {REQUESTS}\nsettings: {settings}\n"
             ),
         )

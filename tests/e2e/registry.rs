@@ -117,7 +117,7 @@ impl People {
         fs::write(
             self.author().join("plugin.yaml"),
             format!(
-                "name: {name}\nversion: {version}\nsummary: somebody's\nlicense: MIT\ncomponent: theirs.wasm\nwit: 0.1.0\nrequests: {REQUESTS}\n"
+                "name: {name}\nversion: {version}\nsummary: somebody's\nlicense: MIT\ncomponent: theirs.wasm\nwit: 0.1.1\nrequests: {REQUESTS}\n"
             ),
         )
         .unwrap();

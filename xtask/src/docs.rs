@@ -1,32 +1,64 @@
-//! `docs/faults.md`, from what the components say of themselves.
+//! Pages that are written from what they describe: `docs/faults.md` from what the components say of themselves, `docs/wit.md` from `wit/`.
 
 use std::fmt::Write as _;
 use std::fs;
 
 use anyhow::{Context as _, Result};
 use serde_json::Value;
+use wit_bindgen_core::Files;
+use wit_parser::Resolve;
 
 use crate::sh::Sh;
 use crate::workspace;
 
-const PAGE: &str = "docs/faults.md";
+/// Each page, and how it is written.
+const PAGES: [(&str, fn() -> Result<String>); 2] =
+    [("docs/faults.md", faults), ("docs/wit.md", interface)];
 
-/// Write the page.
+/// Write the pages.
 pub(crate) fn write() -> Result<()> {
-    fs::write(workspace::root().join(PAGE), page()?).with_context(|| format!("write {PAGE}"))
-}
-
-/// Whether the page says what the components say.
-pub(crate) fn is_current() -> Result<bool> {
-    let there = fs::read_to_string(workspace::root().join(PAGE)).unwrap_or_default();
-    let current = there == page()?;
-    if !current {
-        println!("{PAGE} is not what the components say: `cargo xtask docs` writes it again");
+    for (path, page) in PAGES {
+        fs::write(workspace::root().join(path), page()?)
+            .with_context(|| format!("write {path}"))?;
     }
-    Ok(current)
+    Ok(())
 }
 
-fn page() -> Result<String> {
+/// Whether the pages say what they would say now.
+pub(crate) fn are_current() -> Result<bool> {
+    let mut all = true;
+    for (path, page) in PAGES {
+        let there = fs::read_to_string(workspace::root().join(path)).unwrap_or_default();
+        if there != page()? {
+            println!("{path} is out of date: `cargo xtask docs` writes it again");
+            all = false;
+        }
+    }
+    Ok(all)
+}
+
+/// The world with everything in it.
+fn interface() -> Result<String> {
+    let mut resolve = Resolve::default();
+    let (package, _) = resolve.push_dir(workspace::root().join("wit"))?;
+    let world = resolve.select_world(&[package], Some("eval-subject"))?;
+    let mut files = Files::default();
+    let options = wit_bindgen_markdown::Opts::default();
+    options.build().generate(&mut resolve, world, &mut files)?;
+    let written = files
+        .iter()
+        .find(|(name, _)| name.ends_with(".md"))
+        .context("the interface has no page")?;
+    let text = String::from_utf8(written.1.to_vec())?;
+    let (_, text) = text.split_once('\n').context("the page has a heading")?;
+    Ok(format!(
+        "# The interface between duress and its plugins\n\nWritten by `cargo xtask docs` from [`wit/plugin.wit`](../wit/plugin.wit), for the \
+         world `eval-subject`; a `chaos-plugin` imports no `stack` and exports `chaos` alone. \
+         [versions.md](versions.md) says what may change when.\n{text}"
+    ))
+}
+
+fn faults() -> Result<String> {
     // Without the user's own plugins.
     let listed = Sh::new("target/debug/duress")
         .args(["fault", "list", "--json"])

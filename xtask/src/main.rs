@@ -83,7 +83,7 @@ enum Verb {
     Bench,
     /// Check the format and the lints
     Lint,
-    /// Write docs/faults.md from what the components say of themselves
+    /// Write docs/faults.md from what the components say of themselves, and docs/wit.md from wit/
     Docs,
 }
 

@@ -47,7 +47,7 @@ pub(crate) fn run(names: &[String]) -> Result<bool> {
         || Sh::new("cargo")
             .args(["test", "--quiet", "--doc", "--package", "duress"])
             .succeeds()?;
-    let current = docs::is_current()?;
+    let current = docs::are_current()?;
     let mut left = leftovers::all()?;
     left.retain(|what| !before.contains(what));
     println!();
@@ -59,7 +59,7 @@ pub(crate) fn run(names: &[String]) -> Result<bool> {
     if names.is_empty() {
         println!("doc tests: {}", word(documented));
     }
-    println!("docs/faults.md: {}", word(current));
+    println!("written pages: {}", word(current));
     println!("nothing left behind: {}", word(left.is_empty()));
     Ok(tested && documented && current && left.is_empty())
 }

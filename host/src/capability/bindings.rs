@@ -11,6 +11,7 @@ wasmtime::component::bindgen!({
         // Quick and without an effect: no need to suspend the guest.
         "duress:plugin/host.log": trappable,
         "duress:plugin/host.now": trappable,
+        "duress:plugin/host.deadline": trappable,
         "duress:plugin/host.random": trappable,
         "duress:plugin/host.settings": trappable,
         default: async | trappable,

@@ -79,6 +79,11 @@ impl CallLog {
     }
 }
 
+/// Milliseconds since the Unix epoch.
+pub(super) fn now() -> u64 {
+    jiff::Timestamp::now().as_millisecond().unsigned_abs()
+}
+
 impl super::bindings::duress::plugin::types::Host for Ctx {}
 
 impl Host for Ctx {
@@ -98,7 +103,13 @@ impl Host for Ctx {
     fn now(&mut self) -> wasmtime::Result<u64> {
         self.count()?;
         self.counts.now += 1;
-        Ok(jiff::Timestamp::now().as_millisecond().unsigned_abs())
+        Ok(now())
+    }
+
+    fn deadline(&mut self) -> wasmtime::Result<u64> {
+        self.count()?;
+        self.counts.now += 1;
+        Ok(self.deadline)
     }
 
     fn random(&mut self) -> wasmtime::Result<u64> {

@@ -49,6 +49,8 @@ pub struct Ctx {
     pub(crate) function: &'static str,
     /// What limits its memory.
     pub(crate) limits: wasmtime::StoreLimits,
+    /// When it is ended, in milliseconds since the Unix epoch.
+    deadline: u64,
     host_calls: u64,
     counts: audit::Counts,
     /// What it has logged.
@@ -60,8 +62,8 @@ pub struct Ctx {
 }
 
 impl Ctx {
-    /// The state for one call of an export.
-    pub(crate) fn new(scope: Arc<PluginScope>, function: &'static str) -> Self {
+    /// The state for one call of an export, which is ended after the limit.
+    pub(crate) fn new(scope: Arc<PluginScope>, function: &'static str, limit: Duration) -> Self {
         let log = Arc::default();
         Self {
             outputs: [Stream::Out, Stream::Error].map(|stream| Output::new(stream, &scope, &log)),
@@ -73,6 +75,7 @@ impl Ctx {
                 .memories(16)
                 .tables(64)
                 .build(),
+            deadline: host::now().saturating_add(limit.as_millis() as u64),
             host_calls: 0,
             counts: audit::Counts::default(),
             log,

@@ -88,7 +88,10 @@ pub(super) async fn call<T>(
     limit: Duration,
     body: impl AsyncFnOnce(&mut Store<Ctx>, Instance) -> wasmtime::Result<T>,
 ) -> Result<T, CallError> {
-    let mut store = Store::new(component.engine(), Ctx::new(Arc::clone(scope), function));
+    let mut store = Store::new(
+        component.engine(),
+        Ctx::new(Arc::clone(scope), function, limit),
+    );
     store.limiter(|ctx| &mut ctx.limits);
     // A guest that computes gives way at every tick, so that the time limit below takes effect on it as on one that waits.
     store.set_epoch_deadline(1);

@@ -18,8 +18,10 @@ use crate::{Error, Result};
 
 /// The interface package, as imports and exports name it.
 const PACKAGE: &str = "duress:plugin/";
+/// What every plugin exports, without the version.
+const CHAOS: &str = "duress:plugin/chaos@";
 /// The version of it that this host offers.
-pub const WIT_VERSION: &str = "0.1.0";
+pub const WIT_VERSION: &str = "0.1.1";
 
 /// The most faults that a component may bring.
 const FAULT_LIMIT: usize = 200;
@@ -140,11 +142,13 @@ impl Plugin {
         manifest: PluginManifest,
         digest: String,
     ) -> Result<Self> {
-        check_names(linker, component)?;
+        check_names(linker, component, &manifest.wit)?;
         check_requests(linker, component, &manifest)?;
         let pre = linker.instantiate_pre(component).map_err(|error| {
             Error::input(format!("it does not fit this host: {}", error.root_cause()))
-                .hint(format!("build it against wit/ of version {WIT_VERSION}"))
+                .hint(format!(
+                    "build it against wit/ of version {WIT_VERSION}, or use a duress that knows what it was built for"
+                ))
         })?;
         let chaos = chaos::GuestIndices::new(&pre).map_err(|error| {
             Error::input(format!(
@@ -465,7 +469,7 @@ impl Plugin {
 }
 
 /// What a person needs to know and the linker's own errors do not say: the version, and what is missing.
-fn check_names(linker: &Linker<Ctx>, component: &Component) -> Result<()> {
+fn check_names(linker: &Linker<Ctx>, component: &Component, said: &str) -> Result<()> {
     let engine = linker.engine();
     let ty = component.component_type();
     let exports: Vec<&str> = ty.exports(engine).map(|(name, _)| name).collect();
@@ -486,6 +490,13 @@ fn check_names(linker: &Linker<Ctx>, component: &Component) -> Result<()> {
             ))
             .hint("build it again against this host's wit/, or use a duress of that version"));
         }
+    }
+    let built_for = exports.iter().find_map(|name| name.strip_prefix(CHAOS));
+    if let Some(version) = built_for.filter(|version| *version != said) {
+        return Err(Error::input(format!(
+            "it was built for version {version} of the plugin interface, and its plugin.yaml says {said}"
+        ))
+        .hint(format!("say so in plugin.yaml: wit: {version}")));
     }
     let has = |interface: &str| {
         exports

@@ -6,11 +6,11 @@ wit_bindgen::generate!({
     path: "../../wit",
     world: "chaos-plugin",
     with: {
-        "duress:plugin/types@0.1.0": duress_sdk::bindings::duress::plugin::types,
-        "duress:plugin/host@0.1.0": duress_sdk::bindings::duress::plugin::host,
-        "duress:plugin/containers@0.1.0": duress_sdk::bindings::duress::plugin::containers,
-        "duress:plugin/http@0.1.0": duress_sdk::bindings::duress::plugin::http,
-        "duress:plugin/changes@0.1.0": duress_sdk::bindings::duress::plugin::changes,
+        "duress:plugin/types@0.1.1": duress_sdk::bindings::duress::plugin::types,
+        "duress:plugin/host@0.1.1": duress_sdk::bindings::duress::plugin::host,
+        "duress:plugin/containers@0.1.1": duress_sdk::bindings::duress::plugin::containers,
+        "duress:plugin/http@0.1.1": duress_sdk::bindings::duress::plugin::http,
+        "duress:plugin/changes@0.1.1": duress_sdk::bindings::duress::plugin::changes,
     },
 });
 

@@ -20,7 +20,7 @@ struct Bench {
 static BENCH: LazyLock<Bench> = LazyLock::new(|| {
     let folder = tempfile::tempdir().unwrap();
     let manifest =
-        "name: fuzz\nversion: 0.1.0\nsummary: s\nlicense: MIT\ncomponent: fuzz.wasm\nwit: 0.1.0\n";
+        "name: fuzz\nversion: 0.1.0\nsummary: s\nlicense: MIT\ncomponent: fuzz.wasm\nwit: 0.1.1\n";
     fs::write(folder.path().join("plugin.yaml"), manifest).unwrap();
     let runtime = Runtime::new(Some(&folder.path().join("cache"))).unwrap();
     Bench { folder, runtime }

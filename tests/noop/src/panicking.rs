@@ -53,7 +53,7 @@ impl chaos::Guest for Panicking {
     }
 }
 
-#[expect(
+#[allow(
     unsafe_code,
     reason = "what is generated crosses the component's boundary by pointers"
 )]
