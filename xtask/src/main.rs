@@ -135,15 +135,15 @@ fn run(verb: &Verb) -> Result<bool> {
         }
         Verb::Bench => {
             setup()?;
+            let path = tools::path()?;
             Sh::new("cargo")
-                .args([
-                    "build",
-                    "--release",
-                    "--package",
-                    "duress",
-                    "--package",
-                    "duress-bench",
-                ])
+                .args(["build", "--release", "--package", "duress"])
+                .args(["--package", "duress-bench"])
+                .run()?;
+            // The largest component that there is.
+            Sh::new("target/release/duress")
+                .args(["plugin", "build", "plugins/examples/plugins/hush"])
+                .env("PATH", &path)
                 .run()?;
             Sh::new("target/release/duress-bench")
                 .envs(images::environment()?)

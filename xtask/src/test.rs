@@ -1,6 +1,6 @@
 //! Every test, and then a look at what they left.
 
-use anyhow::{Context as _, Result};
+use anyhow::Result;
 
 use crate::sh::Sh;
 use crate::{docs, images, leftovers, tools, wasm_std};
@@ -12,9 +12,7 @@ pub(crate) fn run(names: &[String]) -> Result<bool> {
         let sysroot = sysroot.display().to_string();
         environment.push(("DURESS_WASM_SYSROOT".to_owned(), sysroot));
     }
-    let path = std::env::var("PATH").unwrap_or_default();
-    let programs = tools::get().context("get what the tests need")?;
-    environment.push(("PATH".to_owned(), format!("{}:{path}", programs.display())));
+    environment.push(("PATH".to_owned(), tools::path()?));
     // What an earlier run was killed in the middle of is not this run's doing.
     let before = leftovers::all()?;
     for what in &before {

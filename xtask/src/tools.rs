@@ -19,8 +19,14 @@ const COMPONENTIZE: &str = "componentize-py==0.25.1";
 /// From crates.io.
 const WKG: &str = "0.16.1";
 
-/// Get whatever is missing; the folder of the programs, which the tests' PATH begins with.
-pub(crate) fn get() -> Result<PathBuf> {
+/// Get whatever is missing; the PATH with which all of it is found.
+pub(crate) fn path() -> Result<String> {
+    let programs = get().context("get what the tests need")?;
+    let path = std::env::var("PATH").unwrap_or_default();
+    Ok(format!("{}:{path}", programs.display()))
+}
+
+fn get() -> Result<PathBuf> {
     let tools = workspace::scratch()?.join("tools");
     let programs = tools.join("bin");
     fs::create_dir_all(&programs).with_context(|| format!("make {}", programs.display()))?;

@@ -6,7 +6,7 @@
 
 use std::fs;
 use std::hash::{Hash, Hasher};
-use std::io::Write as _;
+use std::io::{Read as _, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
@@ -14,8 +14,12 @@ use sha2::{Digest as _, Sha256};
 use wasmtime::Engine;
 use wasmtime::component::Component;
 
+/// How an entry is written: the code, and the digest behind it.
+const FORMAT: u8 = 2;
 /// The length of a SHA-256 digest in bytes.
 const DIGEST_LENGTH: usize = 32;
+/// How much of a file is looked at at once, in bytes.
+const PIECE: usize = 256 << 10;
 
 /// A directory of compiled components for one engine configuration.
 #[derive(Debug)]
@@ -30,6 +34,7 @@ impl Cache {
     /// As a sentence, when the directory belongs to somebody else, others can write it, or it cannot be made.
     pub fn open(base: &Path, engine: &Engine) -> Result<Self, String> {
         let mut hasher = Sha256Hasher(Sha256::new());
+        FORMAT.hash(&mut hasher);
         engine.precompile_compatibility_hash().hash(&mut hasher);
         let directory = base.join(hex(&hasher.0.finalize()[..8]));
         fs::DirBuilder::new()
@@ -61,9 +66,7 @@ impl Cache {
             );
             return None;
         }
-        let bytes = fs::read(&path).ok()?;
-        let (written, code) = bytes.split_at_checked(DIGEST_LENGTH)?;
-        if Sha256::digest(code).as_slice() != written {
+        if !is_whole(&path).ok()? {
             tracing::warn!(
                 "{} is damaged: the component is compiled again",
                 path.display()
@@ -71,9 +74,10 @@ impl Cache {
             return None;
         }
         #[expect(unsafe_code, reason = "loading machine code is unsafe by nature")]
-        // SAFETY: `code` was made by `Component::serialize`: it is whole (its digest was checked) and lies in a file and a
-        // directory that only this user can write. Wasmtime checks that its version and configuration are this engine's.
-        let component = unsafe { Component::deserialize(engine, code) };
+        // SAFETY: the file was made by `Component::serialize`: it is whole (its digest was checked), lies in a directory that only
+        // this user can write, and is replaced by another file and never changed, so that mapping it is sound. What stands behind
+        // the code is no part of it. Wasmtime checks that its version and configuration are this engine's.
+        let component = unsafe { Component::deserialize_file(engine, &path) };
         component
             .inspect_err(|error| tracing::warn!("{} is not used: {error:#}", path.display()))
             .ok()
@@ -91,8 +95,8 @@ impl Cache {
                 .truncate(true)
                 .mode(0o600)
                 .open(&temporary)?;
-            file.write_all(&Sha256::digest(&code))?;
             file.write_all(&code)?;
+            file.write_all(&Sha256::digest(&code))?;
             fs::rename(&temporary, &path)
         };
         write().map_err(|error| {
@@ -106,6 +110,27 @@ impl Cache {
         self.directory
             .join(format!("{}.cwasm", digest.trim_start_matches("sha256:")))
     }
+}
+
+/// Whether what stands before a file's last bytes has the digest that they are.
+fn is_whole(path: &Path) -> std::io::Result<bool> {
+    let mut file = fs::File::open(path)?;
+    let length = file.metadata()?.len();
+    let Some(length) = length.checked_sub(DIGEST_LENGTH as u64) else {
+        return Ok(false);
+    };
+    let mut hasher = Sha256::new();
+    let mut piece = vec![0; PIECE];
+    let mut code = (&mut file).take(length);
+    loop {
+        match code.read(&mut piece)? {
+            0 => break,
+            read => hasher.update(&piece[..read]),
+        }
+    }
+    let mut written = [0; DIGEST_LENGTH];
+    file.read_exact(&mut written)?;
+    Ok(hasher.finalize().as_slice() == written)
 }
 
 /// This user's, and writable by nobody else.

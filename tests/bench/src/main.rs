@@ -5,6 +5,7 @@
 mod component;
 mod journal;
 mod network;
+mod plugins;
 mod program;
 mod reliability;
 mod stage;
@@ -47,6 +48,8 @@ async fn main() -> Result<ExitCode> {
     rows.extend(network::measure().await?);
     rows.extend(program::measure()?);
     rows.extend(reliability::measure().await?);
+    // Last, for programs are started more slowly by a process that has grown.
+    rows.extend(plugins::measure().await?);
 
     let cores = std::thread::available_parallelism()?;
     let mut table = Table::new();
