@@ -30,6 +30,7 @@ mod recovery;
 mod registry;
 mod resume;
 mod runs;
+mod sandbox;
 mod stage;
 mod steps;
 mod tikv;

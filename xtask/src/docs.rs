@@ -11,9 +11,11 @@ use wit_parser::Resolve;
 use crate::sh::Sh;
 use crate::workspace;
 
+/// How a page is written.
+type Writer = fn() -> Result<String>;
+
 /// Each page, and how it is written.
-const PAGES: [(&str, fn() -> Result<String>); 2] =
-    [("docs/faults.md", faults), ("docs/wit.md", interface)];
+const PAGES: [(&str, Writer); 2] = [("docs/faults.md", faults), ("docs/wit.md", interface)];
 
 /// Write the pages.
 pub(crate) fn write() -> Result<()> {
