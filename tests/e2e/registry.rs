@@ -392,6 +392,24 @@ fn a_component_is_taken_from_a_url() {
         fs::read(people.root().join("plugins/theirs/theirs.wasm")).unwrap()
     };
     people.succeeds(&["plugin", "remove", "theirs"]);
+    // The same as a file.
+    let file = people.program.folder.path().join("theirs.wasm");
+    fs::write(&file, &packed).unwrap();
+    let file = file.to_str().unwrap();
+    let inspected = people.succeeds(&["plugin", "inspect", file]);
+    assert!(
+        inspected.printed().contains("somebody's"),
+        "{}",
+        inspected.printed()
+    );
+    people.succeeds(&["plugin", "add", file, "--yes"]);
+    people.runs();
+    people.succeeds(&["plugin", "remove", "theirs"]);
+    let bare = people.author().join("theirs.wasm");
+    people
+        .run(&["plugin", "check", bare.to_str().unwrap()])
+        .refuses(&["brings no manifest"]);
+
     let server = Server::with(&packed);
     let url = format!("http://{}/theirs.wasm", server.host);
     people.succeeds(&["plugin", "add", &url, "--yes"]);

@@ -71,16 +71,7 @@ fn fetch(work: &Path) -> Result<PathBuf> {
         .args(["download", "--quiet=2"])
         .arg(format!("rust-src={version}"))
         .read()?;
-    let package = fs::read_dir(work)?
-        .flatten()
-        .map(|entry| entry.path())
-        .find(|path| path.extension().is_some_and(|extension| extension == "deb"))
-        .context("apt-get downloaded nothing")?;
-    Sh::new("dpkg-deb")
-        .arg("--extract")
-        .arg(&package)
-        .arg(work.join("source"))
-        .read()?;
+    unpack(work, &work.join("source"))?;
     let sources = work.join("source/usr/src");
     let unpacked = fs::read_dir(&sources)
         .with_context(|| format!("read {}", sources.display()))?
@@ -88,6 +79,21 @@ fn fetch(work: &Path) -> Result<PathBuf> {
         .map(|entry| entry.path().join("library"))
         .find(|library| library.join("std").is_dir());
     unpacked.context("the package rust-src holds no library")
+}
+
+/// Unpack the package that apt has downloaded into a folder.
+pub(crate) fn unpack(downloads: &Path, to: &Path) -> Result<()> {
+    let package = fs::read_dir(downloads)?
+        .flatten()
+        .map(|entry| entry.path())
+        .find(|path| path.extension().is_some_and(|extension| extension == "deb"))
+        .context("apt-get downloaded nothing")?;
+    Sh::new("dpkg-deb")
+        .arg("--extract")
+        .arg(&package)
+        .arg(to)
+        .read()
+        .map(drop)
 }
 
 /// A configuration of apt's of its own; a mirror that was not refreshed for weeks will do, for the source is as old as the compiler: nothing of the system's lists is read or written.

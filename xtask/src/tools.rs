@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result};
 
+use crate::debian;
 use crate::packages::{install_packages, is_there};
 use crate::sh::Sh;
 use crate::workspace;
@@ -98,16 +99,7 @@ fn registry(folder: &Path, program: &Path) -> Result<()> {
         Sh::new("apt-get").args(["update", "--quiet=2"]).read()?;
         download.read()?;
     }
-    let package = fs::read_dir(folder)?
-        .flatten()
-        .map(|entry| entry.path())
-        .find(|path| path.extension().is_some_and(|extension| extension == "deb"))
-        .context("apt-get downloaded nothing")?;
-    Sh::new("dpkg-deb")
-        .arg("--extract")
-        .arg(&package)
-        .arg(folder)
-        .read()?;
+    debian::unpack(folder, folder)?;
     fs::copy(folder.join("usr/bin/docker-registry"), program)?;
     Ok(())
 }

@@ -9,7 +9,7 @@ use super::values::Schema;
 use super::{Check, Checks};
 use crate::Result;
 use crate::plugin::{CallError, Choice, FaultType};
-use crate::simulated::End;
+use crate::simulated::{End, Troubles};
 
 /// The most steps of one call at which the engine is given trouble.
 const TROUBLES_LIMIT: u64 = 200;
@@ -234,19 +234,9 @@ impl<'a> Case<'a> {
         for step in 1..=injected.min(TROUBLES_LIMIT) {
             let shown = format!("{}, trouble at step {step}", self.shown());
             let stage = self.stage().await?;
-            stage
-                .world
-                .reboot(crate::simulated::Troubles::default(), End::Trouble(step));
-            let result = match self.inject(&stage).await {
-                Ok(metadata) => stage
-                    .cleanup(&metadata)
-                    .await
-                    .map_err(|error| error.to_string()),
-                Err(error) if broke(&error) => Err(error.to_string()),
-                Err(_) => Ok(()),
-            };
-            let whole = stage.end().await;
-            checks.note("trouble while it is injected", &shown, result.and(whole));
+            stage.world.reboot(Troubles::default(), End::Trouble(step));
+            let result = self.in_and_out(&stage).await;
+            checks.note("trouble while it is injected", &shown, result);
         }
         for step in 1..=cleaned.min(TROUBLES_LIMIT) {
             let shown = format!("{}, trouble at step {step}", self.shown());
@@ -254,9 +244,7 @@ impl<'a> Case<'a> {
             let Ok(metadata) = self.inject(&stage).await else {
                 continue;
             };
-            stage
-                .world
-                .reboot(crate::simulated::Troubles::default(), End::Trouble(step));
+            stage.world.reboot(Troubles::default(), End::Trouble(step));
             let first = stage.cleanup(&metadata).await;
             let result = match first {
                 Err(error) if broke(&error) => Err(error.to_string()),
@@ -271,7 +259,14 @@ impl<'a> Case<'a> {
 
         let stage = self.stage().await?;
         stage.world.lock().bare = true;
-        let result = match self.inject(&stage).await {
+        let result = self.in_and_out(&stage).await;
+        checks.note("`host.has` says no to everything", &self.shown(), result);
+        Ok(())
+    }
+
+    /// Inject it, clean up if that succeeded, end the trial. That it cannot be injected is no problem, if it says so.
+    async fn in_and_out(&self, stage: &Stage<'_>) -> Result<(), String> {
+        let result = match self.inject(stage).await {
             Ok(metadata) => stage
                 .cleanup(&metadata)
                 .await
@@ -280,12 +275,7 @@ impl<'a> Case<'a> {
             Err(_) => Ok(()),
         };
         let whole = stage.end().await;
-        checks.note(
-            "`host.has` says no to everything",
-            &self.shown(),
-            result.and(whole),
-        );
-        Ok(())
+        result.and(whole)
     }
 
     /// What no host of today sends is refused by a value, not by a trap.

@@ -34,7 +34,7 @@ pub struct LockFile {
 pub struct Locked {
     /// Its own version.
     pub version: String,
-    /// Where it came from: a path.
+    /// Where it came from, see [`Source`](super::Source): a path, a URL, or `oci://…`.
     pub source: String,
     /// The digest of its component; absent for one that is built here, and so may be built again.
     #[serde(default, skip_serializing_if = "Option::is_none")]

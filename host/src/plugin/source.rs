@@ -29,8 +29,8 @@ const PATIENCE: Duration = Duration::from_secs(20);
 /// Where a plugin comes from.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Source {
-    /// A folder with a `plugin.yaml` and the component.
-    Folder(PathBuf),
+    /// A folder with a `plugin.yaml` and the component, or a component's own file with the manifest in it.
+    Path(PathBuf),
     /// A component that a server gives, by https, or by http on this machine.
     Url(Url),
     /// A component in a registry.
@@ -69,14 +69,14 @@ impl FromStr for Source {
             }
             return Ok(Self::Url(url));
         }
-        Ok(Self::Folder(PathBuf::from(text)))
+        Ok(Self::Path(PathBuf::from(text)))
     }
 }
 
 impl fmt::Display for Source {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Folder(folder) => folder.display().fmt(f),
+            Self::Path(path) => path.display().fmt(f),
             Self::Url(url) => url.fmt(f),
             Self::Registry(reference) => write!(f, "oci://{reference}"),
         }
@@ -84,7 +84,7 @@ impl fmt::Display for Source {
 }
 
 impl Source {
-    /// Fetch what is elsewhere; `None` for a folder. With a digest, e.g. `sha256:2c26…`, that component and no other: from the folder
+    /// Fetch what is elsewhere, or in one file; `None` for a folder. With a digest, e.g. `sha256:2c26…`, that component and no other: from the folder
     /// `kept` where it is there.
     ///
     /// # Errors
@@ -97,7 +97,9 @@ impl Source {
         let kept = Kept(kept);
         let known = digest.and_then(|digest| kept.get(digest));
         let component = match (known, self) {
-            (_, Self::Folder(_)) => return Ok(None),
+            (_, Self::Path(path)) if path.is_file() => fs::read(path)
+                .map_err(|error| Error::environment(format!("read {}: {error}", path.display())))?,
+            (_, Self::Path(_)) => return Ok(None),
             (Some(component), _) => component,
             (None, Self::Url(url)) => download(url).await?,
             (None, Self::Registry(reference)) => pull(reference, &kept).await?,
@@ -398,7 +400,7 @@ mod tests {
     #[test]
     fn sources_are_told_apart() {
         let source = |text: &str| text.parse::<Source>();
-        assert!(matches!(source("plugins/x"), Ok(Source::Folder(_))));
+        assert!(matches!(source("plugins/x"), Ok(Source::Path(_))));
         assert!(matches!(
             source("https://a.example/x.wasm"),
             Ok(Source::Url(_))

@@ -17,8 +17,8 @@ use super::super::{Done, Global, context};
 use super::{How, absolute, root, show};
 
 /// A plugin that lies somewhere, and what holds it there.
-struct Brought {
-    folder: PathBuf,
+pub(super) struct Brought {
+    pub(super) folder: PathBuf,
     /// As the lock says it.
     source: String,
     /// It must be copied beneath the root.
@@ -34,9 +34,13 @@ pub(super) async fn add(global: &Global, source: &str, how: &How, built_here: bo
 }
 
 /// From wherever it is to a folder of this machine.
-async fn bring(source: &Source, root: &Path) -> Result<Brought> {
-    if let Source::Folder(folder) = source {
-        let folder = absolute(folder)?;
+pub(super) async fn bring(source: &Source, root: &Path) -> Result<Brought> {
+    if let Source::Path(folder) = source
+        && !folder.is_file()
+    {
+        let folder = absolute(folder).map_err(|error| {
+            error.hint("it is a folder with a plugin.yaml, a component's file, a URL, or oci://HOST/NAME:TAG")
+        })?;
         let inside = folder.strip_prefix(root).ok();
         return Ok(Brought {
             source: match inside {
@@ -50,6 +54,10 @@ async fn bring(source: &Source, root: &Path) -> Result<Brought> {
             _folder: None,
         });
     }
+    let source = match source {
+        Source::Path(file) => &Source::Path(absolute(file)?),
+        elsewhere => elsewhere,
+    };
     let fetched = fetched(source, None).await?;
     let folder = tempfile::tempdir()
         .map_err(|error| Error::environment(format!("make a folder for {source}: {error}")))?;
@@ -148,7 +156,7 @@ pub(super) async fn update(global: &Global, name: &str, how: &How) -> Done {
     let locked = lock.plugins.get(name).ok_or_else(|| unknown(name, &root))?;
     let source = match locked.source.parse()? {
         // A relative source lies beneath the root, and joining an absolute one gives that.
-        Source::Folder(folder) => Source::Folder(root.join(folder)),
+        Source::Path(path) => Source::Path(root.join(path)),
         elsewhere => elsewhere,
     };
     let brought = bring(&source, &root).await?;
@@ -182,7 +190,7 @@ pub(super) async fn fetch(global: &Global, named: Option<&Path>) -> Done {
     let mut brought = Vec::new();
     for (name, locked) in &lock.plugins {
         let source: Source = locked.source.parse()?;
-        let (Some(digest), false) = (&locked.digest, matches!(source, Source::Folder(_))) else {
+        let (Some(digest), false) = (&locked.digest, matches!(source, Source::Path(_))) else {
             continue;
         };
         let folder = root.join("plugins").join(name);
@@ -237,7 +245,7 @@ pub(super) fn remove(global: &Global, name: &str, named: Option<&Path>) -> Done 
     lock.write(&root)?;
     let folder = root.join("plugins").join(name);
     let was_taken_in = match locked.source.parse()? {
-        Source::Folder(folder) => folder.is_absolute(),
+        Source::Path(path) => path.is_absolute(),
         Source::Url(_) | Source::Registry(_) => true,
     };
     if was_taken_in && folder.is_dir() {

@@ -11,8 +11,9 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{Args, Subcommand};
-use duress::plugin::{Catalog, Found};
+use duress::plugin::{Catalog, Found, Source};
 use duress::{Error, Result};
+use grant::Brought;
 use serde_json::json;
 
 use super::style::{self, print_line, say};
@@ -31,22 +32,22 @@ pub(super) enum Verb {
     List,
     /// Say what a plugin is, what it brings and what it asks for
     Inspect {
-        /// Its folder, or the name of one that can be found from here
+        /// Its folder, its component's file, or the name of one that can be found from here
         plugin: String,
     },
     /// Look for mistakes in a plugin's manifest, component and faults
     Check {
-        /// Its folder, or the name of one that can be found from here
+        /// Its folder, its component's file, or the name of one that can be found from here
         plugin: String,
     },
     /// Try every fault on a simulated machine, in every way that can go well or wrong
     Test {
-        /// Its folder, or the name of one that can be found from here
+        /// Its folder, its component's file, or the name of one that can be found from here
         plugin: String,
     },
     /// Grant a plugin what it asks for, and take it in where it lies elsewhere
     Add {
-        /// Its folder, that with its `plugin.yaml`; or a URL of its component; or `oci://HOST/NAME:TAG` in a registry
+        /// Its folder, that with its `plugin.yaml`; or its component's file; or a URL of that; or `oci://HOST/NAME:TAG` in a registry
         source: String,
         #[command(flatten)]
         how: How,
@@ -69,7 +70,7 @@ pub(super) enum Verb {
     },
     /// Put a plugin into a registry, from which others can add it
     Push {
-        /// Its folder, or the name of one that can be found from here
+        /// Its folder, its component's file, or the name of one that can be found from here
         plugin: String,
         /// Where: `oci://HOST/NAME:TAG`
         to: String,
@@ -97,11 +98,11 @@ pub(super) struct How {
 pub(super) async fn main(global: &Global, verb: Verb) -> Done {
     match verb {
         Verb::New(arguments) => new::main(global, &arguments),
-        Verb::Build { plugin } => build::main(global, &find(&plugin)?).await,
+        Verb::Build { plugin } => build::main(global, &find(&plugin).await?.folder).await,
         Verb::List => list(global).await,
-        Verb::Inspect { plugin } => inspect(global, &find(&plugin)?).await,
-        Verb::Check { plugin } => check(global, &find(&plugin)?).await,
-        Verb::Test { plugin } => test::main(global, &find(&plugin)?).await,
+        Verb::Inspect { plugin } => inspect(global, &find(&plugin).await?.folder).await,
+        Verb::Check { plugin } => check(global, &find(&plugin).await?.folder).await,
+        Verb::Test { plugin } => test::main(global, &find(&plugin).await?.folder).await,
         Verb::Add {
             source,
             how,
@@ -109,18 +110,20 @@ pub(super) async fn main(global: &Global, verb: Verb) -> Done {
         } => grant::add(global, &source, &how, built_here).await,
         Verb::Update { name, how } => grant::update(global, &name, &how).await,
         Verb::Fetch { root } => grant::fetch(global, root.as_deref()).await,
-        Verb::Push { plugin, to } => push::main(global, &find(&plugin)?, &to).await,
+        Verb::Push { plugin, to } => push::main(global, &find(&plugin).await?.folder, &to).await,
         Verb::Remove { name, root } => grant::remove(global, &name, root.as_deref()),
     }
 }
 
-/// A folder with a manifest, or a plugin of the catalog.
-fn find(plugin: &str) -> Result<PathBuf> {
+/// A folder with a manifest, a component with one in it, or a plugin of the catalog.
+async fn find(plugin: &str) -> Result<Brought> {
     let path = Path::new(plugin);
-    if path.join("plugin.yaml").is_file() {
-        return Ok(path.to_owned());
-    }
-    context::catalog(None)?.plugin_directory(plugin)
+    let folder = if path.join("plugin.yaml").is_file() || path.is_file() {
+        path.to_owned()
+    } else {
+        context::catalog(None)?.plugin_directory(plugin)?
+    };
+    grant::bring(&Source::Path(folder), Path::new("")).await
 }
 
 fn root(named: Option<&Path>) -> Result<PathBuf> {
