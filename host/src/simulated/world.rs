@@ -192,7 +192,7 @@ pub struct Machine {
     disk_full_until: Option<Instant>,
     /// Stacks cannot be removed.
     pub sticky: bool,
-    /// What faults may need, and what this machine has not.
+    /// Nothing that faults may need is there.
     pub bare: bool,
     /// What the systems in the containers answer.
     pub script: Arc<Script>,
