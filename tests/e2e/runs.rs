@@ -338,17 +338,8 @@ fn a_dry_run_shows_the_programs_and_changes_nothing() {
 fn the_driver_in_the_container_breaks_and_mends_as_well() {
     let program = Program::new();
     for fault in ["network_partition", "disk_pressure"] {
-        let running = program.start(&[
-            "run",
-            "--subject",
-            "etcd",
-            "--chaos",
-            fault,
-            "--duration",
-            "3",
-            "--net-driver",
-            "container",
-        ]);
+        let run = on_etcd(fault, "3");
+        let running = program.start(&[&run[..], &["--net-driver", "container"]].concat());
         running.wait_for_change();
         let project = project(&program);
         let members = ["etcd0", "etcd1", "etcd2"].map(|name| Container::of(&project, name));

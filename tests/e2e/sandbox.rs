@@ -58,6 +58,8 @@ class Chaos:
         return []
 
     def inject(self, request):
+        if json.loads(request.parameters)["port"] == 0:
+            raise ValueError("nobody listens at port 0")
         print("to the log")
         print("a warning", file=sys.stderr)
         raise Err(Error_Failed(json.dumps(look(json.loads(request.parameters)["port"]))))
@@ -175,6 +177,25 @@ fn wasi_has_nothing_in_it() {
     let document = &error[error.find('{').unwrap()..=error.rfind('}').unwrap()];
     check(&serde_json::from_str(document).unwrap(), "in a trial");
     assert!(listener.accept().is_err(), "nobody came");
+    // What its language says at the end is the reason that people see.
+    let gave_up = [
+        "run",
+        "--subject",
+        "noop",
+        "--chaos",
+        "probe:probe",
+        "--param",
+        "port=0",
+    ];
+    let gave_up = duress(&gave_up);
+    assert_eq!(gave_up.code(), 1, "{}", gave_up.said());
+    assert!(
+        gave_up
+            .said()
+            .contains("its last words: ValueError: nobody listens at port 0"),
+        "{}",
+        gave_up.said()
+    );
     let log = succeeds(&["show", "trial-noop-probe-1", "--log"]).printed();
     assert!(
         log.contains("to the log") && log.contains("a warning"),

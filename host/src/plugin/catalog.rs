@@ -7,7 +7,8 @@ use std::sync::Arc;
 use tokio::sync::Mutex;
 
 use super::call::CallLimits;
-use super::component::{FaultType, Kind, Plugin};
+use super::component::{Kind, Plugin};
+use super::description::FaultType;
 use super::examine::Found;
 use super::lock::LockFile;
 use super::manifest::{PluginManifest, SubjectManifest};

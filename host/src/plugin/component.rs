@@ -3,25 +3,17 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use serde_json::Value;
-use wasmtime::component::types::ComponentItem;
 use wasmtime::component::{Component, InstancePre, Linker};
 
 use super::call::{CallError, CallLimits, OUTPUT_LIMIT, call};
+use super::contract::{self, WIT_VERSION};
+use super::description::{Choice, FaultType, Health, Metric, ParameterProblem, State};
 use super::manifest::PluginManifest;
 use crate::capability::bindings::exports::duress::plugin::{chaos, subject};
-use crate::capability::{
-    Ctx, GuestError, MESSAGE_LIMIT, PluginScope, Requests, Services, tame, tamed,
-};
+use crate::capability::{Ctx, GuestError, MESSAGE_LIMIT, PluginScope, Requests, tame, tamed};
 use crate::{Error, Result};
-
-/// The interface package, as imports and exports name it.
-const PACKAGE: &str = "duress:plugin/";
-/// What every plugin exports, without the version.
-const CHAOS: &str = "duress:plugin/chaos@";
-/// The version of it that this host offers.
-pub const WIT_VERSION: &str = "0.1.1";
 
 /// The most faults that a component may bring.
 const FAULT_LIMIT: usize = 200;
@@ -40,80 +32,6 @@ pub enum Kind {
     Subject,
     /// Faults for any subject: the world `chaos-plugin`.
     Chaos,
-}
-
-/// Who picks a fault's targets.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Choice {
-    /// The host, from the trial's seed.
-    ByHost,
-    /// The fault, by the system's state.
-    ByFault,
-}
-
-/// See `chaos.fault-type` in `wit/plugin.wit`.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct FaultType {
-    /// The plugin that brings it, e.g. `etcd`.
-    pub plugin: String,
-    /// e.g. `network_partition`.
-    pub name: String,
-    /// One sentence.
-    pub summary: String,
-    /// JSON Schema of its parameters.
-    pub parameters: Value,
-    /// What it needs, e.g. `tool:tc`.
-    pub requires: Vec<String>,
-    /// The services that it may hurt; none: any.
-    pub services: Vec<String>,
-    /// Who picks among them.
-    pub choice: Choice,
-}
-
-impl FaultType {
-    /// Whether it may hurt a service.
-    pub fn may_hurt(&self, service: &str) -> bool {
-        self.services.is_empty() || Services::new(&self.services).contains(service)
-    }
-}
-
-/// What is wrong with a parameter.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ParameterProblem {
-    /// A JSON Pointer into the parameters.
-    pub pointer: String,
-    /// A fragment.
-    pub message: String,
-}
-
-/// Whether a subject does its work.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Health {
-    /// It does.
-    pub healthy: bool,
-    /// Why, in one line.
-    pub detail: String,
-}
-
-/// One measurement of a subject.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct Metric {
-    /// e.g. `stores_up`.
-    pub name: String,
-    /// Its value.
-    pub value: f64,
-    /// A UCUM code.
-    pub unit: String,
-}
-
-/// What a subject says of itself.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct State {
-    /// For people and reports.
-    pub document: Value,
-    /// The same as numbers.
-    pub metrics: Vec<Metric>,
 }
 
 /// A component that can be called. Cheap to share.
@@ -142,8 +60,7 @@ impl Plugin {
         manifest: PluginManifest,
         digest: String,
     ) -> Result<Self> {
-        check_names(linker, component, &manifest.wit)?;
-        check_requests(linker, component, &manifest)?;
+        contract::check(linker, component, &manifest)?;
         let pre = linker.instantiate_pre(component).map_err(|error| {
             Error::input(format!("it does not fit this host: {}", error.root_cause()))
                 .hint(format!(
@@ -468,140 +385,8 @@ impl Plugin {
     }
 }
 
-/// What a person needs to know and the linker's own errors do not say: the version, and what is missing.
-fn check_names(linker: &Linker<Ctx>, component: &Component, said: &str) -> Result<()> {
-    let engine = linker.engine();
-    let ty = component.component_type();
-    let exports: Vec<&str> = ty.exports(engine).map(|(name, _)| name).collect();
-    let names = ty
-        .imports(engine)
-        .map(|(name, _)| name)
-        .chain(exports.iter().copied());
-    for name in names {
-        if let Some(version) = name
-            .starts_with(PACKAGE)
-            .then(|| name.split_once('@'))
-            .flatten()
-            .map(|(_, v)| v)
-            && !compatible(version)
-        {
-            return Err(Error::input(format!(
-                "it was built for version {version} of the plugin interface; this host supports {WIT_VERSION}"
-            ))
-            .hint("build it again against this host's wit/, or use a duress of that version"));
-        }
-    }
-    let built_for = exports.iter().find_map(|name| name.strip_prefix(CHAOS));
-    if let Some(version) = built_for.filter(|version| *version != said) {
-        return Err(Error::input(format!(
-            "it was built for version {version} of the plugin interface, and its plugin.yaml says {said}"
-        ))
-        .hint(format!("say so in plugin.yaml: wit: {version}")));
-    }
-    let has = |interface: &str| {
-        exports
-            .iter()
-            .any(|name| name.starts_with(&format!("{PACKAGE}{interface}@")))
-    };
-    if !has("chaos") {
-        return Err(Error::input(format!(
-            "it exports no `{PACKAGE}chaos`, so it is no plugin of duress"
-        ))
-        .hint("a plugin targets the world `eval-subject` or `chaos-plugin` of wit/plugin.wit"));
-    }
-    let stack = ty
-        .imports(engine)
-        .any(|(name, _)| name.starts_with(&format!("{PACKAGE}stack@")));
-    if stack && !has("subject") {
-        return Err(Error::input(
-            "it imports `stack`, which is for subjects alone",
-        ));
-    }
-    Ok(())
-}
-
 /// Whether a fault may be called so: its name stands in files, in labels and on command lines.
 fn is_name(name: &str) -> bool {
     let fit = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-');
     (1..=NAME_LIMIT).contains(&name.len()) && !name.starts_with('-') && name.chars().all(fit)
-}
-
-/// What a component imports and what its manifest asks for must agree: what it cannot use it need not ask for, and what it would only
-/// be refused later is told now.
-fn check_requests(
-    linker: &Linker<Ctx>,
-    component: &Component,
-    manifest: &PluginManifest,
-) -> Result<()> {
-    let engine = linker.engine();
-    let ty = component.component_type();
-    // Of some interfaces it needs the types alone, to speak of them in another's calls.
-    let calls = |item: &ComponentItem| match item {
-        ComponentItem::ComponentInstance(instance) => instance
-            .exports(engine)
-            .any(|(_, item)| matches!(item.ty, ComponentItem::ComponentFunc(_))),
-        _ => false,
-    };
-    let imports: Vec<&str> = ty
-        .imports(engine)
-        .filter(|(_, item)| calls(&item.ty))
-        .map(|(name, _)| name)
-        .collect();
-    let requests = &manifest.requests;
-    let changes =
-        !requests.actions.is_empty() || !requests.programs.network_of_container.is_empty();
-    for (interface, asked, line) in [
-        ("http", !requests.http.is_empty(), "http: [stack]"),
-        ("stack", requests.stack, "stack: true"),
-    ] {
-        let imported = imports
-            .iter()
-            .any(|name| name.starts_with(&format!("{PACKAGE}{interface}@")));
-        if imported && !asked {
-            return Err(Error::input(format!(
-                "it imports `{interface}`, and plugin.yaml does not ask for it"
-            ))
-            .hint(format!("add to `requests` in plugin.yaml: {line}")));
-        }
-        if asked && !imported {
-            return Err(Error::input(format!(
-                "plugin.yaml asks for `{interface}`, which the component does not import"
-            ))
-            .hint(format!(
-                "remove `{interface}` from `requests` in plugin.yaml"
-            )));
-        }
-    }
-    let imports_changes = imports
-        .iter()
-        .any(|name| name.starts_with(&format!("{PACKAGE}changes@")));
-    if changes && !imports_changes {
-        return Err(Error::input(
-            "plugin.yaml asks for `actions`, and the component imports no `changes` to make them by",
-        )
-        .hint("remove `actions` from `requests` in plugin.yaml"));
-    }
-    if !compatible(&manifest.wit) {
-        return Err(Error::input(format!(
-            "plugin.yaml says that it was built for version {} of the plugin interface; this host supports {WIT_VERSION}",
-            manifest.wit
-        ))
-        .hint("build it again against this host's wit/, or use a duress of that version"));
-    }
-    Ok(())
-}
-
-/// Within 0.1.x and within 1.x, versions fit each other.
-fn compatible(version: &str) -> bool {
-    let series = |text: &str| {
-        let mut parts = text.split('.').map(str::to_owned);
-        let major = parts.next();
-        let minor = parts.next();
-        if major.as_deref() == Some("0") {
-            (major, minor)
-        } else {
-            (major, None)
-        }
-    };
-    series(version) == series(WIT_VERSION)
 }

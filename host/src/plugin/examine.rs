@@ -5,7 +5,8 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 use super::call::CallLimits;
-use super::component::{FaultType, Plugin};
+use super::component::Plugin;
+use super::description::FaultType;
 use super::manifest::PluginManifest;
 use super::runtime::Runtime;
 use crate::engine::Requirement;

@@ -10,6 +10,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::manifest::PluginManifest;
+use super::runtime::sha256;
 use crate::capability::Requests;
 use crate::{Error, Result, yaml};
 
@@ -113,6 +114,16 @@ impl LockFile {
 }
 
 impl Locked {
+    /// Whether a folder holds the component with this digest, and its manifest.
+    pub fn is_in(&self, folder: &Path) -> bool {
+        let manifest = yaml::load::<PluginManifest>(&folder.join("plugin.yaml"));
+        let component = manifest
+            .ok()
+            .and_then(|(manifest, _)| fs::read(folder.join(manifest.component)).ok());
+        let found = component.map(|component| sha256(&component));
+        found.is_some() && found == self.digest
+    }
+
     /// What is not as it was, a phrase each.
     pub fn differences(&self, manifest: &PluginManifest, digest: &str) -> Vec<String> {
         let mut differences = Vec::new();

@@ -7,6 +7,8 @@ mod cache;
 mod call;
 mod catalog;
 mod component;
+mod contract;
+mod description;
 mod examine;
 mod lock;
 mod manifest;
@@ -17,9 +19,9 @@ mod source;
 pub use cache::Cache;
 pub use call::{CallError, CallLimits};
 pub use catalog::{Catalog, LoadedPlugin, PATH_VARIABLE, Subject, SubjectEntry};
-pub use component::{
-    Choice, FaultType, Health, Kind, Metric, ParameterProblem, Plugin, State, WIT_VERSION,
-};
+pub use component::{Kind, Plugin};
+pub use contract::WIT_VERSION;
+pub use description::{Choice, FaultType, Health, Metric, ParameterProblem, State};
 pub use examine::Found;
 pub use lock::{LOCK_FILE, LockFile, Locked};
 pub use manifest::{PluginManifest, SubjectManifest, Timeouts};

@@ -11,7 +11,7 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use docker_credential::{CredentialRetrievalError, DockerCredential};
-use oci_client::client::{ClientConfig, ClientProtocol, ImageLayer};
+use oci_client::client::{ClientConfig, ClientProtocol};
 use oci_client::errors::OciDistributionError;
 use oci_client::manifest::OciDescriptor;
 use oci_client::secrets::RegistryAuth;
@@ -129,11 +129,9 @@ impl Source {
 /// # Errors
 /// As for [`Source::fetch`].
 pub async fn push(reference: &Reference, component: Vec<u8>, license: &str) -> Result<String> {
-    let failed =
-        |error: oci_client::errors::OciDistributionError| refused(reference, "push", &error);
+    let failed = |error: OciDistributionError| refused(reference, "push", &error);
     let (config, layer) = WasmConfig::from_raw_component(component, None)
         .map_err(|error| Error::input(format!("describe the component: {error:#}")))?;
-    let layer: ImageLayer = layer;
     let client = client(reference);
     let auth = credentials(reference)?;
     // Otherwise the first request is made without them.

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 
+use super::container;
 use super::network::{self, output};
 use super::world::{self, Machine, World};
 use crate::engine::{
@@ -47,7 +48,7 @@ impl SimulatedEngine {
         &self,
         what: &str,
         id: &ContainerId,
-        change: impl FnOnce(&mut world::Container) -> EngineResult<T> + Send,
+        change: impl FnOnce(&mut container::Container) -> EngineResult<T> + Send,
     ) -> EngineResult<T> {
         self.change(what, |machine| change(running(machine.touch(&id.0)?)?))
             .await
@@ -75,7 +76,7 @@ impl SimulatedEngine {
     }
 }
 
-fn running(container: &mut world::Container) -> EngineResult<&mut world::Container> {
+fn running(container: &mut container::Container) -> EngineResult<&mut container::Container> {
     match container.state {
         State::Running => Ok(container),
         state => Err(EngineError::NotRunning {

@@ -2,11 +2,13 @@
 //!
 //! `duress plugin test` tries components on it ([`crate::conformance`]), and the simulation in `tests/sim` whole campaigns.
 
+mod container;
 mod engine;
 mod network;
 mod script;
 mod world;
 
+pub use container::Container;
 pub use engine::SimulatedEngine;
 pub use script::{Answer, Script};
-pub use world::{Container, End, Machine, Stack, Troubles, World};
+pub use world::{End, Machine, Stack, Troubles, World};

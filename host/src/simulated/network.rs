@@ -1,6 +1,6 @@
 //! `iptables`, `tc` and `ip` in a container's network, as far as faults use them: what is added is shown, and what is deleted is gone.
 
-use super::world::Container;
+use super::container::Container;
 use crate::engine::{Output, State};
 
 /// The one interface of each container, beside that to itself.

@@ -194,7 +194,7 @@ pub(super) async fn fetch(global: &Global, named: Option<&Path>) -> Done {
             continue;
         };
         let folder = root.join("plugins").join(name);
-        if is_there(&folder, digest).await {
+        if locked.is_in(&folder) {
             continue;
         }
         let fetched = fetched(&source, Some(digest)).await?;
@@ -219,20 +219,6 @@ pub(super) async fn fetch(global: &Global, named: Option<&Path>) -> Done {
         print_line!("Every plugin that {LOCK_FILE} has from elsewhere is there.");
     }
     Ok(ExitCode::SUCCESS)
-}
-
-/// Whether a folder has the component that was granted.
-async fn is_there(folder: &Path, digest: &str) -> bool {
-    if !folder.join("plugin.yaml").is_file() {
-        return false;
-    }
-    match context::runtime() {
-        Ok(runtime) => {
-            let found = runtime.examine(folder).await;
-            found.is_ok_and(|found| found.plugin.digest == digest)
-        }
-        Err(_) => false,
-    }
 }
 
 pub(super) fn remove(global: &Global, name: &str, named: Option<&Path>) -> Done {
