@@ -1,5 +1,6 @@
 //! `host`: time, chance, a log, settings. None of it has an effect outside the call.
 
+use std::collections::VecDeque;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -12,6 +13,9 @@ use crate::engine::Requirement;
 
 /// The most lines that one call may log; the rest is counted and dropped.
 const LINE_LIMIT: usize = 1_000;
+/// How many of the last lines of standard error are kept, and how much of each, in bytes.
+const COMPLAINTS_KEPT: usize = 6;
+const COMPLAINT_LENGTH: usize = 200;
 /// The longest line, in bytes; the rest is cut off.
 pub(super) const LINE_LENGTH: usize = 16 << 10;
 
@@ -23,7 +27,7 @@ pub(crate) struct CallLog(Mutex<Logged>);
 struct Logged {
     lines: usize,
     last_error: Option<String>,
-    last_complaint: Option<String>,
+    complaints: VecDeque<String>,
 }
 
 impl CallLog {
@@ -36,13 +40,21 @@ impl CallLog {
         self.lock().last_error.clone()
     }
 
-    /// The last line of its standard error, which may say why it gave up.
-    pub(crate) fn last_complaint(&self) -> Option<String> {
-        self.lock().last_complaint.clone()
+    /// The last lines of its standard error, which may say why it gave up: an exception, and then what became of it.
+    pub(crate) fn last_complaints(&self) -> Option<String> {
+        let logged = self.lock();
+        let lines: Vec<&str> = logged.complaints.iter().map(String::as_str).collect();
+        (!lines.is_empty()).then(|| lines.join("; "))
     }
 
     pub(super) fn note_complaint(&self, line: &str) {
-        self.lock().last_complaint = Some(tame(line, LINE_LENGTH));
+        let mut logged = self.lock();
+        if logged.complaints.len() == COMPLAINTS_KEPT {
+            logged.complaints.pop_front();
+        }
+        logged
+            .complaints
+            .push_back(tame(line.trim(), COMPLAINT_LENGTH));
     }
 
     /// A line of the trial's log, as long as there are not too many.

@@ -139,7 +139,7 @@ fn reason(error: &wasmtime::Error, log: &CallLog) -> String {
         Trap::StackOverflow => "its stack overflowed (recursion without end?)".to_owned(),
         other => format!("it trapped: {other}"),
     };
-    match (logged.or_else(|| log.last_complaint()), trap) {
+    match (logged.or_else(|| log.last_complaints()), trap) {
         (Some(message), Trap::UnreachableCodeReached) => {
             format!("it gave up; its last words: {message}")
         }
