@@ -66,6 +66,8 @@ impl Program {
             .env("DURESS_PATH", repository().join("tests/noop"))
             .env("DURESS_MACHINE_DIR", self.folder.path().join("machine"))
             .env("NO_COLOR", "1")
+            // What is left is each test's to look at.
+            .env("DURESS_GUARDIAN", "off")
             .env("DURESS_STANDIN_HEARTBEAT_MS", "500")
             .env("DURESS_STANDIN_DISCONNECT_MS", "2000")
             .stdin(Stdio::null());

@@ -501,6 +501,7 @@ impl Process {
         let host = Host {
             store: self.store.clone(),
             id: lock.id().to_owned(),
+            machine: String::new(),
             engine: Some(self.engine),
             http: self.http,
         };

@@ -1,8 +1,8 @@
 //! What duress runs beside a container. It is one static program, so that it runs in any container, whatever that holds.
 //!
-//! A task (`cpu`, `memory`, `disk`, `dns`, `queue`) says `ready` on its standard output once it works, and goes on until `stop` ends it or
-//! its container ends. A task is found again by its `--id`, in the processes of the container that it runs in, so that another
-//! duress can end it too.
+//! A task (`cpu`, `memory`, `disk`, `dns`, `queue`) says `ready` on its standard output once it works, and goes on until `stop` ends it,
+//! its container ends, or the time is over that `--ends-after` gives it. A task is found again by its `--id`, in the processes of the
+//! container that it runs in, so that another duress can end it too.
 
 #![allow(
     clippy::print_stdout,
@@ -93,6 +93,26 @@ struct Task {
     /// What it is found by again
     #[arg(long)]
     id: String,
+    /// End by itself after so many seconds, though nobody ends it
+    #[arg(long, env = "DURESS_ENDS_AFTER", value_name = "SECONDS")]
+    ends_after: Option<u64>,
+}
+
+impl Task {
+    /// Set the end that comes though whoever started this task is gone.
+    fn set_end(&self) -> Result<()> {
+        let Some(seconds) = self.ends_after else {
+            return Ok(());
+        };
+        std::thread::Builder::new()
+            .spawn(move || {
+                std::thread::sleep(std::time::Duration::from_secs(seconds));
+                #[expect(clippy::exit, reason = "all that a task holds goes with its process")]
+                std::process::exit(0);
+            })
+            .map(drop)
+            .context("start the clock that ends this task")
+    }
 }
 
 fn main() -> ExitCode {
@@ -107,6 +127,14 @@ fn run(cli: Cli) -> Result<ExitCode> {
     if cli.vanish {
         let own = std::env::current_exe().context("find this program's own file")?;
         std::fs::remove_file(&own).with_context(|| format!("remove {}", own.display()))?;
+    }
+    if let Verb::Cpu { task, .. }
+    | Verb::Memory { task, .. }
+    | Verb::Disk { task, .. }
+    | Verb::Dns { task, .. }
+    | Verb::Queue { task, .. } = &cli.verb
+    {
+        task.set_end()?;
     }
     match cli.verb {
         Verb::Wait => loop {

@@ -37,6 +37,7 @@ pub(super) fn runtime() -> Result<Runtime> {
 pub(super) fn database(global: &Global) -> Result<PathBuf> {
     let path = global.db.clone().map_or_else(store::default_path, Ok)?;
     std::path::absolute(&path)
+        .map(|path| store::canonical(&path))
         .map_err(|error| Error::input(format!("find the database {}: {error}", path.display())))
 }
 

@@ -1,18 +1,22 @@
 //! What every verb does that runs trials: look at the machine, tidy up after the dead, run, and end in good order when asked to.
 
+use std::ffi::OsString;
 use std::sync::Arc;
 use std::time::Duration;
 
+use clap::ValueEnum as _;
 use duress::Error;
 use duress::http::Client;
+use duress::runner::guardian::{Guarded, Guardian};
 use duress::runner::{self, Event, EventSender, Job, Machine, Prepared, Presence, Record};
-use duress::store::HostLock;
+use duress::store::{HostLock, Store};
 use duress::trial::Host;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use super::progress::{self, Detail};
+use super::resume::Grace;
 use super::{Done, Global, context, style, summary};
 
 /// A job from what was prepared, with the campaign's own number of trials at once where the user gives none.
@@ -38,7 +42,7 @@ pub(super) fn job(
     })
 }
 
-pub(super) async fn main(global: &Global, job: Job) -> Done {
+pub(super) async fn main(global: &Global, job: Job, grace: Grace) -> Done {
     let engine = if job.prepared.needs_engine() {
         let engine = context::engine(global).await.map_err(Error::from)?;
         job.prepared.check_machine(engine.as_ref()).await?;
@@ -46,7 +50,8 @@ pub(super) async fn main(global: &Global, job: Job) -> Done {
     } else {
         None
     };
-    let presence = Machine::this().enter(&context::database(global)?)?;
+    let machine = Machine::this();
+    let presence = machine.enter(&context::database(global)?)?;
     let store = context::open(global)?;
     let http = Client::new()?;
     match &engine {
@@ -56,11 +61,22 @@ pub(super) async fn main(global: &Global, job: Job) -> Done {
         }
         None => runner::note_dead_hosts(&store).await?,
     }
-    let lock = HostLock::acquire(&store.host_locks())?;
+    let lock = HostLock::acquire_as(&store.host_locks(), presence.id(), "")?;
     store.insert_host(lock.id()).await?;
+    let guardian = match grace.0 {
+        // Where nothing is changed there is nothing to guard.
+        Some(grace) if engine.is_some() && !job.prepared.dry_run => {
+            Some(Guardian::start(guarded(global, &store, lock.id(), grace))?)
+        }
+        _ => None,
+    };
+    let taken_over = guardian
+        .as_ref()
+        .map_or_else(CancellationToken::new, Guardian::taken_over);
     let host = Host {
         store: store.clone(),
         id: lock.id().to_owned(),
+        machine: machine.name(),
         engine,
         http,
     };
@@ -76,6 +92,7 @@ pub(super) async fn main(global: &Global, job: Job) -> Done {
     let stopping = tokio::spawn(stop_when_asked(
         Signals::new()?,
         presence,
+        taken_over,
         cancel.clone(),
         events.clone(),
     ));
@@ -87,28 +104,53 @@ pub(super) async fn main(global: &Global, job: Job) -> Done {
     let _ = stopping.await;
     let _ = display.await;
     let (campaign, tally) = result?;
+    // After an error it stays: it records what could not be recorded, and reverts what could not be reverted.
+    if let Some(guardian) = guardian {
+        guardian.dismiss();
+    }
     let exit = summary::print(global, &store, &campaign, tally).await;
     store.close().await?;
     drop(lock);
     exit
 }
 
-/// The first signal, or a halt of the machine, asks for an orderly end; a signal after that ends the program.
+fn guarded(global: &Global, store: &Store, host: &str, grace: Duration) -> Guarded {
+    let mut arguments: Vec<OsString> = vec!["guard".into(), "--db".into(), store.path().into()];
+    arguments.extend(["--host".into(), host.into()]);
+    arguments.extend(["--grace-ms".into(), grace.as_millis().to_string().into()]);
+    if let Some(driver) = global
+        .net_driver
+        .and_then(|driver| driver.to_possible_value())
+    {
+        arguments.extend(["--net-driver".into(), driver.get_name().into()]);
+    }
+    Guarded {
+        locks: store.host_locks(),
+        host: host.to_owned(),
+        grace,
+        arguments,
+    }
+}
+
+/// The first signal, a halt of the machine, or a guardian that has taken this run over, asks for an orderly end; a signal after that ends
+/// the program.
 async fn stop_when_asked(
     mut signals: Signals,
     presence: Presence,
+    taken_over: CancellationToken,
     cancel: CancellationToken,
     events: EventSender,
 ) {
-    let halted = tokio::select! {
-        () = signals.next() => None,
-        why = presence.halted() => Some(why),
+    let (halted, taken_over) = tokio::select! {
+        () = signals.next() => (None, false),
+        why = presence.halted() => (Some(why), false),
+        () = taken_over.cancelled() => (None, true),
     };
     cancel.cancel();
-    let _ = events.send(Event::Stopping { halted });
+    let _ = events.send(Event::Stopping { halted, taken_over });
     signals.next().await;
     style::say!(
-        "Ended at once. `duress recover` takes back what is left; the next run does so too."
+        "Ended at once. The guardian of this run takes back what is left; without one, `duress recover` or the next run does."
     );
     #[expect(
         clippy::exit,
@@ -118,26 +160,35 @@ async fn stop_when_asked(
 }
 
 /// Those that ask a program to end. Made once: what comes between two looks is not lost.
-struct Signals([Signal; 3]);
+struct Signals(Vec<Signal>);
 
 impl Signals {
     fn new() -> Result<Self, Error> {
         let listen = |kind| {
             signal(kind).map_err(|error| Error::environment(format!("listen for signals: {error}")))
         };
-        Ok(Self([
-            listen(SignalKind::interrupt())?,
-            listen(SignalKind::terminate())?,
-            listen(SignalKind::hangup())?,
-        ]))
+        let mut kinds = vec![
+            SignalKind::interrupt(),
+            SignalKind::terminate(),
+            SignalKind::quit(),
+        ];
+        // `nohup` had it ignored: the run is meant to outlive its terminal.
+        if !is_ignored(SignalKind::hangup()) {
+            kinds.push(SignalKind::hangup());
+        }
+        let signals: Result<_, Error> = kinds.into_iter().map(listen).collect();
+        Ok(Self(signals?))
     }
 
     async fn next(&mut self) {
-        let [interrupt, terminate, hangup] = &mut self.0;
-        tokio::select! {
-            _ = interrupt.recv() => {}
-            _ = terminate.recv() => {}
-            _ = hangup.recv() => {}
-        }
+        let any = self.0.iter_mut().map(|signal| Box::pin(signal.recv()));
+        futures::future::select_all(any).await;
     }
+}
+
+/// Whether this process was started with a signal ignored (proc_pid_status(5), `SigIgn`).
+fn is_ignored(kind: SignalKind) -> bool {
+    let status = procfs::process::Process::myself().and_then(|process| process.status());
+    let number = u32::try_from(kind.as_raw_value()).unwrap_or(0);
+    status.is_ok_and(|status| status.sigign >> number.saturating_sub(1) & 1 == 1)
 }

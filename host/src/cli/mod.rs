@@ -9,6 +9,7 @@ mod doctor;
 mod execute;
 mod failure;
 mod fault;
+mod guard;
 mod halt;
 mod list;
 mod plugin;
@@ -94,6 +95,9 @@ enum Verb {
     /// Print the JSON Schema of a file format, for editors
     #[command(subcommand)]
     Schema(schema::Verb),
+    /// Watch a run, and revert what it has in force once it is dead or stands still
+    #[command(hide = true)]
+    Guard(guard::Arguments),
     /// Print the completions for a shell
     Completions(completions::Arguments),
 }
@@ -109,6 +113,10 @@ pub(crate) fn main() -> ExitCode {
         }
     };
     style::start_log(cli.global.verbose);
+    // Before anything else is opened or started.
+    if let Verb::Guard(arguments) = &cli.verb {
+        return guard::main(&cli.global, arguments);
+    }
     let runtime = match tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
@@ -134,6 +142,7 @@ pub(crate) fn main() -> ExitCode {
             Verb::Plugin(verb) => plugin::main(&cli.global, verb).await,
             Verb::Schema(verb) => schema::main(verb),
             Verb::Completions(arguments) => completions::main(&arguments),
+            Verb::Guard(arguments) => Ok(guard::main(&cli.global, &arguments)),
         }
     });
     // A blocking task that hangs (a terminal, a dead disk) must not keep the prompt from coming back.

@@ -146,7 +146,13 @@ impl Display {
                 ));
                 self.slot(*slot, "waiting for the engine".to_owned());
             }
-            Event::Stopping { halted } => {
+            Event::Stopping { halted, taken_over } => {
+                if *taken_over {
+                    self.line(
+                        "this process stood still, and its guardian has reverted every fault"
+                            .to_owned(),
+                    );
+                }
                 if let Some(why) = halted {
                     self.line(format!("duress was halted on this machine {why}"));
                 }

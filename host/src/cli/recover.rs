@@ -1,5 +1,6 @@
 //! `duress recover`.
 
+use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
 
@@ -7,7 +8,7 @@ use clap::Args;
 use duress::Error;
 use duress::http::Client;
 use duress::journal::Recovered;
-use duress::runner::Remains;
+use duress::runner::{self, Machine, Remains};
 use serde_json::json;
 
 use super::style::{self, print_line, say};
@@ -18,12 +19,19 @@ pub(super) struct Arguments {
     /// Say what is left, and change nothing
     #[arg(long)]
     dry_run: bool,
+    /// Remove the stacks of all dead runs on this engine, known by their labels, whatever database they are in
+    #[arg(long)]
+    all: bool,
 }
 
 pub(super) async fn main(global: &Global, arguments: Arguments) -> Done {
+    if arguments.all {
+        return all(global, arguments.dry_run).await;
+    }
     let store = context::open(global)?;
     let engine = context::engine(global).await.map_err(Error::from)?;
     let remains = Remains::find(&store, engine.as_ref()).await?;
+    tell_of_frozen(store.path());
     if arguments.dry_run {
         return Ok(show(global, &remains));
     }
@@ -37,6 +45,8 @@ pub(super) async fn main(global: &Global, arguments: Arguments) -> Done {
         .map_err(Error::from)?
         .into_iter()
         .filter(|left| left.database != store.path().display().to_string())
+        // Toolboxes and the like say no more than their stacks do.
+        .filter(|left| !left.database.is_empty())
         .collect();
     if global.json {
         style::print_json(&recovered);
@@ -55,7 +65,7 @@ pub(super) async fn main(global: &Global, arguments: Arguments) -> Done {
             style::WARN.paint("note:")
         );
         say!(
-            "  {} they may still run; otherwise: duress recover --db {database}",
+            "  {} they may still run; otherwise: duress recover --db {database}, or duress recover --all",
             style::HINT.paint("hint:")
         );
     }
@@ -64,6 +74,73 @@ pub(super) async fn main(global: &Global, arguments: Arguments) -> Done {
     } else {
         1
     }))
+}
+
+/// `duress recover --all`: without a database.
+async fn all(global: &Global, dry_run: bool) -> Done {
+    let engine = context::engine(global).await.map_err(Error::from)?;
+    let machine = Machine::this();
+    let (recovered, unknown) = runner::recover_all(engine.as_ref(), &machine, dry_run).await?;
+    if global.json {
+        style::print_json(&json!({
+            "removed": recovered.trials, "left": recovered.left, "unknown": unknown, "dry_run": dry_run,
+        }));
+    } else {
+        let did = if dry_run { "would remove" } else { "removed" };
+        for stack in &recovered.trials {
+            print_line!("{did} the stack {stack}");
+        }
+        if recovered.is_empty() {
+            print_line!("Nothing to recover.");
+        }
+    }
+    for left in &recovered.left {
+        say!("{} {left}", style::ERROR.paint("NOT RECOVERED:"));
+    }
+    for stack in &unknown {
+        say!(
+            "{} the stack {} of the database {} is left alone: its run was started elsewhere, or by an older duress, and may live",
+            style::WARN.paint("note:"),
+            stack.project,
+            stack.database,
+        );
+        say!(
+            "  {} there: duress recover --db {}",
+            style::HINT.paint("hint:"),
+            stack.database
+        );
+    }
+    let is_left = !recovered.left.is_empty() || (dry_run && !recovered.trials.is_empty());
+    Ok(ExitCode::from(u8::from(is_left)))
+}
+
+/// A run that stands still is no dead one: what it has in force is not recovered, and it does not revert it by itself.
+fn tell_of_frozen(database: &Path) {
+    let database = database.display().to_string();
+    for running in Machine::this().running() {
+        if running.database == database && is_stopped(running.pid) {
+            say!(
+                "{} process {} stands still (SIGSTOP), and what it has in force is not recovered",
+                style::WARN.paint("note:"),
+                running.pid
+            );
+            say!(
+                "  {} let it go on: kill -CONT {pid}; or end it: kill -KILL {pid}, and recover again",
+                style::HINT.paint("hint:"),
+                pid = running.pid
+            );
+        }
+    }
+}
+
+/// Whether a process was stopped by a signal (proc_pid_stat(5)).
+fn is_stopped(pid: u32) -> bool {
+    let process = i32::try_from(pid).map(procfs::process::Process::new);
+    process.is_ok_and(|process| {
+        process
+            .and_then(|process| process.stat())
+            .is_ok_and(|stat| matches!(stat.state, 'T' | 't'))
+    })
 }
 
 /// What a recovery would do. The exit code tells whether it would do anything.

@@ -1,6 +1,7 @@
 //! `duress resume`.
 
 use std::path::Path;
+use std::time::Duration;
 
 use clap::Args;
 use duress::runner::{self, Record, Tally};
@@ -29,6 +30,24 @@ pub(super) struct Common {
     /// Refuse plugins whose digests are not kept in duress.lock
     #[arg(long)]
     pub(super) locked: bool,
+    /// How long this process may be dead or stand still before its guardian reverts every fault; `off` runs without a guardian
+    #[arg(long, value_name = "SECONDS|off", env = "DURESS_GUARDIAN", default_value = "5", value_parser = grace)]
+    pub(super) guardian: Grace,
+}
+
+/// After what silence a guardian acts; none without a guardian.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Grace(pub(super) Option<Duration>);
+
+fn grace(text: &str) -> Result<Grace, String> {
+    if text == "off" {
+        return Ok(Grace(None));
+    }
+    let seconds: Option<f64> = text.strip_suffix('s').unwrap_or(text).parse().ok();
+    seconds
+        .filter(|seconds| (1.0..=3_600.0).contains(seconds))
+        .map(|seconds| Grace(Some(Duration::from_secs_f64(seconds))))
+        .ok_or_else(|| "give a time from 1 to 3600 seconds, or `off`".to_owned())
 }
 
 pub(super) async fn main(global: &Global, arguments: Arguments) -> Done {
@@ -82,5 +101,6 @@ async fn go_on(
     store.close().await?;
     drop(store);
     let record = Record::Begun { id: campaign.id };
-    execute::main(global, job(prepared, record, common.parallel)?).await
+    let job = job(prepared, record, common.parallel)?;
+    execute::main(global, job, common.guardian).await
 }

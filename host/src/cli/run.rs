@@ -117,7 +117,8 @@ pub(super) async fn main(global: &Global, arguments: Arguments) -> Done {
             let catalog = context::catalog(None)?.pinned(how.common.locked);
             let prepared = runner::prepare(draft, &catalog, how.dry_run).await?;
             let record = Record::New { source: None };
-            execute::main(global, job(prepared, record, how.common.parallel)?).await
+            let job = job(prepared, record, how.common.parallel)?;
+            execute::main(global, job, how.common.guardian).await
         }
     }
 }
@@ -135,6 +136,7 @@ async fn campaign(global: &Global, file: &Path, resume: bool, how: &How) -> Done
     execute::main(
         global,
         job(prepared, Record::New { source }, how.common.parallel)?,
+        how.common.guardian,
     )
     .await
 }
@@ -151,6 +153,7 @@ async fn again(global: &Global, trial: &str, how: &How) -> Done {
     execute::main(
         global,
         job(prepared, Record::New { source: None }, how.common.parallel)?,
+        how.common.guardian,
     )
     .await
 }

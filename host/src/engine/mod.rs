@@ -29,9 +29,15 @@ pub const LABEL_PROJECT: &str = "io.duress.project";
 pub const LABEL_TRIAL: &str = "io.duress.trial";
 /// The label that names the database which holds that trial.
 pub const LABEL_DATABASE: &str = "io.duress.database";
+/// The label with the identity of that database, which stays when the file is moved: [`crate::store::Store::identity`].
+pub const LABEL_DATABASE_ID: &str = "io.duress.database-id";
+/// The label that names the process which runs that trial.
+pub const LABEL_HOST: &str = "io.duress.host";
+/// The label that names the machine of that process: only there it is known whether it lives.
+pub const LABEL_MACHINE: &str = "io.duress.machine";
 
 /// A compose project of duress's own, e.g. `duress-3f9a1c02`: one for each trial.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Default, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Project(pub String);
 
@@ -167,7 +173,7 @@ pub struct Stack {
 }
 
 /// Something that duress made and that is still there.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Leftover {
     /// `container`, `network` or `volume`.
     pub kind: &'static str,
@@ -179,6 +185,12 @@ pub struct Leftover {
     pub trial: String,
     /// The database, from [`LABEL_DATABASE`].
     pub database: String,
+    /// Its identity, from [`LABEL_DATABASE_ID`]; empty on what an older duress made.
+    pub database_id: String,
+    /// The process, from [`LABEL_HOST`]; empty on what an older duress made.
+    pub host: String,
+    /// Its machine, from [`LABEL_MACHINE`].
+    pub machine: String,
 }
 
 /// Where a program for `network-of-container` runs.
@@ -318,8 +330,15 @@ pub trait Engine: Send + Sync + fmt::Debug {
         program: &Program,
     ) -> EngineResult<Output>;
 
-    /// Start work beside a container, under a name that is found again. When it returns, the work is being done.
-    async fn start_task(&self, container: &ContainerId, id: &str, work: &Work) -> EngineResult<()>;
+    /// Start work beside a container, under a name that is found again. When it returns, the work is being done. After `ends_after` it
+    /// ends by itself, though nobody ends it.
+    async fn start_task(
+        &self,
+        container: &ContainerId,
+        id: &str,
+        work: &Work,
+        ends_after: Option<Duration>,
+    ) -> EngineResult<()>;
     /// Whether a task of that name is being worked at.
     async fn task_works(
         &self,

@@ -40,7 +40,14 @@ pub struct Actor {
 
 impl Actor {
     /// Do one action of a change.
-    pub(super) async fn act(&self, change: &Change, action: &Action) -> Result<(), Failure> {
+    ///
+    /// A task that it starts ends by itself after `tasks_end_after`, though nobody ends it.
+    pub(super) async fn act(
+        &self,
+        change: &Change,
+        action: &Action,
+        tasks_end_after: Option<Duration>,
+    ) -> Result<(), Failure> {
         let (engine, id) = (&self.engine, &change.container);
         match action {
             Action::Run(program) => {
@@ -69,7 +76,9 @@ impl Actor {
                 let send = || engine.signal_process(id, (*pid, *started), signal);
                 ended_is_well(self.thawed(change, send).await)?;
             }
-            Action::StartTask { id: task, work } => engine.start_task(id, task, work).await?,
+            Action::StartTask { id: task, work } => {
+                engine.start_task(id, task, work, tasks_end_after).await?;
+            }
             Action::StopTask { id: task } => {
                 if let Some(work) = change.task(task) {
                     let stop = || engine.stop_task(id, task, work);

@@ -6,6 +6,9 @@
 mod act;
 pub mod change;
 mod recover;
+mod revert;
+#[cfg(test)]
+mod tests;
 mod trial;
 
 pub use act::Actor;
@@ -30,7 +33,4 @@ pub enum JournalError {
     /// The journal itself could not be written; nothing was done.
     #[error("the journal cannot be written: {0}")]
     Store(crate::Error),
-    /// It was taken back, and that could not be written down.
-    #[error("{0}; it was taken back, and that is not on record: {1}")]
-    Unrecorded(String, crate::Error),
 }

@@ -1,7 +1,7 @@
 //! Taking back what dead hosts left: their changes, newest first, then their stacks.
 
 use super::Actor;
-use super::trial::take_back;
+use super::revert::{REVERT_LIMIT, take_back};
 use crate::Result;
 use crate::engine::Project;
 use crate::store::{ChangeRow, Store, TrialRow};
@@ -35,13 +35,18 @@ pub async fn recover(
     trials: Vec<TrialRow>,
 ) -> Result<Recovered> {
     let mut recovered = Recovered::default();
+    let mut notes = Vec::new();
     for row in changes {
         let what = format!("{} on {}", row.summary, row.container_name);
-        match take_back(store, actor, &row).await {
-            Ok(()) => recovered.reverted.push(what),
+        match take_back(store, actor, &row, REVERT_LIMIT).await {
+            Ok(status) => {
+                notes.push(store.note_change(&row.id, status));
+                recovered.reverted.push(what);
+            }
             Err(error) => recovered.left.push(error.to_string()),
         }
     }
+    let mut removed = Vec::new();
     for row in trials {
         match actor
             .engine
@@ -49,13 +54,20 @@ pub async fn recover(
             .await
         {
             Ok(()) => {
-                store.abandon_trial(&row.id).await?;
+                removed.push(row.id);
                 recovered.trials.push(row.name);
             }
             Err(error) => recovered
                 .left
                 .push(format!("the stack of {}: {error}", row.name)),
         }
+    }
+    // Nothing waited for the store while something was in force; what cannot be recorded is found again the next time.
+    for note in notes {
+        note.written().await?;
+    }
+    for trial in removed {
+        store.abandon_trial(&trial).await?;
     }
     Ok(recovered)
 }

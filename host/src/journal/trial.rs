@@ -7,23 +7,22 @@ use std::time::Duration;
 
 use tokio::sync::Mutex;
 use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
 
 use super::JournalError;
 use super::act::{Actor, Failure};
-use super::change::{Action, Change};
-use crate::store::{ChangeRow, ChangeStatus, NewChange, Store};
+use super::change::Change;
+use super::revert::{REVERT_LIMIT, take_back};
+use crate::store::{ChangeRow, ChangeStatus, NewChange, PendingNote, Store};
 
-/// How long the effect of a change may take to show, or to go, after its actions have ended.
-const SETTLING: Duration = Duration::from_secs(5);
-/// How often it is looked for meanwhile.
-const LOOKS: Duration = Duration::from_millis(50);
 /// The most changes of one trial, taken back or not: several for each of a hundred containers. More are a flood, and each takes time
 /// to be taken back.
 const CHANGE_LIMIT: usize = 1_000;
-/// How often taking a change back is tried before it is reported.
-const REVERT_ATTEMPTS: u32 = 3;
-/// Between two attempts.
-const BETWEEN_ATTEMPTS: Duration = Duration::from_millis(300);
+/// Time limit of a whole rollback. What is not reverted by then is reported as stuck, and left to recovery: the stack is removed, and
+/// other trials go on.
+const ROLLBACK_LIMIT: Duration = Duration::from_secs(300);
+/// How long a rollback waits, once everything is reverted, for the store to record it. Recovery reverts again what is not on record.
+const RECORDING_LIMIT: Duration = Duration::from_secs(5);
 
 /// What the journal tells whoever follows a trial.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -62,6 +61,10 @@ struct Inner {
     /// Changes that are known to have ended by themselves, by id.
     lost: std::sync::Mutex<HashSet<String>>,
     listener: Listener,
+    /// The rollback has begun, or is about to: what is being made or looked at gives way to it.
+    closing: CancellationToken,
+    /// When a task of this trial ends by itself, counted from its start.
+    tasks_end_after: Option<Duration>,
 }
 
 /// What this journal has made. The rows are the same as in the store, and here for when that cannot be read.
@@ -69,16 +72,51 @@ struct Inner {
 struct Made {
     /// The rollback has begun: nothing more is made.
     closed: bool,
+    /// Ids of changes whose rows are being written. Nothing of them was made yet.
+    writing: HashSet<String>,
     /// What may still be in force, in the order in which it was made.
     unsettled: Vec<ChangeRow>,
     /// Ids of what is not.
     settled: HashSet<String>,
+    /// What was settled, and is not known to be on record.
+    notes: Vec<Note>,
+}
+
+/// How a change was settled, and the write that records it.
+#[derive(Debug)]
+struct Note {
+    id: String,
+    status: ChangeStatus,
+    /// Absent after a write that failed.
+    pending: Option<PendingNote>,
 }
 
 impl Made {
-    fn settle(&mut self, id: &str) {
+    fn settle(&mut self, store: &Store, id: &str, status: ChangeStatus) {
         self.unsettled.retain(|row| row.id != id);
         self.settled.insert(id.to_owned());
+        self.notes.push(Note {
+            id: id.to_owned(),
+            status,
+            pending: Some(store.note_change(id, status)),
+        });
+    }
+
+    /// Wait, for a bounded time, until what was settled is on record. What is not is tried again the next time, and is reverted once
+    /// more by whoever reads the journal, which changes nothing.
+    async fn record(&mut self, store: &Store) {
+        let deadline = Instant::now() + RECORDING_LIMIT;
+        for mut note in std::mem::take(&mut self.notes) {
+            let pending = note.pending.take();
+            let pending = pending.unwrap_or_else(|| store.note_change(&note.id, note.status));
+            let why = match tokio::time::timeout_at(deadline, pending.written()).await {
+                Ok(Ok(())) => continue,
+                Ok(Err(error)) => error.to_string(),
+                Err(_) => format!("no answer from the database within {RECORDING_LIMIT:?}"),
+            };
+            tracing::warn!("a change was reverted, which is not on record yet: {why}");
+            self.notes.push(note);
+        }
     }
 }
 
@@ -135,7 +173,19 @@ impl TrialJournal {
             not_in_force: AtomicBool::new(false),
             lost: std::sync::Mutex::default(),
             listener,
+            closing: CancellationToken::new(),
+            tasks_end_after: None,
         }))
+    }
+
+    /// Have each task that this trial starts end by itself after so long, though nobody ends it.
+    #[must_use]
+    pub fn tasks_end_after(mut self, limit: Duration) -> Self {
+        // Nobody shares a journal that was just made.
+        if let Some(inner) = Arc::get_mut(&mut self.0) {
+            inner.tasks_end_after = Some(limit);
+        }
+        self
     }
 
     /// Write a change down, make it, and see that it is in force. Returns its id.
@@ -155,9 +205,17 @@ impl TrialJournal {
             if made.settled.contains(&id) {
                 return Ok(());
             }
-            let unsettled = inner.unsettled(&made).await;
-            match unsettled.into_iter().find(|row| row.id == id) {
-                Some(row) => inner.revert(&mut made, &row).await,
+            // What is known here is reverted without a look into the store, which may be slow to answer.
+            let mut found = made.unsettled.iter().find(|row| row.id == id).cloned();
+            if found.is_none() {
+                found = inner
+                    .elsewhere(&made)
+                    .await
+                    .into_iter()
+                    .find(|row| row.id == id);
+            }
+            match found {
+                Some(row) => inner.revert(&mut made, &row, REVERT_LIMIT).await,
                 None if inner.was_mine(&id).await => Ok(()),
                 None => Err(JournalError::Refused(format!(
                     "`{}` is no change of this trial",
@@ -168,19 +226,28 @@ impl TrialJournal {
         .await
     }
 
-    /// Take back everything that is not settled, newest first. One failure does not stop the others. Nothing can be made any more.
+    /// Reverts everything that is not settled, newest first. One failure does not stop the others. Nothing can be made any more.
+    ///
+    /// What this journal made is reverted without waiting for the store. The whole takes a bounded time: what could not be reverted by
+    /// then is reported as stuck.
     pub async fn roll_back(&self) -> Result<RollbackReport, JournalError> {
         let inner = Arc::clone(&self.0);
+        inner.closing.cancel();
         finish(tokio::spawn(async move {
             let mut made = inner.made.lock().await;
             made.closed = true;
+            let deadline = Instant::now() + ROLLBACK_LIMIT;
             let mut report = RollbackReport::default();
-            for row in inner.unsettled(&made).await.into_iter().rev() {
-                match inner.revert(&mut made, &row).await {
-                    Ok(()) => report.reverted.push(row.summary),
-                    Err(error) => report.stuck.push((row.summary, error.to_string())),
-                }
-            }
+            let newest_first: Vec<_> = made.unsettled.iter().rev().cloned().collect();
+            inner
+                .revert_all(&mut made, newest_first, deadline, &mut report)
+                .await;
+            // What another process made for this trial is older than all that this one did.
+            let elsewhere = inner.elsewhere(&made).await;
+            inner
+                .revert_all(&mut made, elsewhere, deadline, &mut report)
+                .await;
+            made.record(&inner.store).await;
             Ok(report)
         }))
         .await
@@ -211,20 +278,26 @@ async fn finish<T>(
 
 impl Inner {
     async fn apply(&self, change: Change) -> Result<String, JournalError> {
-        let mut made = self.made.lock().await;
-        if made.closed {
-            return Err(JournalError::Refused(format!(
+        let too_late = || {
+            JournalError::Refused(format!(
                 "the change `{}` comes too late: the trial is being rolled back",
                 change.summary
-            )));
-        }
-        if made.unsettled.len() + made.settled.len() >= CHANGE_LIMIT {
-            return Err(JournalError::Refused(format!(
-                "the change `{}` was refused: a trial may make {CHANGE_LIMIT} changes, and this one has",
-                change.summary
-            )));
-        }
+            ))
+        };
         let id = uuid::Uuid::now_v7().to_string();
+        {
+            let mut made = self.made.lock().await;
+            if made.closed {
+                return Err(too_late());
+            }
+            if made.unsettled.len() + made.settled.len() + made.writing.len() >= CHANGE_LIMIT {
+                return Err(JournalError::Refused(format!(
+                    "the change `{}` was refused: a trial may make {CHANGE_LIMIT} changes, and this one has",
+                    change.summary
+                )));
+            }
+            made.writing.insert(id.clone());
+        }
         let row = NewChange {
             id: id.clone(),
             trial_id: self.trial.clone(),
@@ -235,11 +308,15 @@ impl Inner {
             summary: change.summary.clone(),
             change: serde_json::to_value(&change).unwrap_or_default(),
         };
-        let row = self
-            .store
-            .insert_change(row)
-            .await
-            .map_err(JournalError::Store)?;
+        // A rollback of what was made before does not wait for this row.
+        let written = self.store.insert_change(row).await;
+        let mut made = self.made.lock().await;
+        made.writing.remove(&id);
+        let row = written.map_err(JournalError::Store)?;
+        if made.closed {
+            made.settle(&self.store, &id, ChangeStatus::Void);
+            return Err(too_late());
+        }
         made.unsettled.push(row.clone());
         let Err(error) = self.make(&change).await else {
             // If this row is lost with the host, recovery takes the change back all the same.
@@ -250,7 +327,7 @@ impl Inner {
         if matches!(error, JournalError::NotInForce(_)) {
             self.not_in_force.store(true, Ordering::Relaxed);
         }
-        match self.revert(&mut made, &row).await {
+        match self.revert(&mut made, &row, REVERT_LIMIT).await {
             Ok(()) => Err(error),
             Err(left) => Err(JournalError::NotReverted(format!("{error}; and {left}"))),
         }
@@ -259,8 +336,11 @@ impl Inner {
     async fn make(&self, change: &Change) -> Result<(), JournalError> {
         let named = |why: String| JournalError::NotMade(format!("{}: {why}", change.summary));
         for action in &change.apply {
+            if self.closing.is_cancelled() {
+                return Err(named("the trial is being rolled back".to_owned()));
+            }
             self.actor
-                .act(change, action)
+                .act(change, action, self.tasks_end_after)
                 .await
                 .map_err(|failure| match failure {
                     Failure::Gone => named(format!("{} is gone", change.container_name)),
@@ -287,7 +367,12 @@ impl Inner {
             let Ok(change) = serde_json::from_value::<Change>(row.change.clone()) else {
                 continue;
             };
-            let Ok(seen) = self.actor.observe(&change, true).await else {
+            let looking = self.actor.observe(&change, true);
+            // A rollback does not wait for a look.
+            let Some(seen) = self.closing.run_until_cancelled(looking).await else {
+                break;
+            };
+            let Ok(seen) = seen else {
                 continue;
             };
             let gone: Vec<_> = seen
@@ -338,26 +423,27 @@ impl Inner {
         self.make(change).await.map_err(|error| error.to_string())
     }
 
-    /// What may still be in force, in the order in which it was made: by this journal, or by one of the same trial in another process.
-    async fn unsettled(&self, made: &Made) -> Vec<ChangeRow> {
-        let mut rows = made.unsettled.clone();
-        match self.store.unsettled_changes_of_trial(&self.trial).await {
-            Ok(stored) => {
-                let known: HashSet<_> = rows.iter().map(|row| row.id.clone()).collect();
-                let elsewhere =
-                    |row: &ChangeRow| !known.contains(&row.id) && !made.settled.contains(&row.id);
-                // The store has the newest first.
-                let mut earlier: Vec<_> = stored.into_iter().filter(elsewhere).collect();
-                earlier.reverse();
-                earlier.append(&mut rows);
-                earlier
-            }
-            // What this journal made is known without it.
-            Err(error) => {
+    /// What another process made for this trial and did not settle, newest first. Where the store does not answer, none is known.
+    async fn elsewhere(&self, made: &Made) -> Vec<ChangeRow> {
+        let reading = self.store.unsettled_changes_of_trial(&self.trial);
+        let mut rows = match tokio::time::timeout(RECORDING_LIMIT, reading).await {
+            Ok(Ok(rows)) => rows,
+            Ok(Err(error)) => {
                 tracing::warn!("{error}");
-                rows
+                Vec::new()
             }
-        }
+            Err(_) => {
+                tracing::warn!("no answer from the database within {RECORDING_LIMIT:?}");
+                Vec::new()
+            }
+        };
+        let own: HashSet<_> = made.unsettled.iter().map(|row| &row.id).collect();
+        rows.retain(|row| {
+            !own.contains(&row.id)
+                && !made.settled.contains(&row.id)
+                && !made.writing.contains(&row.id)
+        });
+        rows
     }
 
     /// Whether a change is one of this trial's, whoever has settled it.
@@ -366,130 +452,41 @@ impl Inner {
         rows.is_ok_and(|rows| rows.iter().any(|row| row.id == id))
     }
 
-    async fn revert(&self, made: &mut Made, row: &ChangeRow) -> Result<(), JournalError> {
-        match take_back(&self.store, &self.actor, row).await {
-            Ok(()) => {}
-            // Whoever reads the journal next takes it back once more, which changes nothing.
-            Err(error @ JournalError::Unrecorded(..)) => tracing::warn!("{error}"),
+    /// Revert these in their order, each within what is left of the time.
+    async fn revert_all(
+        &self,
+        made: &mut Made,
+        rows: Vec<ChangeRow>,
+        deadline: Instant,
+        report: &mut RollbackReport,
+    ) {
+        for row in rows {
+            let limit = deadline.saturating_duration_since(Instant::now());
+            match self.revert(made, &row, limit.min(REVERT_LIMIT)).await {
+                Ok(()) => report.reverted.push(row.summary),
+                Err(error) => report.stuck.push((row.summary, error.to_string())),
+            }
+        }
+    }
+
+    async fn revert(
+        &self,
+        made: &mut Made,
+        row: &ChangeRow,
+        limit: Duration,
+    ) -> Result<(), JournalError> {
+        match take_back(&self.store, &self.actor, row, limit).await {
+            Ok(status) => made.settle(&self.store, &row.id, status),
             Err(error) => {
                 self.tell(Step::Stuck(row.summary.clone(), error.to_string()));
                 return Err(error);
             }
         }
-        made.settle(&row.id);
         self.tell(Step::Reverted(row.summary.clone()));
         Ok(())
     }
 
     fn tell(&self, step: Step) {
         (self.listener.0)(step);
-    }
-}
-
-/// Take one change back: written down, done, seen, written down. Idempotent. A journal that cannot be written keeps nothing from being
-/// mended: its row still has the way back.
-pub(super) async fn take_back(
-    store: &Store,
-    actor: &Actor,
-    row: &ChangeRow,
-) -> Result<(), JournalError> {
-    let unreadable = |error| {
-        JournalError::NotReverted(format!("{}: its row cannot be read: {error}", row.summary))
-    };
-    let change: Change = serde_json::from_value(row.change.clone()).map_err(unreadable)?;
-    let mut last = String::new();
-    for attempt in 0..REVERT_ATTEMPTS {
-        if attempt > 0 {
-            tokio::time::sleep(BETWEEN_ATTEMPTS).await;
-        }
-        if let Err(error) = store.change_reverting(&row.id).await {
-            tracing::warn!("{error}");
-        }
-        let (status, why) = match actor.undo(&change).await {
-            Ok(()) => (ChangeStatus::Reverted, None),
-            Err(Failure::Gone) => (ChangeStatus::Void, None),
-            Err(Failure::Other(why)) => (ChangeStatus::Reverting, Some(why)),
-        };
-        if let Some(why) = why {
-            last = why;
-            continue;
-        }
-        let unrecorded = |error| JournalError::Unrecorded(row.summary.clone(), error);
-        return store
-            .settle_change(&row.id, status)
-            .await
-            .map_err(unrecorded);
-    }
-    if let Err(error) = store.change_stuck(&row.id, &last).await {
-        tracing::warn!("{error}");
-    }
-    Err(JournalError::NotReverted(format!(
-        "{} on {} could not be taken back: {last}",
-        row.summary, row.container_name
-    )))
-}
-
-impl Actor {
-    /// Do every action of the way back, and see that nothing of the change is in force.
-    async fn undo(&self, change: &Change) -> Result<(), Failure> {
-        let mut failures = Vec::new();
-        for action in &change.revert {
-            match self.act(change, action).await {
-                Ok(()) => {}
-                Err(Failure::Gone) => return Err(Failure::Gone),
-                // A network's rules end with the container's processes; what is still there is seen below.
-                Err(Failure::Other(_)) if self.network_is_gone(change, action).await => {}
-                Err(Failure::Other(why)) => failures.push(why),
-            }
-        }
-        let seen = self.settle(change, false).await?;
-        // What was seen to be gone is gone, whatever an action said: most often that there was nothing to take back.
-        if failures.is_empty() || seen > 0 {
-            Ok(())
-        } else {
-            Err(Failure::Other(failures.join("; ")))
-        }
-    }
-
-    async fn network_is_gone(&self, change: &Change, action: &Action) -> bool {
-        use super::change::Place;
-        use crate::engine::State;
-        matches!(action, Action::Run(program) if program.place == Place::NetworkOfContainer)
-            && matches!(
-                self.engine.state(&change.container).await,
-                Ok(State::Created | State::Exited | State::Dead)
-            )
-    }
-
-    /// Wait until every part of a change that can be seen is in force, or none is. How many parts can be seen.
-    async fn settle(&self, change: &Change, in_force: bool) -> Result<usize, Failure> {
-        let deadline = Instant::now() + SETTLING;
-        loop {
-            let unseen = match self.observe(change, in_force).await {
-                Ok(seen) => {
-                    let parts = seen.len();
-                    let wrong: Vec<_> = seen
-                        .into_iter()
-                        .filter(|(_, holds)| *holds != in_force)
-                        .map(|(what, _)| what)
-                        .collect();
-                    if wrong.is_empty() {
-                        return Ok(parts);
-                    }
-                    let not = if in_force {
-                        "it is not so that"
-                    } else {
-                        "it is still so that"
-                    };
-                    format!("{not} {}", wrong.join(", and "))
-                }
-                Err(Failure::Gone) => return Err(Failure::Gone),
-                Err(Failure::Other(why)) => why,
-            };
-            if Instant::now() >= deadline {
-                return Err(Failure::Other(unseen));
-            }
-            tokio::time::sleep(LOOKS).await;
-        }
     }
 }

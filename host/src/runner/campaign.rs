@@ -68,7 +68,10 @@ impl Job {
             Ok(_) => CampaignOutcome::Completed,
             Err(_) => CampaignOutcome::Failed,
         };
-        let noted = host.store.finish_campaign(&campaign, outcome).await;
+        let noted = host
+            .store
+            .finish_own_campaign(&campaign, &host.id, outcome)
+            .await;
         let tally = result?;
         noted?;
         Ok((campaign, tally))

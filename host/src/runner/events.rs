@@ -86,6 +86,8 @@ pub enum Event {
     Stopping {
         /// Why the machine was halted; absent for a signal to this process.
         halted: Option<String>,
+        /// This process stood still, and its guardian has reverted what it had in force.
+        taken_over: bool,
     },
     /// All is over.
     CampaignEnded {

@@ -29,7 +29,7 @@ pub struct Machine {
 #[derive(Debug)]
 pub struct Presence {
     machine: Machine,
-    _lock: HostLock,
+    lock: HostLock,
 }
 
 /// A process that runs trials.
@@ -79,7 +79,7 @@ impl Machine {
         match self.halted() {
             None => Ok(Presence {
                 machine: self.clone(),
-                _lock: lock,
+                lock,
             }),
             Some(why) => Err(Error::environment(format!(
                 "duress was halted on this machine {why}"
@@ -154,6 +154,22 @@ impl Machine {
         running.collect()
     }
 
+    /// Whether a host of that name runs trials on this machine, whatever became of the database's folder of locks.
+    pub fn lives(&self, host: &str) -> bool {
+        !HostLock::is_dead(&self.locks(), host)
+    }
+
+    /// What names this machine on containers. Two folders are two machines: neither knows who lives by the other. Empty where there is no
+    /// folder.
+    pub fn name(&self) -> String {
+        use std::os::unix::fs::MetadataExt as _;
+        let host = rustix::system::uname();
+        let host = host.nodename().to_string_lossy();
+        fs::metadata(self.locks())
+            .map(|folder| format!("{host}:{}", folder.ino()))
+            .unwrap_or_default()
+    }
+
     fn locks(&self) -> PathBuf {
         self.directory.join("running")
     }
@@ -182,6 +198,11 @@ impl Machine {
 }
 
 impl Presence {
+    /// The process's name here, and in the database.
+    pub fn id(&self) -> &str {
+        self.lock.id()
+    }
+
     /// Wait until somebody halts the machine; why.
     pub async fn halted(&self) -> String {
         loop {

@@ -4,6 +4,7 @@
 
 mod campaign;
 mod events;
+pub mod guardian;
 mod machine;
 mod prepare;
 mod recovery;
@@ -20,7 +21,7 @@ pub use campaign::{Job, Record};
 pub use events::{Event, EventSender};
 pub use machine::{Machine, Presence, Running};
 pub use prepare::{Prepared, prepare, repeat};
-pub use recovery::{Remains, note_dead_hosts, recover_dead_hosts};
+pub use recovery::{Remains, Unknown, note_dead_hosts, recover_all, recover_dead_hosts};
 pub use resume::{campaign_of_file, check_source, resume};
 
 use crate::engine;

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use super::Machine;
 use crate::Result;
 use crate::engine::{Engine, EngineError, Project};
 use crate::http::Client;
@@ -33,8 +34,7 @@ impl Remains {
     /// # Errors
     /// When the store or the engine cannot be read.
     pub async fn find(store: &Store, engine: &dyn Engine) -> Result<Self> {
-        let locks = store.host_locks();
-        let is_dead = |host: &str| HostLock::is_dead(&locks, host);
+        let is_dead = is_dead(store);
         let mut changes = store.unsettled_changes().await?;
         changes.retain(|change| is_dead(&change.host_id));
         let mut trials = store.running_trials().await?;
@@ -43,12 +43,31 @@ impl Remains {
         let campaigns = campaigns.into_iter().filter(|(_, host)| is_dead(host));
         let campaigns = campaigns.map(|(campaign, _)| campaign).collect();
         let dead = trials.iter().map(|trial| Project(trial.project.clone()));
-        let strays = strays(store, engine, &dead.collect()).await?;
+        let strays = strays(store, engine, &dead.collect(), &is_dead).await?;
         Ok(Self {
             changes,
             trials,
             campaigns,
             strays,
+        })
+    }
+
+    /// Look for what one host has, dead or not: its guardian knows that it does not go on.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub async fn of_host(store: &Store, host: &str) -> Result<Self> {
+        let mut changes = store.unsettled_changes().await?;
+        changes.retain(|change| change.host_id == host);
+        let mut trials = store.running_trials().await?;
+        trials.retain(|trial| trial.host_id == host);
+        let campaigns = store.running_campaigns().await?;
+        let campaigns = campaigns.into_iter().filter(|(_, runs)| runs == host);
+        Ok(Self {
+            changes,
+            trials,
+            campaigns: campaigns.map(|(campaign, _)| campaign).collect(),
+            strays: Vec::new(),
         })
     }
 
@@ -85,13 +104,20 @@ impl Remains {
     }
 }
 
+/// Whether a host of this database has ended: neither the folder of locks beside the database nor that of the machine says that it lives.
+/// A copy of a database, or one whose folder of locks is gone, is thus no reason to revert what a living host has in force.
+fn is_dead(store: &Store) -> impl Fn(&str) -> bool {
+    let (locks, machine) = (store.host_locks(), Machine::this());
+    move |host| HostLock::is_dead(&locks, host) && !machine.lives(host)
+}
+
 /// Note the end of what dead hosts of this database left and what needs no engine: trials that changed nothing, and campaigns. A stack
 /// that one of these trials left is known by its label, and removed by the next recovery that has an engine.
 ///
 /// # Errors
 /// When the store cannot be read or written.
 pub async fn note_dead_hosts(store: &Store) -> Result<()> {
-    let locks = store.host_locks();
+    let is_dead = is_dead(store);
     let changed: BTreeSet<_> = store
         .unsettled_changes()
         .await?
@@ -99,12 +125,12 @@ pub async fn note_dead_hosts(store: &Store) -> Result<()> {
         .map(|change| change.trial_id)
         .collect();
     for trial in store.running_trials().await? {
-        if HostLock::is_dead(&locks, &trial.host_id) && !changed.contains(&trial.id) {
+        if is_dead(&trial.host_id) && !changed.contains(&trial.id) {
             store.abandon_trial(&trial.id).await?;
         }
     }
     for (campaign, host) in store.running_campaigns().await? {
-        if HostLock::is_dead(&locks, &host) {
+        if is_dead(&host) {
             let interrupted = CampaignOutcome::Interrupted;
             store.finish_campaign(&campaign, interrupted).await?;
         }
@@ -125,15 +151,87 @@ pub async fn recover_dead_hosts(
     remains.take_back(store, engine, http).await
 }
 
+/// Remove the stacks of one host, known by their labels, and with them the faults in them.
+pub(super) async fn remove_stacks_of(host: &str, engine: &dyn Engine) -> Result<Recovered> {
+    let left = engine.leftovers().await?;
+    let projects = left.into_iter().filter(|left| left.host == host);
+    remove_stacks(projects.map(|left| left.project).collect(), engine).await
+}
+
+async fn remove_stacks(projects: BTreeSet<Project>, engine: &dyn Engine) -> Result<Recovered> {
+    let mut recovered = Recovered::default();
+    for project in projects {
+        match engine.remove_project(&project).await {
+            Ok(()) => recovered.trials.push(project.to_string()),
+            Err(EngineError::Gone(_)) => {}
+            Err(error) => recovered.left.push(format!("the stack {project}: {error}")),
+        }
+    }
+    Ok(recovered)
+}
+
+/// A stack of which this machine cannot tell whether its run lives.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, serde::Serialize)]
+pub struct Unknown {
+    /// Its project.
+    pub project: String,
+    /// The database of its trial.
+    pub database: String,
+    /// The machine of its run; empty where an older duress made it.
+    pub machine: String,
+}
+
+/// Remove the stacks of dead runs that an engine has, of whatever database: known by their labels, and with them the faults in them.
+/// Nothing of a living run is touched, nor of one that another machine started: only that machine knows whether it lives.
+///
+/// # Errors
+/// When the engine cannot be read.
+pub async fn recover_all(
+    engine: &dyn Engine,
+    machine: &Machine,
+    dry_run: bool,
+) -> Result<(Recovered, Vec<Unknown>)> {
+    let here = machine.name();
+    let (mut dead, mut unknown) = (BTreeSet::new(), BTreeSet::new());
+    for left in engine.leftovers().await? {
+        if left.host.is_empty() || left.machine != here || here.is_empty() {
+            unknown.insert(Unknown {
+                project: left.project.to_string(),
+                database: left.database,
+                machine: left.machine,
+            });
+        } else if !machine.lives(&left.host) {
+            dead.insert(left.project);
+        }
+    }
+    let recovered = if dry_run {
+        Recovered {
+            trials: dead.iter().map(ToString::to_string).collect(),
+            ..Recovered::default()
+        }
+    } else {
+        remove_stacks(dead, engine).await?
+    };
+    Ok((recovered, unknown.into_iter().collect()))
+}
+
 /// Stacks of this database's trials that have ended, or that it does not know. Those of dead hosts' trials are counted there.
 async fn strays(
     store: &Store,
     engine: &dyn Engine,
     dead: &BTreeSet<Project>,
+    is_dead: &impl Fn(&str) -> bool,
 ) -> Result<Vec<Project>> {
     let database = store.path().display().to_string();
     let left = engine.leftovers().await?;
-    let mine = left.into_iter().filter(|left| left.database == database);
+    let mine = left.into_iter().filter(|left| {
+        if left.database_id.is_empty() {
+            left.database == database
+        } else {
+            // After a restored backup, another database may have the path.
+            left.database_id == store.identity() && is_dead(&left.host)
+        }
+    });
     let projects: BTreeSet<_> = mine.map(|left| left.project).collect();
     if projects.is_empty() {
         return Ok(Vec::new());

@@ -9,8 +9,8 @@ use super::network::{self, output};
 use super::world::{self, Machine, World};
 use crate::engine::{
     Container, ContainerId, Engine, EngineError, EngineInfo, EngineResult, FileSystem, Health,
-    LABEL_DATABASE, LABEL_TRIAL, Leftover, Limits, NetDriver, Network, Output, Process, Program,
-    Project, Requirement, Stack, State, Work, compose_services,
+    LABEL_DATABASE, LABEL_DATABASE_ID, LABEL_HOST, LABEL_TRIAL, Leftover, Limits, NetDriver,
+    Network, Output, Process, Program, Project, Requirement, Stack, State, Work, compose_services,
 };
 
 /// What a file system of a container holds, in bytes.
@@ -114,6 +114,8 @@ impl Engine for SimulatedEngine {
                 .or_insert_with(|| world::Stack {
                     trial: label(LABEL_TRIAL),
                     database: label(LABEL_DATABASE),
+                    database_id: label(LABEL_DATABASE_ID),
+                    host: label(LABEL_HOST),
                     ..world::Stack::default()
                 });
             Ok(())
@@ -145,6 +147,9 @@ impl Engine for SimulatedEngine {
                 project: project.clone(),
                 trial: stack.trial.clone(),
                 database: stack.database.clone(),
+                database_id: stack.database_id.clone(),
+                host: stack.host.clone(),
+                machine: String::new(),
             });
             Ok(left.collect())
         })
@@ -232,7 +237,13 @@ impl Engine for SimulatedEngine {
         .await
     }
 
-    async fn start_task(&self, id: &ContainerId, task: &str, work: &Work) -> EngineResult<()> {
+    async fn start_task(
+        &self,
+        id: &ContainerId,
+        task: &str,
+        work: &Work,
+        _: Option<Duration>,
+    ) -> EngineResult<()> {
         self.change_inside("start a task", id, |container| {
             container.tasks.insert(task.to_owned(), work.clone());
             Ok(())

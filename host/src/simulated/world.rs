@@ -44,6 +44,10 @@ pub struct Stack {
     pub trial: String,
     /// The database that has that trial.
     pub database: String,
+    /// That database's identity.
+    pub database_id: String,
+    /// The process that runs that trial.
+    pub host: String,
     /// What is in it.
     pub containers: Vec<Container>,
     /// What requests have changed in the system, in the words of a [`Script`].

@@ -87,6 +87,7 @@ fn copy(from: &Path, to: &Path) -> Result<()> {
     }
     drop(backup);
     open::check_soundness(&copy, to)?;
+    open::renew_identity(&copy).map_err(wrong)?;
     copy.close().map_err(|(_, error)| wrong(error))?;
     partial.as_file().sync_all().map_err(failed)?;
     partial

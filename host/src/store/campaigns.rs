@@ -205,8 +205,30 @@ impl Store {
         let id = id.to_owned();
         self.write("note the campaign's end", move |connection| {
             connection
-                .prepare_cached("UPDATE campaigns SET ended_at = ?, outcome = ? WHERE id = ?")?
+                .prepare_cached("UPDATE campaigns SET ended_at = ?, outcome = ? WHERE id = ? AND outcome IS NULL")?
                 .execute(params![now(), outcome.as_str(), id])?;
+            Ok(())
+        })
+        .await
+    }
+
+    /// As [`Store::finish_campaign`], by the process that ran it; one that another process has taken up is left to that.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub async fn finish_own_campaign(
+        &self,
+        id: &str,
+        host: &str,
+        outcome: CampaignOutcome,
+    ) -> Result<()> {
+        let (id, host) = (id.to_owned(), host.to_owned());
+        self.write("note the campaign's end", move |connection| {
+            connection
+                .prepare_cached(
+                    "UPDATE campaigns SET ended_at = ?, outcome = ? WHERE id = ? AND host_id = ? AND outcome IS NULL",
+                )?
+                .execute(params![now(), outcome.as_str(), id, host])?;
             Ok(())
         })
         .await

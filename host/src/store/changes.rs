@@ -4,8 +4,8 @@ use rusqlite::{Row, named_params, params};
 use serde::Serialize;
 use serde_json::Value;
 
-use super::{Store, json_of, now};
-use crate::{Error, Result};
+use super::{PendingNote, Store, json_of, now};
+use crate::Result;
 
 /// How far a change has come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -39,8 +39,10 @@ impl ChangeStatus {
         match self {
             Self::Applying => "()",
             Self::InForce => "('applying')",
-            Self::Reverting => "('applying', 'in_force', 'reverting')",
-            Self::Reverted | Self::Void => "('reverting')",
+            // That it is being reverted is noted without a wait, and may be lost.
+            Self::Reverting | Self::Reverted | Self::Void => {
+                "('applying', 'in_force', 'reverting')"
+            }
         }
     }
 }
@@ -164,66 +166,37 @@ impl Store {
         });
     }
 
-    /// Note that a change is about to be taken back. Durable before this returns.
-    ///
-    /// # Errors
-    /// When it cannot be written.
-    pub async fn change_reverting(&self, id: &str) -> Result<()> {
-        self.move_change(id, ChangeStatus::Reverting).await
+    /// Note that a change is about to be reverted, and wait for nothing.
+    pub fn post_change_reverting(&self, id: &str) {
+        self.note_change(id, ChangeStatus::Reverting);
     }
 
-    /// Note that a change is gone: [`ChangeStatus::Reverted`] or [`ChangeStatus::Void`].
-    ///
-    /// # Errors
-    /// When it cannot be written, or was not being taken back.
-    pub async fn settle_change(&self, id: &str, status: ChangeStatus) -> Result<()> {
-        self.move_change(id, status).await
-    }
-
-    /// Note why a change could not be taken back. It stays unsettled.
-    ///
-    /// # Errors
-    /// When it cannot be written.
-    pub async fn change_stuck(&self, id: &str, why: &str) -> Result<()> {
+    /// Note why a change could not be reverted, and wait for nothing. It stays unsettled.
+    pub fn post_change_stuck(&self, id: &str, why: &str) {
         let (id, why) = (id.to_owned(), why.to_owned());
-        self.write("note a change", move |connection| {
+        self.note("note a change", move |connection| {
             connection
                 .prepare_cached("UPDATE changes SET error = ? WHERE id = ?")?
                 .execute(params![why, id])?;
             Ok(())
-        })
-        .await
+        });
     }
 
-    /// One that is settled already stays so: another process may take the same change back at the same time.
-    async fn move_change(&self, id: &str, status: ChangeStatus) -> Result<()> {
-        let name = id.to_owned();
-        let moved = self
-            .write("note a change", move |connection| {
-                let settled = matches!(status, ChangeStatus::Reverted | ChangeStatus::Void).then(now);
-                let moved = connection
-                    .prepare_cached(&format!(
-                        "UPDATE changes SET status = ?1, settled_at = ?2, error = iif(?2 IS NULL, error, NULL)
-                         WHERE id = ?3 AND status IN {}",
-                        status.reached_from()
-                    ))?
-                    .execute(params![status.as_str(), settled, name])?;
-                if moved > 0 {
-                    return Ok(true);
-                }
-                connection
-                    .prepare_cached("SELECT count(*) FROM changes WHERE id = ? AND status IN ('reverted', 'void')")?
-                    .query_row([name], |row| row.get(0))
-            })
-            .await?;
-        if moved {
+    /// Note how far a change has come. It is written in order with everything else; whoever wants to know that it is durable waits for
+    /// [`PendingNote::written`]. One that is settled already stays so: another process may revert the same change at the same time.
+    pub fn note_change(&self, id: &str, status: ChangeStatus) -> PendingNote {
+        let id = id.to_owned();
+        self.note("note a change", move |connection| {
+            let settled = matches!(status, ChangeStatus::Reverted | ChangeStatus::Void).then(now);
+            connection
+                .prepare_cached(&format!(
+                    "UPDATE changes SET status = ?1, settled_at = ?2, error = iif(?2 IS NULL, error, NULL)
+                     WHERE id = ?3 AND status IN {}",
+                    status.reached_from()
+                ))?
+                .execute(params![status.as_str(), settled, id])?;
             Ok(())
-        } else {
-            Err(Error::failed(format!(
-                "the change {id} cannot become {}",
-                status.as_str()
-            )))
-        }
+        })
     }
 
     /// A trial's changes, newest first.

@@ -13,6 +13,9 @@ use crate::{Error, Result};
 /// A lock file may be this old before it is locked.
 const NEW: Duration = Duration::from_secs(60);
 
+/// The end of the name of the file that tells a host that it was taken over.
+const TAKEN_OVER: &str = ".taken-over";
+
 /// A living host's lock. Dropping it says that the host has ended in good order.
 #[derive(Debug)]
 pub struct HostLock {
@@ -36,8 +39,15 @@ impl HostLock {
     /// # Errors
     /// As there.
     pub fn acquire_with(directory: &Path, note: &str) -> Result<Self> {
-        let id = uuid::Uuid::now_v7().to_string();
-        let path = path(directory, &id);
+        Self::acquire_as(directory, &uuid::Uuid::now_v7().to_string(), note)
+    }
+
+    /// As [`HostLock::acquire_with`], for a host that has its name already.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn acquire_as(directory: &Path, id: &str, note: &str) -> Result<Self> {
+        let path = path(directory, id);
         let failed = |error: std::io::Error| {
             Error::environment(format!("write the host's lock {}: {error}", path.display()))
         };
@@ -47,7 +57,7 @@ impl HostLock {
         let content = format!("pid {}\nboot {}\n{note}", std::process::id(), boot_id());
         file.write_all(content.as_bytes()).map_err(failed)?;
         Ok(Self {
-            id,
+            id: id.to_owned(),
             path,
             _file: file,
         })
@@ -62,7 +72,8 @@ impl HostLock {
     pub fn is_dead(directory: &Path, id: &str) -> bool {
         match File::open(path(directory, id)) {
             Err(error) => error.kind() == std::io::ErrorKind::NotFound,
-            Ok(file) => match file.try_lock() {
+            // Shared, so that of two who look at once neither takes the other for the host.
+            Ok(file) => match file.try_lock_shared() {
                 Ok(()) => true,
                 // Whatever keeps us from knowing, a living host's trials are never touched.
                 Err(TryLockError::WouldBlock | TryLockError::Error(_)) => false,
@@ -101,7 +112,27 @@ impl HostLock {
                 // One that cannot be removed is in nobody's way.
                 let _ = fs::remove_file(lock.path());
             }
+            let marked = name.to_str().and_then(|name| name.strip_suffix(TAKEN_OVER));
+            if is_old && marked.is_some_and(|id| Self::is_dead(directory, id)) {
+                let _ = fs::remove_file(lock.path());
+            }
         }
+    }
+
+    /// Tell a host that stands still that its changes are being reverted by another process. It looks for this when it goes on.
+    ///
+    /// # Errors
+    /// `Environment` when the mark cannot be written.
+    pub fn mark_taken_over(directory: &Path, id: &str) -> Result<()> {
+        let path = mark(directory, id);
+        fs::create_dir_all(directory)
+            .and_then(|()| fs::write(&path, "its guardian reverts its changes\n"))
+            .map_err(|error| Error::environment(format!("write {}: {error}", path.display())))
+    }
+
+    /// Whether the host of that name was told that another process reverts its changes.
+    pub fn is_taken_over(directory: &Path, id: &str) -> bool {
+        mark(directory, id).exists()
     }
 }
 
@@ -109,7 +140,12 @@ impl Drop for HostLock {
     fn drop(&mut self) {
         // One that cannot be removed reads as a dead host's, which it is.
         let _ = fs::remove_file(&self.path);
+        let _ = fs::remove_file(self.path.with_extension(&TAKEN_OVER[1..]));
     }
+}
+
+fn mark(directory: &Path, id: &str) -> PathBuf {
+    directory.join(format!("{id}{TAKEN_OVER}"))
 }
 
 fn path(directory: &Path, id: &str) -> PathBuf {

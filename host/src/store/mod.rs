@@ -7,6 +7,7 @@ mod backup;
 mod campaigns;
 mod changes;
 mod lock;
+mod note;
 mod open;
 mod outcome;
 mod path;
@@ -27,6 +28,7 @@ pub use campaigns::{
 };
 pub use changes::{ChangeRow, ChangeStatus, NewChange};
 pub use lock::HostLock;
+pub use note::PendingNote;
 pub use outcome::Outcome;
 pub use path::default_path;
 pub use records::{AuditEntry, AuditRow, LogLine, PhaseRow, Verdict};
@@ -43,6 +45,7 @@ pub struct Store(Arc<Inner>);
 
 struct Inner {
     path: PathBuf,
+    identity: String,
     /// Connections that nobody reads with at the moment. They close before the writer's: the last one that may write tidies up.
     idle: Mutex<Vec<Connection>>,
     access: Access,
@@ -89,20 +92,24 @@ impl Store {
         let path = std::path::absolute(path).map_err(|error| {
             Error::input(format!("open the database {}: {error}", path.display()))
         })?;
+        let path = canonical(&path);
         if let Some(folder) = path.parent() {
             std::fs::create_dir_all(folder).map_err(|error| {
                 Error::environment(format!("make the folder {}: {error}", folder.display()))
                     .hint("name another database with --db")
             })?;
         }
-        let unclean = open::was_left_open(&path) && HostLock::alive(&locks_of(&path)).is_empty();
+        let unclean =
+            open::was_left_open(&path) && HostLock::alive(&host_locks_of(&path)).is_empty();
         let connection = open::for_writing(&path)?;
         if unclean {
             open::check_soundness(&connection, &path)?;
         }
+        let identity = open::identity(&connection, &path)?;
         let access = access(connection, path.clone())?;
         Ok(Self(Arc::new(Inner {
             path,
+            identity,
             access,
             idle: Mutex::default(),
         })))
@@ -122,14 +129,19 @@ impl Store {
         Self::open(path)
     }
 
-    /// Where it is; absolute.
+    /// Where it is; absolute, and without symbolic links.
     pub fn path(&self) -> &Path {
         &self.0.path
     }
 
+    /// What names this database, wherever its file lies: a UUID inside it. A backup has another one.
+    pub fn identity(&self) -> &str {
+        &self.0.identity
+    }
+
     /// The folder of the locks of the processes that run trials.
     pub fn host_locks(&self) -> PathBuf {
-        locks_of(&self.0.path)
+        host_locks_of(&self.0.path)
     }
 
     /// Wait until everything is written, and fold the write-ahead log into the file.
@@ -203,8 +215,21 @@ impl Store {
     }
 }
 
-/// The folder of the locks of the processes that run trials for the database of that path.
-fn locks_of(path: &Path) -> PathBuf {
+/// A path without symbolic links: two names of one file are one database, with one folder of locks. The file itself need not be there.
+pub fn canonical(path: &Path) -> PathBuf {
+    if let Ok(path) = path.canonicalize() {
+        return path;
+    }
+    let Some((folder, name)) = path.parent().zip(path.file_name()) else {
+        return path.to_owned();
+    };
+    folder
+        .canonicalize()
+        .map_or_else(|_| path.to_owned(), |folder| folder.join(name))
+}
+
+/// The folder of the locks of the processes that run trials for the database of that path, which is [`canonical`].
+pub fn host_locks_of(path: &Path) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
     name.push("-hosts");
     name.into()

@@ -18,10 +18,16 @@ static MIGRATIONS: LazyLock<Migrations<'static>> = LazyLock::new(|| {
     Migrations::new(vec![
         M::up(include_str!("schema_1.sql")),
         M::up(include_str!("schema_2.sql")),
+        M::up_with_hook(include_str!("schema_3.sql"), |transaction| {
+            transaction
+                .execute("INSERT INTO identity (uuid) VALUES (?)", [new_identity()])
+                .map(drop)
+                .map_err(Into::into)
+        }),
     ])
 });
 /// The version of the schema that this program writes: the number of migrations.
-const VERSION: i64 = 2;
+const VERSION: i64 = 3;
 
 /// A connection that may write, to a file with the schema of this version.
 pub(super) fn for_writing(path: &Path) -> Result<Connection> {
@@ -104,6 +110,24 @@ fn check(connection: &Connection, path: &Path) -> Result<()> {
         .hint("use the newer duress, or name another file with --db"));
     }
     Ok(())
+}
+
+fn new_identity() -> String {
+    uuid::Uuid::now_v7().to_string()
+}
+
+/// The identity of an open database.
+pub(super) fn identity(connection: &Connection, path: &Path) -> Result<String> {
+    connection
+        .query_row("SELECT uuid FROM identity", [], |row| row.get(0))
+        .map_err(|error| explain(path, "open", &error))
+}
+
+/// Give a copy an identity of its own: what the original's runs have in force is not the copy's to revert.
+pub(super) fn renew_identity(connection: &Connection) -> rusqlite::Result<()> {
+    connection
+        .execute("UPDATE identity SET uuid = ?", [new_identity()])
+        .map(drop)
 }
 
 fn version(connection: &Connection) -> rusqlite::Result<i64> {

@@ -76,6 +76,16 @@ impl Simulated {
             .push(job(&self.path, what, work, writer::unrecorded));
     }
 
+    pub(super) fn note(
+        &self,
+        what: &'static str,
+        work: impl FnOnce(&Connection) -> rusqlite::Result<()> + Send + 'static,
+        tell: impl FnOnce(Result<()>) + Send + 'static,
+    ) {
+        let mut inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
+        inner.posted.push(job(&self.path, what, work, tell));
+    }
+
     pub(super) fn read<T>(
         &self,
         what: &'static str,

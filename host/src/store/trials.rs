@@ -185,7 +185,7 @@ impl Store {
         .await
     }
 
-    /// Note what came of a trial.
+    /// Note what came of a trial. One that a recovery has ended stays as that left it: another attempt may run by now.
     ///
     /// # Errors
     /// When it cannot be written.
@@ -197,7 +197,7 @@ impl Store {
                     "UPDATE trials SET outcome = :outcome, error = :error, hints = :hints, targets = :targets,
                         metadata = :metadata, state_before = :before, state_after = :after, injected_at = :injected,
                         rollback_at = :rollback, recovered_at = :recovered, recovery_ms = :recovery, ended_at = :ended
-                     WHERE id = :id",
+                     WHERE id = :id AND outcome IS NULL",
                 )?
                 .execute(named_params! {
                     ":id": id,
@@ -230,19 +230,15 @@ impl Store {
         });
     }
 
-    /// Note what a fault's cleanup needs, before anything goes on.
-    ///
-    /// # Errors
-    /// When it cannot be written.
-    pub async fn record_injected(&self, id: &str, metadata: &Value, at: i64) -> Result<()> {
+    /// Note what a fault's cleanup needs.
+    pub fn post_injected(&self, id: &str, metadata: &Value, at: i64) {
         let (id, metadata) = (id.to_owned(), metadata.clone());
-        self.write("note the injection", move |connection| {
+        self.post("note the injection", move |connection| {
             connection
                 .prepare_cached("UPDATE trials SET metadata = ?, injected_at = ? WHERE id = ?")?
                 .execute(params![metadata, at, id])?;
             Ok(())
-        })
-        .await
+        });
     }
 
     /// Note that a trial's host was killed, and that its stack is gone.

@@ -72,6 +72,19 @@ impl Writer {
         self.send(Message::Job(job(&self.path, what, work, unrecorded)));
     }
 
+    /// Write, in order, without ever waiting: not even for room in the queue. Whoever asked is told what came of it.
+    pub(super) fn note(
+        &self,
+        what: &'static str,
+        work: impl FnOnce(&Connection) -> rusqlite::Result<()> + Send + 'static,
+        tell: impl FnOnce(Result<()>) + Send + 'static,
+    ) {
+        if let Some(queue) = &self.queue {
+            // Where there is no room, `tell` is dropped, which tells as much.
+            let _ = queue.try_send(Message::Job(job(&self.path, what, work, tell)));
+        }
+    }
+
     pub(super) fn checkpoint(&self) {
         self.send(Message::Checkpoint);
     }

@@ -23,7 +23,10 @@ use timeline::Timeline;
 use crate::Error;
 use crate::campaign::TrialSpec;
 use crate::capability::{Audit, Changes, PluginScope, SeededRandom, TrialScope};
-use crate::engine::{self, Engine, LABEL_DATABASE, LABEL_PROJECT, LABEL_TRIAL, Project, Stack};
+use crate::engine::{
+    self, Engine, LABEL_DATABASE, LABEL_DATABASE_ID, LABEL_HOST, LABEL_MACHINE, LABEL_PROJECT,
+    LABEL_TRIAL, Project, Stack,
+};
 use crate::http::Client;
 use crate::journal::{Actor, TrialJournal};
 use crate::plugin::{CallLimits, FaultType, LoadedPlugin, Subject, merged};
@@ -31,6 +34,10 @@ use crate::store::{Outcome, PhaseRow, Store, TrialEnd};
 
 /// The longest that removing a stack may take.
 const TEARDOWN_LIMIT: Duration = Duration::from_secs(120);
+
+/// How much longer than planned a task beside a container goes on before it ends by itself. Long enough that none ends under a fault
+/// that is still wanted: the engine may be gone for as long as [`ENGINE_PATIENCE`].
+const TASK_GRACE: Duration = Duration::from_secs(180);
 
 /// How long a trial waits for an engine that does not answer before it leaves what it broke to the next recovery.
 const ENGINE_PATIENCE: Duration = Duration::from_secs(120);
@@ -42,6 +49,8 @@ pub struct Host {
     pub store: Store,
     /// This process, as the store knows it.
     pub id: String,
+    /// The machine whose folder says that this process lives; empty where none does.
+    pub machine: String,
     /// The engine; `None` where no subject of the run has containers.
     pub engine: Option<Arc<dyn Engine>>,
     /// For requests.
@@ -142,6 +151,7 @@ impl Trial {
                 host.id.clone(),
                 observer.listener(),
             )
+            .tasks_end_after(self.longest_task())
         });
         let changes = match &journal {
             Some(journal) if !self.dry_run => Changes::Made(journal.clone()),
@@ -178,6 +188,15 @@ impl Trial {
         run.finish(result).await
     }
 
+    /// When a task of this trial ends by itself: after the planned end, though every injection took all of its time.
+    fn longest_task(&self) -> Duration {
+        let injections = u32::try_from(self.faults.len()).unwrap_or(u32::MAX);
+        let injecting = self.subject.manifest.timeouts.fault_seconds;
+        Duration::from_millis(self.spec.duration_ms)
+            .saturating_add(Duration::from_secs_f64(injecting).saturating_mul(injections))
+            .saturating_add(TASK_GRACE)
+    }
+
     /// The digest of each component that takes part, by plugin.
     pub fn digests(&self) -> std::collections::BTreeMap<String, String> {
         let faults = self.faults.iter().map(|(plugin, _)| plugin);
@@ -204,6 +223,9 @@ impl Trial {
             (LABEL_PROJECT, self.project.to_string()),
             (LABEL_TRIAL, self.id.clone()),
             (LABEL_DATABASE, host.store.path().display().to_string()),
+            (LABEL_DATABASE_ID, host.store.identity().to_owned()),
+            (LABEL_HOST, host.id.clone()),
+            (LABEL_MACHINE, host.machine.clone()),
         ];
         Some(Stack {
             project: self.project.clone(),

@@ -124,7 +124,10 @@ async fn by_namespace(stage: &Stage) -> Result<Vec<Row>> {
         ..PacketQueue::default()
     };
     let work = Work::QueuePackets(queue);
-    stage.docker.start_task(&stage.one, "bench", &work).await?;
+    stage
+        .docker
+        .start_task(&stage.one, "bench", &work, None)
+        .await?;
     let to_queue = ["NFQUEUE", "--queue-num", "1", "--queue-bypass"];
     run(stage, rule("-I", &to_queue)).await?;
     let with = round_trip(stage).await?;

@@ -10,8 +10,8 @@ use bollard::query_parameters::{ListContainersOptions, ListNetworksOptions, List
 use super::Docker;
 use super::calls::{PATIENCE, reason};
 use crate::engine::{
-    Container, ContainerId, EngineError, EngineResult, Health, LABEL_DATABASE, LABEL_PROJECT,
-    LABEL_TRIAL, Leftover, Network, Project, State,
+    Container, ContainerId, EngineError, EngineResult, Health, LABEL_DATABASE, LABEL_DATABASE_ID,
+    LABEL_HOST, LABEL_MACHINE, LABEL_PROJECT, LABEL_TRIAL, Leftover, Network, Project, State,
 };
 
 /// Labels that both compose tools put on what they make.
@@ -115,6 +115,9 @@ fn leftover(kind: &'static str, name: String, labels: Option<Labels>) -> Leftove
         project: Project(label(LABEL_PROJECT)),
         trial: label(LABEL_TRIAL),
         database: label(LABEL_DATABASE),
+        database_id: label(LABEL_DATABASE_ID),
+        host: label(LABEL_HOST),
+        machine: label(LABEL_MACHINE),
     }
 }
 

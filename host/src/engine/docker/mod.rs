@@ -295,8 +295,14 @@ impl Engine for Docker {
         }
     }
 
-    async fn start_task(&self, container: &ContainerId, id: &str, work: &Work) -> EngineResult<()> {
-        self.start_helper(container, id, work).await
+    async fn start_task(
+        &self,
+        container: &ContainerId,
+        id: &str,
+        work: &Work,
+        ends_after: Option<Duration>,
+    ) -> EngineResult<()> {
+        self.start_helper(container, id, work, ends_after).await
     }
 
     async fn task_works(

@@ -21,12 +21,14 @@ use futures::{Stream, StreamExt as _, TryStreamExt as _};
 use super::calls::{PATIENCE, call, call_within};
 use super::{Docker, listing, short};
 use crate::engine::{
-    Beside, ContainerId, EngineError, EngineResult, LABEL_DATABASE, LABEL_PROJECT, LABEL_TRIAL,
-    Output, Process, Program, Project, Work,
+    Beside, ContainerId, EngineError, EngineResult, LABEL_DATABASE, LABEL_DATABASE_ID, LABEL_HOST,
+    LABEL_MACHINE, LABEL_PROJECT, LABEL_TRIAL, Output, Process, Program, Project, Work,
 };
 
 /// What the image is called, unless `DURESS_TOOLBOX_IMAGE` says otherwise.
 const IMAGE: &str = "duress/toolbox:local";
+/// Tells the helper after how many seconds a task ends by itself.
+const ENDS_AFTER: &str = "DURESS_ENDS_AFTER";
 /// The label that names the container whose network a toolbox shares.
 const LABEL_TARGET: &str = "io.duress.toolbox-of";
 /// The label that says since when that container has run: started again, it has another network.
@@ -104,7 +106,15 @@ impl Docker {
             .config
             .as_ref()
             .and_then(|config| config.labels.as_ref());
-        let mut labels: HashMap<String, String> = [LABEL_PROJECT, LABEL_TRIAL, LABEL_DATABASE]
+        let kept = [
+            LABEL_PROJECT,
+            LABEL_TRIAL,
+            LABEL_DATABASE,
+            LABEL_DATABASE_ID,
+            LABEL_HOST,
+            LABEL_MACHINE,
+        ];
+        let mut labels: HashMap<String, String> = kept
             .into_iter()
             .filter_map(|name| Some((name.to_owned(), of_target?.get(name)?.clone())))
             .collect();
@@ -176,10 +186,18 @@ impl Docker {
         id: &ContainerId,
         task: &str,
         work: &Work,
+        ends_after: Option<Duration>,
     ) -> EngineResult<()> {
         let what = format!("start work beside container {}", short(id));
+        let environment = ends_after.map(|limit| format!("{ENDS_AFTER}={}", limit.as_secs()));
         let mut output = self
-            .exec_helper(&what, id, work.beside(), work.arguments(task))
+            .exec_helper(
+                &what,
+                id,
+                work.beside(),
+                work.arguments(task),
+                environment.into_iter().collect(),
+            )
             .await?
             .1;
         let mut said = Vec::new();
@@ -213,7 +231,9 @@ impl Docker {
     ) -> EngineResult<Output> {
         let what = format!("run the helper beside container {}", short(id));
         let arguments = arguments.iter().map(|&word| word.to_owned()).collect();
-        let (exec, output) = self.exec_helper(&what, id, beside, arguments).await?;
+        let (exec, output) = self
+            .exec_helper(&what, id, beside, arguments, Vec::new())
+            .await?;
         let ended = self.collect(&exec, output);
         call_within(&what, id, PATIENCE, ended).await
     }
@@ -259,6 +279,7 @@ impl Docker {
         id: &ContainerId,
         beside: Beside,
         mut arguments: Vec<String>,
+        environment: Vec<String>,
     ) -> EngineResult<(
         String,
         impl Stream<Item = Result<LogOutput, bollard::errors::Error>> + Unpin + Send + use<>,
@@ -273,6 +294,7 @@ impl Docker {
         arguments.insert(0, program);
         let options = CreateExecOptions {
             cmd: Some(arguments),
+            env: Some(environment),
             attach_stdout: Some(true),
             attach_stderr: Some(true),
             // To reach processes of any user: its own image's user may be none that can.
