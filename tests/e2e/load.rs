@@ -178,6 +178,31 @@ async fn load_ends_with_its_container_and_however_it_fares() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn load_ends_where_the_container_has_nothing_left() {
+    // Its own file system is read-only, and its volume is full: no file can be put into it.
+    let stage = Stage::with_plugin("bare", "faults", &["bare", "locked"]).await;
+    let target = stage.container("locked");
+    let stress = json!({ "percent": 10, "workers": 1 });
+    let load = stage.break_it("cpu_stress", stress, &["locked"]).await;
+    // Two at once add up, and each ends by itself.
+    let more = json!({ "percent": 60, "workers": 1 });
+    let second = stage.break_it("cpu_stress", more, &["locked"]).await;
+    let full = json!({ "fill_percent": 100 });
+    let full = stage.break_it("disk_pressure", full, &["locked"]).await;
+    docker(&["update", "--pids-limit", "6", &target.0]);
+    assert!(processors(&target).await.0 > 0.4);
+    stage.cleanup(&second).await;
+    until_true("the first load is left alone", || {
+        let text = docker(&["top", &target.0]);
+        text.matches("--percent=60").count() == 0 && text.matches("--percent=10").count() > 0
+    });
+    stage.cleanup(&load).await;
+    assert!(!docker(&["top", &target.0]).contains("--percent"));
+    stage.cleanup(&full).await;
+    assert_eq!(stage.unsettled().await, 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn single_processes_are_killed_and_paused() {
     let stage = Stage::with_plugin("etcd", "faults", &["etcd0"]).await;
     let target = stage.container("etcd0");
@@ -222,6 +247,47 @@ async fn single_processes_are_killed_and_paused() {
     assert_eq!(target.inspect("{{.State.ExitCode}}"), "137");
     stage.cleanup(&metadata).await;
     stage.wait_until_healthy().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn processes_that_fork_and_end_are_paused_by_name() {
+    let stage = Stage::with_plugin("bare", "faults", &["peer"]).await;
+    let target = stage.container("peer");
+    // A parent that starts a process ten times a second, each of which ends soon.
+    let forks = "while :; do sleep 0.3 & sleep 0.1; done";
+    docker(&["exec", "--detach", &target.0, "bash", "-c", forks]);
+    let states = || {
+        let (_, text) = target.run(&["ps", "-C", "bash", "-o", "stat="]);
+        text
+    };
+    until_true("it forks", || states().starts_with('S'));
+    for parameters in [
+        json!({ "process": "bash" }),
+        json!({ "command": "do sleep 0.3 &" }),
+    ] {
+        let metadata = stage.break_it("process_pause", parameters, &["peer"]).await;
+        let stopped = states();
+        assert!(stopped.lines().all(|one| one.starts_with('T')), "{stopped}");
+        stage.cleanup(&metadata).await;
+        assert!(!states().contains('T'));
+    }
+    // `sleep` names the children, most of which have ended before they are looked at, and `init`'s own child.
+    let named = json!({ "process": "sleep" });
+    let metadata = stage.break_it("process_pause", named, &["peer"]).await;
+    stage.cleanup(&metadata).await;
+    assert_eq!(stage.unsettled().await, 0);
+
+    // One of them is told by its command line; the first process stays whatever its name.
+    docker(&["exec", "--detach", &target.0, "sleep", "4242"]);
+    let kill = json!({ "command": "sleep 4242", "restart_container": false });
+    let metadata = stage.break_it("process_kill", kill, &["peer"]).await;
+    let left = docker(&["top", &target.0]);
+    assert!(
+        !left.contains("sleep 4242") && left.contains("do sleep 0.3"),
+        "{left}"
+    );
+    stage.cleanup(&metadata).await;
+    assert_eq!(stage.unsettled().await, 0);
 }
 
 #[tokio::test(flavor = "multi_thread")]

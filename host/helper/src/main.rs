@@ -79,13 +79,25 @@ enum Verb {
     #[command(flatten)]
     Files(files::Verb),
     /// Print every process as a line of JSON
-    Processes,
-    /// Send a signal to one process, if it is still the one that was meant
+    Processes(processes::Whose),
+    /// Send a signal to processes that are still those that were meant
     Signal(processes::Meant),
+    /// Whether a signal has any effect on the first process: exit code 0 when it has, else 1
+    Heeds(processes::First),
     /// Whether a task runs: exit code 0 when it does, else 1
-    Runs(Task),
+    Runs {
+        #[command(flatten)]
+        task: Task,
+        #[command(flatten)]
+        whose: processes::Whose,
+    },
     /// End a task; one that does not run is no error
-    Stop(Task),
+    Stop {
+        #[command(flatten)]
+        task: Task,
+        #[command(flatten)]
+        whose: processes::Whose,
+    },
 }
 
 #[derive(Debug, Args)]
@@ -146,13 +158,16 @@ fn run(cli: Cli) -> Result<ExitCode> {
         Verb::Dns { server, .. } => dns::run(server)?,
         Verb::Queue { rules, .. } => queue::run(&rules)?,
         Verb::Files(verb) => files::run(&verb)?,
-        Verb::Processes => processes::print()?,
+        Verb::Processes(whose) => processes::print(&whose)?,
         Verb::Signal(meant) => processes::signal(&meant)?,
-        Verb::Runs(task) if processes::of_task(&task.id)?.is_empty() => {
-            return Ok(ExitCode::FAILURE);
+        Verb::Heeds(first) if !processes::heeds(&first)? => return Ok(ExitCode::FAILURE),
+        Verb::Heeds(_) => {}
+        Verb::Runs { task, whose } => {
+            if processes::of_task(&task.id, &whose)?.is_empty() {
+                return Ok(ExitCode::FAILURE);
+            }
         }
-        Verb::Runs(_) => {}
-        Verb::Stop(task) => processes::stop(&task.id)?,
+        Verb::Stop { task, whose } => processes::stop(&task.id, &whose)?,
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -350,11 +350,11 @@ pub trait Engine: Send + Sync + fmt::Debug {
     async fn stop_task(&self, container: &ContainerId, id: &str, work: &Work) -> EngineResult<()>;
     /// The processes of a running container.
     async fn processes(&self, container: &ContainerId) -> EngineResult<Vec<Process>>;
-    /// Send a signal to one process, named by its pid in the container and when it started. One that has ended is no error.
-    async fn signal_process(
+    /// Sends a signal to processes, each named by its pid in the container and when it started. One that has ended is no error.
+    async fn signal_processes(
         &self,
         container: &ContainerId,
-        process: (i32, u64),
+        processes: &[(i32, u64)],
         signal: &str,
     ) -> EngineResult<()>;
 

@@ -9,6 +9,8 @@ pub enum Beside {
     Processes,
     /// In its network namespace alone.
     Network,
+    /// In its pid namespace alone: among its processes, without using any of its resources.
+    PidNamespace,
 }
 
 /// Work that goes on until it is stopped or its container ends.

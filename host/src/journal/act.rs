@@ -4,13 +4,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::change::{Action, Change, HttpRequest, Place, PlacedProgram, Probe};
-use crate::engine::{Engine, EngineError, EngineResult, Output, Process, Program, State};
+use crate::engine::{Engine, EngineError, EngineResult, Output, Program, State};
 use crate::http::{Client, HttpResponse, Reach};
 
 /// The longest that one program of a change may take, whatever the change says: rollback waits for it.
 const LONGEST_PROGRAM: Duration = Duration::from_secs(60);
 /// Signals whose effect is that the first process ends.
-const ENDING_SIGNALS: [&str; 5] = ["SIGKILL", "SIGTERM", "SIGINT", "SIGQUIT", "SIGABRT"];
+pub(super) const ENDING_SIGNALS: [&str; 5] = ["SIGKILL", "SIGTERM", "SIGINT", "SIGQUIT", "SIGABRT"];
 
 /// Why an action failed.
 pub(super) enum Failure {
@@ -68,13 +68,13 @@ impl Actor {
                 let grace = Duration::from_millis(*grace_ms).min(LONGEST_PROGRAM);
                 engine.restart(id, grace).await?;
             }
-            Action::SignalProcess {
-                pid,
-                started,
-                signal,
-            } => {
-                let send = || engine.signal_process(id, (*pid, *started), signal);
-                ended_is_well(self.thawed(change, send).await)?;
+            Action::SignalProcess { signal, .. } => {
+                // All are sent by the first of them: processes that are to stop together must not
+                // stop one after another.
+                if let Some(together) = change.signalled_by(action) {
+                    let send = || engine.signal_processes(id, &together, signal);
+                    ended_is_well(self.thawed(change, send).await)?;
+                }
             }
             Action::StartTask { id: task, work } => {
                 engine.start_task(id, task, work, tasks_end_after).await?;
@@ -137,32 +137,6 @@ impl Actor {
                     let there = engine.file_size(id, path).await? == Some(*size);
                     seen.push((format!("{path} takes up {size} bytes"), there));
                 }
-                Action::SignalProcess {
-                    pid,
-                    started,
-                    signal,
-                } => {
-                    let wanted =
-                        |process: &Process| process.pid == *pid && process.started == *started;
-                    let list = || engine.processes(id);
-                    let found = match self.thawed(change, list).await {
-                        Ok(processes) => processes.into_iter().find(wanted),
-                        Err(EngineError::NotRunning { state, .. }) if !is_up(state) => None,
-                        Err(error) => return Err(error.into()),
-                    };
-                    if ENDING_SIGNALS.contains(&signal.as_str()) {
-                        // It stays ended, whatever is taken back: only `apply` has something to see.
-                        if in_force {
-                            seen.push((
-                                format!("process {pid} ended by {signal}"),
-                                found.is_none(),
-                            ));
-                        }
-                    } else if signal == "SIGSTOP" {
-                        let stopped = found.is_some_and(|process| process.stopped);
-                        seen.push((format!("process {pid} is stopped"), stopped));
-                    }
-                }
                 Action::StartTask { id: task, work } => {
                     let look = || engine.task_works(id, task, work);
                     let works = match self.thawed(change, look).await {
@@ -173,8 +147,9 @@ impl Actor {
                     };
                     seen.push((format!("{task} is at work"), works));
                 }
-                // What a program or a request did is the probe's to tell.
+                // Processes are looked at together; what a program or a request did is the probe's to tell.
                 Action::Signal(_)
+                | Action::SignalProcess { .. }
                 | Action::Run(_)
                 | Action::Unpause
                 | Action::Start
@@ -184,6 +159,7 @@ impl Actor {
                 | Action::Ask(_) => {}
             }
         }
+        seen.extend(self.observe_processes(change, in_force).await?);
         match &change.in_force {
             Some(Probe::Run(program)) => {
                 let holds = match self.run(change, program).await {
@@ -222,7 +198,7 @@ impl Actor {
     }
 
     /// Ask for something that needs the container's processes to run. A frozen container is thawed for that moment.
-    async fn thawed<T, F>(&self, change: &Change, ask: impl Fn() -> F) -> EngineResult<T>
+    pub(super) async fn thawed<T, F>(&self, change: &Change, ask: impl Fn() -> F) -> EngineResult<T>
     where
         F: Future<Output = EngineResult<T>>,
     {
@@ -278,7 +254,7 @@ fn ended_is_well(asked: EngineResult<()>) -> EngineResult<()> {
 }
 
 /// Its first process is there.
-fn is_up(state: State) -> bool {
+pub(super) fn is_up(state: State) -> bool {
     matches!(state, State::Running | State::Paused | State::Restarting)
 }
 

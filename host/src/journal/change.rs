@@ -260,6 +260,42 @@ impl Change {
     }
 }
 
+impl Change {
+    /// Returns the processes to signal by one action of this change: its own and those of the actions
+    /// behind it that send the same signal. None where an action before it has sent that already.
+    pub(super) fn signalled_by(&self, action: &Action) -> Option<Vec<(i32, u64)>> {
+        let process = |one: &Action, wanted: &str| match one {
+            Action::SignalProcess {
+                pid,
+                started,
+                signal,
+            } if signal == wanted => Some((*pid, *started)),
+            _ => None,
+        };
+        let Action::SignalProcess {
+            pid,
+            started,
+            signal,
+        } = action
+        else {
+            return None;
+        };
+        let alike = |one: &Action| process(one, signal).is_some();
+        let place = |list: &[Action]| list.iter().position(|one| std::ptr::eq(one, action));
+        let Some((list, place)) = [&self.apply, &self.revert]
+            .into_iter()
+            .find_map(|list| Some((list, place(list)?)))
+        else {
+            return Some(vec![(*pid, *started)]);
+        };
+        if place > 0 && alike(&list[place - 1]) {
+            return None;
+        }
+        let together = list[place..].iter().map_while(|one| process(one, signal));
+        Some(together.collect())
+    }
+}
+
 impl PlacedProgram {
     fn check(&self) -> Result<(), String> {
         if self.command.first().is_none_or(String::is_empty) {
@@ -360,4 +396,48 @@ impl Action {
 fn is_task_id(id: &str) -> bool {
     let fit = |c: char| c.is_ascii_alphanumeric() || c == '-';
     (1..=64).contains(&id.len()) && !id.starts_with('-') && id.chars().all(fit)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn signal(pid: i32, signal: &str) -> Action {
+        Action::SignalProcess {
+            pid,
+            started: 5,
+            signal: signal.into(),
+        }
+    }
+
+    #[test]
+    fn processes_with_the_same_signal_are_signalled_together() {
+        let change = Change {
+            project: Project("duress-x".into()),
+            container: ContainerId("id".into()),
+            container_name: "one".into(),
+            summary: "stop".into(),
+            apply: vec![
+                signal(7, "SIGSTOP"),
+                signal(8, "SIGSTOP"),
+                Action::Pause,
+                signal(9, "SIGSTOP"),
+                signal(7, "SIGKILL"),
+            ],
+            revert: vec![signal(7, "SIGCONT"), signal(8, "SIGCONT")],
+            in_force: None,
+            http_hosts: Vec::new(),
+        };
+        let sent = |list: &[Action]| -> Vec<Option<Vec<i32>>> {
+            let pids = |list: Vec<(i32, u64)>| list.into_iter().map(|(pid, _)| pid).collect();
+            list.iter()
+                .map(|action| change.signalled_by(action).map(pids))
+                .collect()
+        };
+        assert_eq!(
+            sent(&change.apply),
+            [Some(vec![7, 8]), None, None, Some(vec![9]), Some(vec![7])]
+        );
+        assert_eq!(sent(&change.revert), [Some(vec![7, 8]), None]);
+    }
 }

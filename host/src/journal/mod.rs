@@ -5,6 +5,7 @@
 
 mod act;
 pub mod change;
+mod processes;
 mod recover;
 mod revert;
 #[cfg(test)]

@@ -273,14 +273,14 @@ impl Engine for SimulatedEngine {
         .await
     }
 
-    async fn signal_process(
+    async fn signal_processes(
         &self,
         id: &ContainerId,
-        (pid, started): (i32, u64),
+        processes: &[(i32, u64)],
         signal: &str,
     ) -> EngineResult<()> {
         self.change_inside("signal a process", id, |container| {
-            let meant = |one: &Process| one.pid == pid && one.started == started;
+            let meant = |one: &Process| processes.contains(&(one.pid, one.started));
             match signal {
                 "SIGSTOP" | "SIGCONT" => {
                     for process in container.processes.iter_mut().filter(|one| meant(one)) {

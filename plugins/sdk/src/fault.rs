@@ -43,6 +43,7 @@ pub struct Step {
 
 type Check = Box<dyn Fn(&Value) -> Vec<Problem>>;
 type Plan = Box<dyn Fn(&Value, &Scene) -> Result<Vec<Step>>>;
+type More = Box<dyn Fn(&Value, &Scene, &[Step]) -> Result<Vec<Step>>>;
 
 /// One way to break a system.
 pub struct Fault {
@@ -54,6 +55,7 @@ pub struct Fault {
     choice: Choice,
     check: Check,
     plan: Plan,
+    more: Option<More>,
 }
 
 impl Fault {
@@ -78,6 +80,7 @@ impl Fault {
                     parse(parameters).map_err(|problem| Error::Invalid(problem.message))?;
                 plan(parameters, scene)
             }),
+            more: None,
         }
     }
 
@@ -91,6 +94,23 @@ impl Fault {
             let step = |target| plan(&parameters, target, scene);
             scene.targets.iter().map(step).collect()
         })
+    }
+
+    /// Looks at each target again once the planned changes are in force, and plans what they have
+    /// missed, e.g. a process that was forked meanwhile. Repeated until nothing is missed, a few
+    /// times at most.
+    #[must_use]
+    pub fn then<P: Parameters>(
+        mut self,
+        more: impl Fn(&P, &Container, &[Step]) -> Result<Option<Step>> + 'static,
+    ) -> Self {
+        self.more = Some(Box::new(move |parameters, scene, steps| {
+            let parameters =
+                parse(parameters).map_err(|problem| Error::Invalid(problem.message))?;
+            let step = |target| more(&parameters, target, steps).transpose();
+            scene.targets.iter().filter_map(step).collect()
+        }));
+        self
     }
 
     /// It may hurt these services alone; each a name, or a beginning with `*` behind it.
@@ -142,6 +162,18 @@ impl Fault {
     /// What it would do; nothing is changed.
     pub fn plan(&self, parameters: &Value, scene: &Scene) -> Result<Vec<Step>> {
         (self.plan)(parameters, scene)
+    }
+
+    /// Plans what the steps in force have missed; nothing is changed.
+    pub(crate) fn more(
+        &self,
+        parameters: &Value,
+        scene: &Scene,
+        steps: &[Step],
+    ) -> Result<Vec<Step>> {
+        self.more
+            .as_ref()
+            .map_or_else(|| Ok(Vec::new()), |more| more(parameters, scene, steps))
     }
 }
 

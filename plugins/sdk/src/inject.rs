@@ -8,6 +8,9 @@ use crate::bindings::duress::plugin::changes;
 use crate::bindings::exports::duress::plugin::chaos::Request;
 use crate::{Change, Container, Error, Fault, Problem, Result, Scene, Step, containers};
 
+/// How often what was missed is looked for.
+const ROUNDS: usize = 5;
+
 /// See `chaos.check-parameters`.
 pub(crate) fn check(faults: &[Fault], fault: &str, parameters: &str) -> Vec<Problem> {
     let checked = find(faults, fault)
@@ -31,16 +34,64 @@ pub(crate) fn inject(faults: &[Fault], request: &Request) -> Result<String> {
         )));
     }
     let scene = scene(&request.targets)?;
-    let steps = fault.plan(&parameters, &scene)?;
+    let mut steps = fault.plan(&parameters, &scene)?;
     if steps.is_empty() {
         return Err(Error::Invalid(format!(
             "{} has nothing to break among {:?}",
             fault.name, request.targets
         )));
     }
-    let planned: Vec<&Change> = steps.iter().flat_map(|step| &step.changes).collect();
-    let ids = all_or_nothing(&planned, changes::apply, changes::revert)?;
+    let more = |steps: &[Step]| fault.more(&parameters, &scene, steps);
+    let ids = in_rounds(&mut steps, more, changes::apply, changes::revert)?;
     Ok(metadata(fault.name, &steps, &ids).to_string())
+}
+
+/// Applies the steps, and what each further look finds missing, all or nothing.
+fn in_rounds(
+    steps: &mut Vec<Step>,
+    more: impl Fn(&[Step]) -> Result<Vec<Step>>,
+    apply: impl Fn(&Change) -> Result<String>,
+    revert: impl Fn(&str) -> Result<()>,
+) -> Result<Vec<String>> {
+    let mut ids = all_or_nothing(&changes_of(steps), &apply, &revert)?;
+    let mut failed: Option<(Vec<Step>, Error)> = None;
+    for _ in 0..ROUNDS {
+        let missed = match (more(steps), failed.take()) {
+            // What could not be changed is still there: it did not just end by itself.
+            (Ok(missed), Some((before, error))) if overlap(&before, &missed) => Err(error),
+            (missed, _) => missed,
+        };
+        let missed = match missed {
+            Ok(missed) => missed,
+            Err(error) => return Err(with_failures(error, &take_back(&ids, &revert))),
+        };
+        if missed.is_empty() {
+            break;
+        }
+        match all_or_nothing(&changes_of(&missed), &apply, &revert) {
+            Ok(new) => {
+                ids.extend(new);
+                steps.extend(missed);
+            }
+            Err(error) => failed = Some((missed, error)),
+        }
+    }
+    Ok(ids)
+}
+
+fn changes_of(steps: &[Step]) -> Vec<&Change> {
+    steps.iter().flat_map(|step| &step.changes).collect()
+}
+
+/// Returns whether two plans have an action on the same container in common.
+fn overlap(one: &[Step], other: &[Step]) -> bool {
+    let other = changes_of(other);
+    let same = |a: &Change, b: &Change| {
+        a.container == b.container && a.apply.iter().any(|action| b.apply.contains(action))
+    };
+    changes_of(one)
+        .iter()
+        .any(|a| other.iter().any(|b| same(a, b)))
 }
 
 /// See `chaos.cleanup`. Goes on after a failure, and reports them all.
@@ -54,7 +105,7 @@ pub(crate) fn cleanup(metadata: &str) -> Result<()> {
             "the metadata has no list `changes`: no inject of this plugin left it".into(),
         )
     })?;
-    into_result(take_back(&ids, changes::revert))
+    into_result(take_back(&ids, &changes::revert))
 }
 
 fn find<'a>(faults: &'a [Fault], name: &str) -> Result<&'a Fault> {
@@ -98,8 +149,8 @@ fn named(stack: &[Container], name: &str) -> Result<Container> {
 
 fn all_or_nothing(
     planned: &[&Change],
-    apply: impl Fn(&Change) -> Result<String>,
-    revert: impl Fn(&str) -> Result<()>,
+    apply: &impl Fn(&Change) -> Result<String>,
+    revert: &impl Fn(&str) -> Result<()>,
 ) -> Result<Vec<String>> {
     let mut ids = Vec::new();
     for change in planned {
@@ -115,7 +166,7 @@ fn all_or_nothing(
 }
 
 /// The last change first. What could not be taken back comes out, and stops nothing.
-fn take_back(ids: &[impl AsRef<str>], revert: impl Fn(&str) -> Result<()>) -> Vec<Error> {
+fn take_back(ids: &[impl AsRef<str>], revert: &impl Fn(&str) -> Result<()>) -> Vec<Error> {
     ids.iter()
         .rev()
         .filter_map(|id| revert(id.as_ref()).err())

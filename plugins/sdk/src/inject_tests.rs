@@ -19,11 +19,11 @@ fn run(bad: &str, stuck: &str) -> (Result<Vec<String>>, Vec<String>) {
     let reverted = RefCell::new(Vec::new());
     let result = all_or_nothing(
         &planned,
-        |change| match &change.container {
+        &|change: &Change| match &change.container {
             name if name == bad => Err(Error::Unavailable("it is gone".into())),
             name => Ok(format!("id-{name}")),
         },
-        |id| {
+        &|id: &str| {
             reverted.borrow_mut().push(id.to_owned());
             if id == stuck {
                 return Err(Error::Failed(format!("{id} is stuck")));
@@ -89,4 +89,43 @@ fn an_unknown_fault_is_answered_with_the_known_ones() {
         problems[0].message,
         "no fault is called node_kil; there are node_kill"
     );
+}
+
+/// Applies `etcd0`, and then what each look finds; the container `gone` cannot be changed.
+fn look_again(looks: &[&[&str]]) -> (Result<Vec<String>>, usize, Vec<String>) {
+    let reverted = RefCell::new(Vec::new());
+    let looked = RefCell::new(looks.iter());
+    let mut steps = vec![node_kill::kill("etcd0")];
+    let more = |_: &[Step]| {
+        let found = looked.borrow_mut().next().copied().unwrap_or_default();
+        Ok(found.iter().map(|name| node_kill::kill(name)).collect())
+    };
+    let apply = |change: &Change| match change.container.as_str() {
+        "gone" => Err(Error::Unavailable("it is gone".into())),
+        name => Ok(format!("id-{name}")),
+    };
+    let revert = |id: &str| {
+        reverted.borrow_mut().push(id.to_owned());
+        Ok(())
+    };
+    let ids = in_rounds(&mut steps, more, apply, revert);
+    (ids, steps.len(), reverted.into_inner())
+}
+
+#[test]
+fn what_was_missed_is_applied_too() {
+    let ids = |names: &[&str]| Ok(names.iter().map(|name| format!("id-{name}")).collect());
+    let found = look_again(&[&["etcd1"], &["etcd2"]]);
+    assert_eq!(found, (ids(&["etcd0", "etcd1", "etcd2"]), 3, Vec::new()));
+    // It had ended by itself: the next look does not find it.
+    let ended = look_again(&[&["gone"], &["etcd1"]]);
+    assert_eq!(ended, (ids(&["etcd0", "etcd1"]), 2, Vec::new()));
+}
+
+#[test]
+fn what_was_missed_and_cannot_be_changed_reverts_all() {
+    let gone = Err(Error::Unavailable("it is gone".into()));
+    let found = look_again(&[&["etcd1"], &["gone"], &["gone"]]);
+    let reverted = vec!["id-etcd1".to_owned(), "id-etcd0".to_owned()];
+    assert_eq!(found, (gone, 2, reverted));
 }

@@ -6,6 +6,7 @@ mod exec;
 mod files_inside;
 mod limits;
 mod listing;
+mod processes;
 mod removal;
 mod toolbox;
 
@@ -25,9 +26,9 @@ use tokio::sync::{Mutex, OnceCell};
 
 use self::calls::{PATIENCE, call};
 use super::{
-    Beside, Container, ContainerId, Engine, EngineError, EngineInfo, EngineResult, FileSystem,
-    Leftover, Limits, NetDriver, Output, Process, Program, Project, Stack, State, Work, compose,
-    files, namespace,
+    Container, ContainerId, Engine, EngineError, EngineInfo, EngineResult, FileSystem, Leftover,
+    Limits, NetDriver, Output, Process, Program, Project, Stack, State, Work, compose, files,
+    namespace,
 };
 
 /// How long the engine may take to say that it is there.
@@ -311,41 +312,24 @@ impl Engine for Docker {
         id: &str,
         work: &Work,
     ) -> EngineResult<bool> {
-        let output = self
-            .run_helper(container, work.beside(), &["runs", "--id", id])
-            .await?;
-        Ok(output.exit_code == 0)
+        self.task_runs(container, id, work).await
     }
 
     async fn stop_task(&self, container: &ContainerId, id: &str, work: &Work) -> EngineResult<()> {
-        self.helper_says(container, work.beside(), &["stop", "--id", id])
-            .await
-            .map(drop)
+        self.end_task(container, id, work).await
     }
 
     async fn processes(&self, container: &ContainerId) -> EngineResult<Vec<Process>> {
         self.list_processes(container).await
     }
 
-    async fn signal_process(
+    async fn signal_processes(
         &self,
         container: &ContainerId,
-        process: (i32, u64),
+        processes: &[(i32, u64)],
         signal: &str,
     ) -> EngineResult<()> {
-        let (pid, started) = (process.0.to_string(), process.1.to_string());
-        let arguments = [
-            "signal",
-            "--pid",
-            &pid,
-            "--started",
-            &started,
-            "--signal",
-            signal,
-        ];
-        self.helper_says(container, Beside::Processes, &arguments)
-            .await
-            .map(drop)
+        self.send_signal(container, processes, signal).await
     }
 
     async fn signal(&self, container: &ContainerId, signal: &str) -> EngineResult<()> {
@@ -405,6 +389,11 @@ impl Engine for Docker {
     }
 
     async fn restart(&self, container: &ContainerId, grace: Duration) -> EngineResult<()> {
+        // The engine would wait the whole grace for a process that never hears of it.
+        let grace = match self.heeds_stop(container).await {
+            false => Duration::ZERO,
+            true => grace,
+        };
         let seconds = i32::try_from(grace.as_secs()).unwrap_or(i32::MAX);
         let options = RestartContainerOptions {
             t: Some(seconds),

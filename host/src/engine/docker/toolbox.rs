@@ -1,8 +1,9 @@
 //! The toolbox: an image with `tc`, `iptables` and duress's helper, for containers that hold none of them.
 //!
 //! What works in a container's network runs in a container of the toolbox's image that shares the network: one for each target, kept as
-//! long as its stack. What works among a container's processes is the helper alone: its file is put into the container, and it
-//! removes that file as soon as it runs.
+//! long as its stack. What looks at processes, signals them or ends them runs in another one, which shares the pid namespace: it needs
+//! neither space nor memory nor processes of the target, where a fault may have used them up. What loads a container is the helper
+//! alone: its file is put into the container, and it removes that file as soon as it runs.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -22,7 +23,7 @@ use super::calls::{PATIENCE, call, call_within};
 use super::{Docker, listing, short};
 use crate::engine::{
     Beside, ContainerId, EngineError, EngineResult, LABEL_DATABASE, LABEL_DATABASE_ID, LABEL_HOST,
-    LABEL_MACHINE, LABEL_PROJECT, LABEL_TRIAL, Output, Process, Program, Project, Work,
+    LABEL_MACHINE, LABEL_PROJECT, LABEL_TRIAL, Output, Program, Project, Work,
 };
 
 /// What the image is called, unless `DURESS_TOOLBOX_IMAGE` says otherwise.
@@ -31,12 +32,55 @@ const IMAGE: &str = "duress/toolbox:local";
 const ENDS_AFTER: &str = "DURESS_ENDS_AFTER";
 /// The label that names the container whose network a toolbox shares.
 const LABEL_TARGET: &str = "io.duress.toolbox-of";
+/// The label that says what a toolbox shares with that container.
+const LABEL_SHARES: &str = "io.duress.toolbox-shares";
 /// The label that says since when that container has run: started again, it has another network.
 const LABEL_SINCE: &str = "io.duress.toolbox-since";
 /// The helper, in the image and, for a moment, in a target.
 const HELPER: &str = "/duress-helper";
 /// How long a task may take until it works: to take a large amount of memory, seconds.
 const READY: Duration = Duration::from_secs(60);
+
+/// What a toolbox shares with the container that it serves.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Shares {
+    /// Its network namespace: for rules, queues and servers.
+    Network,
+    /// Its pid namespace: for looking at processes, signalling and ending them.
+    Processes,
+}
+
+impl Shares {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Network => "network",
+            Self::Processes => "processes",
+        }
+    }
+
+    /// The least that the work needs: a program in the container must gain nothing by the toolbox.
+    fn host_config(self, id: &ContainerId) -> HostConfig {
+        let of_target = Some(format!("container:{}", id.0));
+        let words = |words: &[&str]| Some(words.iter().map(|&word| word.to_owned()).collect());
+        match self {
+            Self::Network => HostConfig {
+                network_mode: of_target,
+                cap_add: words(&["NET_ADMIN", "NET_RAW"]),
+                ..HostConfig::default()
+            },
+            Self::Processes => HostConfig {
+                network_mode: Some("none".to_owned()),
+                pid_mode: of_target,
+                cap_drop: words(&["ALL"]),
+                // Processes of any user.
+                cap_add: words(&["KILL"]),
+                security_opt: words(&["no-new-privileges"]),
+                readonly_rootfs: Some(true),
+                ..HostConfig::default()
+            },
+        }
+    }
+}
 
 /// The toolbox's image.
 pub(super) fn image() -> String {
@@ -60,12 +104,12 @@ impl Docker {
         id: &ContainerId,
         program: &Program,
     ) -> EngineResult<Output> {
-        let toolbox = self.toolbox(id).await?;
+        let toolbox = self.toolbox(id, Shares::Network).await?;
         self.run_inside(&toolbox, program).await
     }
 
     /// The container that lends its tools to a target: the one that is there, or a new one.
-    async fn toolbox(&self, id: &ContainerId) -> EngineResult<ContainerId> {
+    async fn toolbox(&self, id: &ContainerId, shares: Shares) -> EngineResult<ContainerId> {
         let target = self.inspect(id).await?;
         let state = target.state.as_ref();
         let since = state
@@ -79,12 +123,12 @@ impl Docker {
         }
         let _one_at_a_time = self.toolboxes.lock().await;
         for summary in self.summaries(&format!("{LABEL_TARGET}={}", id.0)).await? {
-            let of_now = summary
-                .labels
-                .as_ref()
-                .and_then(|labels| labels.get(LABEL_SINCE))
-                == Some(&since);
-            let Some(found) = summary.id.map(ContainerId) else {
+            let label = |name: &str| summary.labels.as_ref().and_then(|labels| labels.get(name));
+            if label(LABEL_SHARES).is_some_and(|other| other != shares.name()) {
+                continue;
+            }
+            let of_now = label(LABEL_SINCE) == Some(&since);
+            let Some(found) = summary.id.clone().map(ContainerId) else {
                 continue;
             };
             if of_now && summary.state == Some(ContainerSummaryStateEnum::RUNNING) {
@@ -92,7 +136,7 @@ impl Docker {
             }
             self.remove_toolbox(&found).await?;
         }
-        self.make_toolbox(id, &target, since).await
+        self.make_toolbox(id, &target, since, shares).await
     }
 
     async fn make_toolbox(
@@ -100,6 +144,7 @@ impl Docker {
         id: &ContainerId,
         target: &ContainerInspectResponse,
         since: String,
+        shares: Shares,
     ) -> EngineResult<ContainerId> {
         let what = format!("lend tools to container {}", short(id));
         let of_target = target
@@ -120,16 +165,13 @@ impl Docker {
             .collect();
         labels.insert(LABEL_TARGET.to_owned(), id.0.clone());
         labels.insert(LABEL_SINCE.to_owned(), since);
+        labels.insert(LABEL_SHARES.to_owned(), shares.name().to_owned());
         let body = ContainerCreateBody {
             image: Some(image()),
             entrypoint: Some(vec![HELPER.to_owned()]),
             cmd: Some(vec!["wait".to_owned()]),
             labels: Some(labels),
-            host_config: Some(HostConfig {
-                network_mode: Some(format!("container:{}", id.0)),
-                cap_add: Some(vec!["NET_ADMIN".to_owned(), "NET_RAW".to_owned()]),
-                ..HostConfig::default()
-            }),
+            host_config: Some(shares.host_config(id)),
             ..ContainerCreateBody::default()
         };
         let made = self
@@ -249,27 +291,7 @@ impl Docker {
         if output.exit_code == 0 {
             return Ok(String::from_utf8_lossy(&output.stdout).into_owned());
         }
-        let said = String::from_utf8_lossy(&output.stderr);
-        Err(EngineError::Failed(format!(
-            "{} beside container {}: {}",
-            arguments.first().unwrap_or(&""),
-            short(id),
-            said.trim()
-        )))
-    }
-
-    /// The processes of a container.
-    pub(super) async fn list_processes(&self, id: &ContainerId) -> EngineResult<Vec<Process>> {
-        let said = self
-            .helper_says(id, Beside::Processes, &["processes"])
-            .await?;
-        let read: Result<_, serde_json::Error> = said.lines().map(serde_json::from_str).collect();
-        read.map_err(|error| {
-            EngineError::Failed(format!(
-                "read the processes of container {}: {error}",
-                short(id)
-            ))
-        })
+        Err(failed(arguments.first().unwrap_or(&""), id, &output))
     }
 
     /// Begin to run the helper; its name at the engine, and what it says.
@@ -285,7 +307,14 @@ impl Docker {
         impl Stream<Item = Result<LogOutput, bollard::errors::Error>> + Unpin + Send + use<>,
     )> {
         let (container, program) = match beside {
-            Beside::Network => (self.toolbox(id).await?, HELPER.to_owned()),
+            Beside::Network => {
+                let toolbox = self.toolbox(id, Shares::Network).await?;
+                (toolbox, HELPER.to_owned())
+            }
+            Beside::PidNamespace => {
+                let toolbox = self.toolbox(id, Shares::Processes).await?;
+                (toolbox, HELPER.to_owned())
+            }
             Beside::Processes => {
                 arguments.insert(0, "--vanish".to_owned());
                 (id.clone(), self.lend_helper(id).await?)
@@ -351,7 +380,7 @@ impl Docker {
 
     /// The helper's file, as the engine packs it.
     async fn fetch_helper(&self, id: &ContainerId) -> EngineResult<bytes::Bytes> {
-        let toolbox = self.toolbox(id).await?;
+        let toolbox = self.toolbox(id, Shares::Processes).await?;
         let options = DownloadFromContainerOptions {
             path: HELPER.to_owned(),
         };
@@ -366,4 +395,14 @@ impl Docker {
         };
         call("fetch duress's helper from the toolbox", id, whole).await
     }
+}
+
+/// What the helper said when it failed.
+pub(super) fn failed(what: &str, id: &ContainerId, output: &Output) -> EngineError {
+    let said = String::from_utf8_lossy(&output.stderr);
+    EngineError::Failed(format!(
+        "{what} beside container {}: {}",
+        short(id),
+        said.trim()
+    ))
 }

@@ -30,11 +30,11 @@ pub enum Distribution {
 #[derive(Debug, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Latency {
-    /// The shortest delay of a packet, in milliseconds. Without any of the four: 50 to 150.
+    /// The shortest delay of a packet, in milliseconds. Alone, it is the longest too. Without any of the four: 50 to 150.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(range(max = 60_000))]
     pub min_ms: Option<u32>,
-    /// The longest delay of a packet, in milliseconds; not below `min_ms`.
+    /// The longest delay of a packet, in milliseconds; not below `min_ms`. Alone, it is the shortest too: every packet waits so long.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 1, max = 60_000))]
     pub max_ms: Option<u32>,
