@@ -72,7 +72,7 @@ pub fn and_then(
         "disk_pressure",
         summary,
         move |pressure: &DiskPressure, target, scene| {
-            let file_system = containers::file_system(&target.name, &pressure.path)?;
+            let file_system = file_system(&target.name, &pressure.path)?;
             let step = fill(pressure, &target.name, &file_system, Token::fresh())?;
             more(step, target, scene)
         },
@@ -134,6 +134,28 @@ pub fn fill(
     })
 }
 
+/// Returns the file system that holds a folder of a container.
+pub(super) fn file_system(target: &str, path: &str) -> Result<FileSystem> {
+    containers::file_system(target, path).map_err(|error| unusable(target, path, error))
+}
+
+/// Explains why a path cannot be used. The host's own words name neither the container nor the parameter.
+fn unusable(target: &str, path: &str, error: Error) -> Error {
+    let explained = |why: &str| {
+        format!(
+            "cannot use {path} of {target}: {why}; `path` must be a folder that is in the container"
+        )
+    };
+    match error {
+        Error::Invalid(why) => Error::Invalid(explained(&why)),
+        Error::Failed(why) if why.contains("No such file") || why.contains("Not a directory") => {
+            Error::Invalid(explained(&why))
+        }
+        Error::Failed(why) => Error::Failed(format!("cannot use {path} of {target}: {why}")),
+        other => other,
+    }
+}
+
 /// Why a path on the root file system is left alone.
 pub(super) fn on_root(target: &str, path: &str) -> Error {
     Error::Invalid(format!(
@@ -173,6 +195,18 @@ mod tests {
         assert_eq!(
             step.facts["fill_file"],
             "/data/duress-fill-0000000000000005"
+        );
+    }
+
+    #[test]
+    fn a_folder_that_is_not_there_is_told_with_its_container() {
+        let said = Error::Failed("look at /nope: No such file or directory (os error 2)".into());
+        let error = unusable("etcd1", "/nope", said);
+        assert!(matches!(error, Error::Invalid(_)), "{error}");
+        let text = error.text();
+        assert!(
+            text.contains("/nope of etcd1") && text.contains("`path`"),
+            "{text}"
         );
     }
 

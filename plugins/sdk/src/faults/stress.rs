@@ -164,7 +164,7 @@ pub fn disk_stress() -> Fault {
         "disk_stress",
         "Write to a container's disk and read from it without a pause, in the container's own cgroup.",
         |stress: &DiskStress, target, _| {
-            let file_system = containers::file_system(&target.name, &stress.path)?;
+            let file_system = super::disk_pressure::file_system(&target.name, &stress.path)?;
             plan_disk(stress, &target.name, &file_system)
         },
     )
