@@ -80,7 +80,7 @@ impl Resolve for Elsewhere {
 }
 
 /// Whether an address is this machine's or its link's (RFC 6890): loopback, link-local, unspecified, multicast.
-fn is_near(address: IpAddr) -> bool {
+pub(crate) fn is_near(address: IpAddr) -> bool {
     match address.to_canonical() {
         IpAddr::V4(ip) => {
             ip.is_loopback()

@@ -8,16 +8,22 @@ use crate::program::{Ended, Program, Running, repository};
 use crate::runs::project;
 
 /// A copy of the examples, for what is built lies among them.
-struct Examples {
+pub struct Examples {
     program: Program,
-    root: PathBuf,
+    pub root: PathBuf,
 }
 
 impl Examples {
-    fn new() -> Self {
+    pub fn new() -> Self {
         let program = Program::new();
         let root = program.folder.path().join("examples");
         copy(&repository().join("plugins/examples"), &root);
+        // The copy lies elsewhere than the SDK.
+        let manifest = root.join("plugins/postgres/Cargo.toml");
+        let text = fs::read_to_string(&manifest).unwrap();
+        let sdk = repository().join("plugins/sdk");
+        let text = text.replace("../../../sdk", sdk.to_str().unwrap());
+        fs::write(&manifest, text).unwrap();
         Self { program, root }
     }
 
@@ -48,7 +54,7 @@ impl Examples {
     }
 
     /// Build it, look at it, try it.
-    fn make(&self, plugin: &str) {
+    pub fn make(&self, plugin: &str) {
         self.succeeds(&["plugin", "build", plugin]);
         self.succeeds(&["plugin", "check", plugin]);
         let tested = self.succeeds(&["plugin", "test", plugin]);

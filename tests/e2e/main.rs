@@ -24,6 +24,7 @@ mod load;
 mod netem;
 mod network;
 mod plugin;
+mod postgres;
 mod program;
 mod published;
 mod recovery;

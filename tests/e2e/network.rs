@@ -384,4 +384,11 @@ async fn several_networks_ipv6_and_shared_networks() {
         assert!(said.contains(why), "{said}");
     }
     assert_eq!(stage.unsettled().await, 0);
+    // A port of the machine is no port of a container.
+    let listener = std::net::TcpListener::bind("0.0.0.0:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let containers = stage.engine.containers(&stage.project).await.unwrap();
+    let bound = containers.iter().find(|one| one.name == "bound").unwrap();
+    let connected = stage.engine.connect(&bound.id, port).await;
+    assert!(connected.is_err(), "the machine was reached");
 }

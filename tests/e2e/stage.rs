@@ -52,10 +52,20 @@ impl Stage {
         radius: &[&str],
         driver: Option<NetDriver>,
     ) -> Self {
-        let catalog = Catalog::discover(
-            Runtime::new(Runtime::default_cache_directory().as_deref()).unwrap(),
-            vec![repository().to_owned(), repository().join("tests/noop")],
-        );
+        let roots = vec![repository().to_owned(), repository().join("tests/noop")];
+        Self::in_roots(roots, subject, plugin, radius, driver).await
+    }
+
+    /// As [`Stage::with_driver`], with the folders that hold the subject and the plugin.
+    pub async fn in_roots(
+        roots: Vec<std::path::PathBuf>,
+        subject: &str,
+        plugin: &str,
+        radius: &[&str],
+        driver: Option<NetDriver>,
+    ) -> Self {
+        let runtime = Runtime::new(Runtime::default_cache_directory().as_deref()).unwrap();
+        let catalog = Catalog::discover(runtime, roots);
         let subject = catalog.subject(subject).await.unwrap();
         let faults = catalog.plugin(plugin).await.unwrap();
         let folder = tempfile::tempdir().unwrap();
@@ -170,6 +180,14 @@ impl Stage {
     pub async fn is_healthy(&self) -> bool {
         let health = self.subject.plugin.plugin.health(&self.scope, LIMIT).await;
         health.is_ok_and(|health| health.healthy)
+    }
+
+    /// Why the subject says that it is not well.
+    pub async fn complaint(&self) -> String {
+        let health = self.subject.plugin.plugin.health(&self.scope, LIMIT).await;
+        let health = health.unwrap();
+        assert!(!health.healthy, "{}", health.detail);
+        health.detail
     }
 
     /// Wait until the subject says that it is well.

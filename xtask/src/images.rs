@@ -32,9 +32,10 @@ const TOOLS: &str = "iproute2,iptables,iputils-ping,procps";
 pub(crate) fn build() -> Result<()> {
     let etcd = ETCD.get()?;
     let redis = REDIS.get()?;
+    let postgres = POSTGRES.get()?;
     with_programs()?;
     let variables = format!(
-        "DURESS_ETCD_IMAGE={etcd}\nDURESS_REDIS_IMAGE={redis}\nDURESS_PD_IMAGE={PD_LOCAL}\nDURESS_TIKV_IMAGE={TIKV_LOCAL}\n\
+        "DURESS_ETCD_IMAGE={etcd}\nDURESS_REDIS_IMAGE={redis}\nDURESS_POSTGRES_IMAGE={postgres}\nDURESS_PD_IMAGE={PD_LOCAL}\nDURESS_TIKV_IMAGE={TIKV_LOCAL}\n\
          DURESS_BASE_IMAGE={BASE_LOCAL}\nDURESS_BARE_IMAGE={BARE_LOCAL}\n"
     );
     workspace::scratch()?;
@@ -68,6 +69,11 @@ const REDIS: System = System {
     published: "docker.io/library/redis:7.4",
     local: "duress/redis:local",
     packages: "redis-server,redis-tools",
+};
+const POSTGRES: System = System {
+    published: "docker.io/library/postgres:15-bookworm",
+    local: "duress/postgres:local",
+    packages: "postgresql-15",
 };
 
 impl System {

@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use serde_json::{Value, json};
 
-use super::{Ctx, GuestError, PluginScope, describe, tamed};
+use super::{Ctx, GuestError, PluginScope, describe, tamed, tcp};
 use crate::store::{AuditEntry, LogLine, Store, Verdict};
 
 /// The longest arguments that are recorded, in bytes of JSON; longer ones are replaced by their length.
@@ -62,6 +62,23 @@ impl Audit {
                 0,
             );
         }
+    }
+
+    /// How a TCP connection was used.
+    pub(super) fn record_connection(&self, plugin: &str, function: &str, used: &tcp::Usage) {
+        let arguments = json!({
+            "container": used.container, "port": used.port, "sent": used.sent, "received": used.received,
+        });
+        let took = i64::try_from(used.opened.elapsed().as_micros()).unwrap_or(i64::MAX);
+        self.record(
+            plugin,
+            function,
+            "tcp.connection",
+            &arguments,
+            Verdict::Allowed,
+            None,
+            took,
+        );
     }
 
     #[expect(clippy::too_many_arguments, reason = "the columns of one row")]
@@ -121,6 +138,22 @@ impl Ctx {
                 .record(plugin, function, call, &arguments, verdict, detail, took);
         }
         Ok(answer)
+    }
+
+    /// Record a call that did not succeed.
+    pub(super) fn record_failure(&self, call: &str, arguments: &Value, error: &GuestError) {
+        let Some(trial) = &self.scope.trial else {
+            return;
+        };
+        let verdict = match error {
+            GuestError::Denied(_) => Verdict::Denied,
+            _ => Verdict::Failed,
+        };
+        let (plugin, function) = (&self.scope.plugin, self.function);
+        let detail = Some(describe(error));
+        trial
+            .audit
+            .record(plugin, function, call, arguments, verdict, detail, 0);
     }
 }
 

@@ -17,4 +17,7 @@ wasmtime::component::bindgen!({
         default: async | trappable,
     },
     exports: { default: async },
+    with: {
+        "duress:plugin/tcp.connection": crate::capability::tcp::Connection,
+    },
 });

@@ -6,10 +6,10 @@ use std::time::Duration;
 use serde_json::json;
 
 use super::bindings::duress::plugin::containers::{
-    Address, Container, FileSystem, Host, Output, Process,
+    Address, Container, ContainerDetails, FileSystem, Host, LogLine, Output, Process,
 };
 use super::{Ctx, GuestError, LONGEST_OPERATION, interfaces};
-use crate::engine::Program;
+use crate::engine::{LOG_LINES_LIMIT, LogsAsked, OUTPUT_LIMIT, Program};
 use crate::journal::change::Place;
 
 type Answer<T> = wasmtime::Result<Result<T, GuestError>>;
@@ -124,6 +124,44 @@ impl Host for Ctx {
                 Ok(trial.engine()?.memory_in_use(&target.id).await?)
             },
         )
+        .await
+    }
+
+    async fn details(&mut self, container: String) -> Answer<ContainerDetails> {
+        self.audited(
+            "containers.details",
+            json!({ "container": container }),
+            |scope| async move {
+                let trial = scope.trial()?;
+                let target = trial.container(&container).await?;
+                Ok(trial.engine()?.details(&target.id).await?.into())
+            },
+        )
+        .await
+    }
+
+    async fn logs(
+        &mut self,
+        container: String,
+        since: Option<u64>,
+        tail: u32,
+        max_bytes: u32,
+    ) -> Answer<Vec<LogLine>> {
+        let arguments = json!({
+            "container": container, "since": since, "tail": tail, "max_bytes": max_bytes,
+        });
+        self.audited("containers.logs", arguments, |scope| async move {
+            let trial = scope.trial()?;
+            scope.refuse(scope.grants.unasked_logs())?;
+            let target = trial.container(&container).await?;
+            let asked = LogsAsked {
+                since_ms: since,
+                lines: tail.min(LOG_LINES_LIMIT),
+                bytes: (max_bytes as usize).min(OUTPUT_LIMIT),
+            };
+            let lines = trial.engine()?.logs(&target.id, asked).await?;
+            Ok(lines.into_iter().map(Into::into).collect())
+        })
         .await
     }
 

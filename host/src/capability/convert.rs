@@ -87,6 +87,32 @@ impl From<engine::Output> for wit::containers::Output {
     }
 }
 
+impl From<engine::Details> for wit::containers::ContainerDetails {
+    fn from(details: engine::Details) -> Self {
+        Self {
+            image: details.image,
+            started_at: details.started_ms,
+            finished_at: details.finished_ms,
+            exit_code: details.exit_code,
+            oom_killed: details.oom_killed,
+            restart_count: details.restart_count,
+        }
+    }
+}
+
+impl From<engine::LogLine> for wit::containers::LogLine {
+    fn from(line: engine::LogLine) -> Self {
+        Self {
+            at: line.at_ms,
+            stream: match line.is_error {
+                true => wit::containers::LogStream::Stderr,
+                false => wit::containers::LogStream::Stdout,
+            },
+            text: line.text,
+        }
+    }
+}
+
 impl From<Limits> for wit::changes::Limits {
     fn from(limits: Limits) -> Self {
         Self {

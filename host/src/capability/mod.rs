@@ -16,6 +16,7 @@ mod output;
 mod requests;
 mod scope;
 mod stack;
+pub mod tcp;
 mod text;
 
 use std::sync::Arc;
@@ -29,7 +30,7 @@ pub use bindings::duress::plugin::types::Error as GuestError;
 pub(crate) use convert::describe;
 pub(crate) use host::CallLog;
 use output::{Output, Stream};
-pub use requests::{ActionKind, Programs, Requests, STACK, Unasked};
+pub use requests::{ActionKind, Programs, Requests, STACK, TcpReach, Unasked};
 pub use scope::{Changes, PluginScope, SeededRandom, Services, TrialScope};
 pub(crate) use text::{MESSAGE_LIMIT, tame, tamed};
 
@@ -56,6 +57,8 @@ pub struct Ctx {
     /// What it has logged.
     pub(crate) log: Arc<CallLog>,
     outputs: [Output; 2],
+    /// Its TCP connections.
+    connections: tcp::Connections,
     /// Made when it is asked for: most components have no use for it.
     wasi: Option<WasiCtx>,
     table: ResourceTable,
@@ -77,6 +80,7 @@ impl Ctx {
                 .build(),
             deadline: host::now().saturating_add(limit.as_millis() as u64),
             host_calls: 0,
+            connections: tcp::Connections::default(),
             counts: audit::Counts::default(),
             log,
             wasi: None,
@@ -106,6 +110,11 @@ impl Ctx {
             trial
                 .audit
                 .record_counts(&self.scope.plugin, self.function, counts);
+            for used in self.connections.ended() {
+                trial
+                    .audit
+                    .record_connection(&self.scope.plugin, self.function, used);
+            }
         }
     }
 }
@@ -139,5 +148,6 @@ pub(crate) fn add_to_linker(linker: &mut Linker<Ctx>) -> wasmtime::Result<()> {
     plugin::containers::add_to_linker::<_, HasSelf<Ctx>>(linker, |ctx| ctx)?;
     plugin::http::add_to_linker::<_, HasSelf<Ctx>>(linker, |ctx| ctx)?;
     plugin::changes::add_to_linker::<_, HasSelf<Ctx>>(linker, |ctx| ctx)?;
+    plugin::tcp::add_to_linker::<_, HasSelf<Ctx>>(linker, |ctx| ctx)?;
     plugin::stack::add_to_linker::<_, HasSelf<Ctx>>(linker, |ctx| ctx)
 }

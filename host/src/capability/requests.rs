@@ -24,9 +24,25 @@ pub struct Requests {
     /// Where it sends HTTP requests: `stack` for the trial's own containers, `host:port` for anything else.
     #[serde(skip_serializing_if = "BTreeSet::is_empty")]
     pub http: BTreeSet<String>,
+    /// Where it opens TCP connections.
+    #[serde(skip_serializing_if = "BTreeSet::is_empty")]
+    pub tcp: BTreeSet<TcpReach>,
+    /// It reads what the trial's own containers log.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub logs: bool,
     /// It brings the trial's own stack up and takes it down, as subjects do.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub stack: bool,
+}
+
+/// Where TCP connections may lead.
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
+)]
+#[serde(rename_all = "snake_case")]
+pub enum TcpReach {
+    /// To the trial's own containers.
+    Stack,
 }
 
 /// Programs, by where they run.
@@ -217,6 +233,22 @@ impl Requests {
         })
     }
 
+    /// The permission that it lacks to open TCP connections.
+    pub fn unasked_tcp(&self) -> Option<Unasked> {
+        (!self.tcp.contains(&TcpReach::Stack)).then(|| Unasked {
+            what: "opens a TCP connection".into(),
+            line: format!("tcp: [{STACK}]"),
+        })
+    }
+
+    /// The permission that it lacks to read logs.
+    pub fn unasked_logs(&self) -> Option<Unasked> {
+        (!self.logs).then(|| Unasked {
+            what: "reads a container's log".into(),
+            line: "logs: true".into(),
+        })
+    }
+
     /// Whether it may not touch the stack's lifecycle.
     pub fn unasked_stack(&self) -> Option<Unasked> {
         (!self.stack).then(|| Unasked {
@@ -248,6 +280,15 @@ impl Requests {
         }
         for host in self.hosts() {
             lines.push(format!("send HTTP requests to {host}, beyond its trial"));
+        }
+        if self.tcp.contains(&TcpReach::Stack) {
+            lines.push(
+                "open TCP connections to its own trial's containers, and send there what it likes"
+                    .into(),
+            );
+        }
+        if self.logs {
+            lines.push("read what its own trial's containers log".into());
         }
         if self.stack {
             lines.push("bring its own trial's stack up, and take it down".into());
@@ -339,7 +380,8 @@ mod tests {
     fn what_it_asks_for_is_told_in_words() {
         assert_eq!(Requests::default().in_words(), [""; 0]);
         let words = requests(
-            "{actions: [pause], programs: {network_of_container: [tc, ip]}, http: [stack, 'p:9090'], stack: true}",
+            "{actions: [pause], programs: {network_of_container: [tc, ip]}, http: [stack, 'p:9090'], tcp: [stack], \
+             logs: true, stack: true}",
         )
         .in_words();
         assert_eq!(
@@ -349,6 +391,8 @@ mod tests {
                 "in these containers' networks, run: ip, tc",
                 "send HTTP requests to its own trial's containers",
                 "send HTTP requests to p:9090, beyond its trial",
+                "open TCP connections to its own trial's containers, and send there what it likes",
+                "read what its own trial's containers log",
                 "bring its own trial's stack up, and take it down",
             ]
         );

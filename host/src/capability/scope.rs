@@ -141,6 +141,18 @@ impl TrialScope {
         }
     }
 
+    /// Refuse a container whose network is the machine's own: its ports are the machine's.
+    pub(super) fn refuse_machine_network(&self, target: &Container) -> Result<(), GuestError> {
+        if target.network != Network::Machine {
+            return Ok(());
+        }
+        Err(GuestError::Denied(format!(
+            "a connection to `{}` was refused: its network is the machine's own (`network_mode: host`), \
+             and so are its ports; give it a network of its own in the compose file",
+            target.name
+        )))
+    }
+
     /// Whether a change may touch the container of that name.
     pub(super) fn is_targetable(&self, name: &str) -> bool {
         self.radius().contains(name)

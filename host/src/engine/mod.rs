@@ -134,6 +134,54 @@ pub struct Output {
     pub stderr: Vec<u8>,
 }
 
+/// How a container came to what it is.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Details {
+    /// The image that it was made from.
+    pub image: String,
+    /// When it was started last, in milliseconds since the Unix epoch; `None`: never.
+    pub started_ms: Option<u64>,
+    /// When it ended last; `None`: never.
+    pub finished_ms: Option<u64>,
+    /// How its first process ended; `None` while it runs and before its first start.
+    pub exit_code: Option<i32>,
+    /// The kernel killed one of its processes for want of memory since it was started last.
+    pub oom_killed: bool,
+    /// How often the engine restarted it by its restart policy.
+    pub restart_count: u32,
+}
+
+/// Which part of a container's log is wanted: the newest lines.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LogsAsked {
+    /// None that is older, in milliseconds since the Unix epoch.
+    pub since_ms: Option<u64>,
+    /// At most so many, and never more than [`LOG_LINES_LIMIT`].
+    pub lines: u32,
+    /// At most so much text.
+    pub bytes: usize,
+}
+
+/// A line of a container's log.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LogLine {
+    /// When the engine received it, in milliseconds since the Unix epoch.
+    pub at_ms: u64,
+    /// It was written to standard error.
+    pub is_error: bool,
+    /// Without its line break.
+    pub text: String,
+}
+
+/// The most lines of a container's log that are read at once: the engine reads a log from its end, so that even a huge one is
+/// read quickly.
+pub const LOG_LINES_LIMIT: u32 = 10_000;
+
+/// A connection to a TCP port of a container.
+pub trait Connection: tokio::io::AsyncRead + tokio::io::AsyncWrite + Send + Unpin {}
+
+impl<T: tokio::io::AsyncRead + tokio::io::AsyncWrite + Send + Unpin> Connection for T {}
+
 /// The most that is kept of each of a program's two outputs, in bytes: enough for any diagnosis, and no way to fill the host's memory.
 pub const OUTPUT_LIMIT: usize = 1 << 20;
 
@@ -320,6 +368,17 @@ pub trait Engine: Send + Sync + fmt::Debug {
     async fn state(&self, container: &ContainerId) -> EngineResult<State>;
     /// The address at which this host reaches a container's TCP port.
     async fn endpoint(&self, container: &ContainerId, port: u16) -> EngineResult<SocketAddr>;
+
+    /// Connect to a TCP port of a running container, and to nothing else. The caller limits the time.
+    async fn connect(
+        &self,
+        container: &ContainerId,
+        port: u16,
+    ) -> EngineResult<Box<dyn Connection>>;
+    /// How a container came to what it is.
+    async fn details(&self, container: &ContainerId) -> EngineResult<Details>;
+    /// The newest lines of a container's log, oldest first.
+    async fn logs(&self, container: &ContainerId, asked: LogsAsked) -> EngineResult<Vec<LogLine>>;
 
     /// Run a program in the container. An exit code other than 0 is no error.
     async fn exec(&self, container: &ContainerId, program: &Program) -> EngineResult<Output>;

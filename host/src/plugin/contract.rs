@@ -105,6 +105,7 @@ fn check_requests(
         !requests.actions.is_empty() || !requests.programs.network_of_container.is_empty();
     for (interface, asked, line) in [
         ("http", !requests.http.is_empty(), "http: [stack]"),
+        ("tcp", !requests.tcp.is_empty(), "tcp: [stack]"),
         ("stack", requests.stack, "stack: true"),
     ] {
         let imported = imports

@@ -5,16 +5,21 @@ use std::time::Duration;
 use async_trait::async_trait;
 
 use super::container;
+use super::conversation::Conversation;
 use super::network::{self, output};
 use super::world::{self, Machine, World};
 use crate::engine::{
-    Container, ContainerId, Engine, EngineError, EngineInfo, EngineResult, FileSystem, Health,
-    LABEL_DATABASE, LABEL_DATABASE_ID, LABEL_HOST, LABEL_TRIAL, Leftover, Limits, NetDriver,
-    Network, Output, Process, Program, Project, Requirement, Stack, State, Work, compose_services,
+    Connection, Container, ContainerId, Details, Engine, EngineError, EngineInfo, EngineResult,
+    FileSystem, Health, LABEL_DATABASE, LABEL_DATABASE_ID, LABEL_HOST, LABEL_TRIAL, Leftover,
+    Limits, LogLine, LogsAsked, NetDriver, Network, Output, Process, Program, Project, Requirement,
+    Stack, State, Work, compose_services,
 };
 
 /// What a file system of a container holds, in bytes.
 const CAPACITY: u64 = 64 << 20;
+
+/// When every container was started, in milliseconds since the Unix epoch.
+const STARTED: u64 = 1_767_225_600_000;
 
 /// The engine of a [`World`].
 #[derive(Debug, Clone)]
@@ -193,6 +198,59 @@ impl Engine for SimulatedEngine {
         self.look("ask for an address", |machine| {
             let container = running(machine.container(&id.0)?)?;
             Ok((container.address, port).into())
+        })
+        .await
+    }
+
+    async fn connect(&self, id: &ContainerId, port: u16) -> EngineResult<Box<dyn Connection>> {
+        let place = self
+            .look("connect", |machine| {
+                let script = std::sync::Arc::clone(&machine.script);
+                let container = machine.container(&id.0)?;
+                let place = format!("{}:{port}", container.service);
+                match container.state {
+                    State::Running | State::Paused if script.listens(&place) => Ok(place),
+                    State::Running | State::Paused => Err(EngineError::Failed(format!(
+                        "connect to {place}: connection refused"
+                    ))),
+                    _ => running(container).map(|_| place),
+                }
+            })
+            .await?;
+        Ok(Box::new(Conversation::new(
+            self.0.clone(),
+            id.0.clone(),
+            place,
+        )))
+    }
+
+    async fn details(&self, id: &ContainerId) -> EngineResult<Details> {
+        self.look("ask how it is", |machine| {
+            let container = machine.container(&id.0)?;
+            let ended = container.state == State::Exited;
+            Ok(Details {
+                image: "simulated".into(),
+                started_ms: Some(STARTED),
+                finished_ms: ended.then_some(STARTED + 1000),
+                exit_code: ended.then_some(137),
+                ..Details::default()
+            })
+        })
+        .await
+    }
+
+    async fn logs(&self, id: &ContainerId, asked: LogsAsked) -> EngineResult<Vec<LogLine>> {
+        self.look("read a log", |machine| {
+            let script = std::sync::Arc::clone(&machine.script);
+            let service = &machine.container(&id.0)?.service;
+            let lines = script.logs.get(service).map_or(&[][..], Vec::as_slice);
+            let line = |text: &String| LogLine {
+                at_ms: asked.since_ms.unwrap_or(STARTED),
+                is_error: false,
+                text: text.clone(),
+            };
+            let newest = lines.len().saturating_sub(asked.lines as usize);
+            Ok(lines[newest..].iter().map(line).collect())
         })
         .await
     }

@@ -3,6 +3,7 @@
 //! `duress plugin test` tries components on it ([`crate::conformance`]), and the simulation in `tests/sim` whole campaigns.
 
 mod container;
+mod conversation;
 mod engine;
 mod network;
 mod script;

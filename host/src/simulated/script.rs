@@ -21,8 +21,12 @@ pub struct Script {
     /// Handed to the component, over the settings of `plugin.yaml`.
     #[schemars(schema_with = "crate::plugin::object")]
     pub settings: Value,
-    /// What programs and requests are answered with; the first that fits. `iptables`, `tc` and `ip` answer by themselves.
+    /// What programs, requests and TCP connections are answered with; the first that fits. `iptables`, `tc` and `ip` answer by
+    /// themselves.
     pub answers: Vec<Answer>,
+    /// The lines that a container has logged, by its name.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub logs: BTreeMap<String, Vec<String>>,
 }
 
 impl Default for Script {
@@ -32,6 +36,7 @@ impl Default for Script {
             parameters: BTreeMap::new(),
             settings: Value::Null,
             answers: Vec::new(),
+            logs: BTreeMap::new(),
         }
     }
 }
@@ -53,9 +58,16 @@ pub struct Answer {
     /// A method and a URL, e.g. `GET http://pd0:2379/pd/api/v1/*`; `*` is any text.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub request: Option<String>,
-    /// Only where the request's body holds this text.
+    /// A container and a TCP port, e.g. `mysql:3306`; `*` is any text. The answer is sent when what the plugin has sent since the last
+    /// answer holds the text of `holds`; without `holds`, as soon as the connection is made.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tcp: Option<String>,
+    /// Only where the request's body, or what was sent by TCP, holds this text.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub holds: String,
+    /// What is sent by TCP: each character is a byte, so none is above U+00FF.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub sends: String,
     /// Only while all of these marks are set.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub when: Vec<String>,
@@ -99,6 +111,32 @@ impl Script {
         })
     }
 
+    /// The answer to what was sent to a port of a container; to nothing, where it speaks first.
+    pub(super) fn tcp(
+        &self,
+        place: &str,
+        sent: &[u8],
+        marks: &BTreeSet<String>,
+    ) -> Option<&Answer> {
+        self.answers.iter().find(|answer| {
+            let pattern = answer.tcp.as_deref();
+            let holds = bytes(&answer.holds);
+            let is_said = match sent {
+                [] => holds.is_empty(),
+                _ => !holds.is_empty() && sent.windows(holds.len()).any(|part| part == holds),
+            };
+            pattern.is_some_and(|pattern| fits(pattern, place))
+                && is_said
+                && answer.is_given_with(marks)
+        })
+    }
+
+    /// Whether anything answers at a port of a container.
+    pub(super) fn listens(&self, place: &str) -> bool {
+        let patterns = self.answers.iter().filter_map(|one| one.tcp.as_deref());
+        patterns.into_iter().any(|pattern| fits(pattern, place))
+    }
+
     /// The answer to a request.
     pub(super) fn request(
         &self,
@@ -128,6 +166,13 @@ impl Answer {
         marks.extend(self.sets.iter().cloned());
         marks.retain(|mark| !self.clears.contains(mark));
     }
+}
+
+/// The bytes that a text stands for: one for each character. Those above U+00FF stand for none.
+pub(super) fn bytes(text: &str) -> Vec<u8> {
+    text.chars()
+        .filter_map(|character| u8::try_from(character).ok())
+        .collect()
 }
 
 /// Whether a text fits a pattern in which `*` stands for any text.
@@ -168,6 +213,31 @@ mod tests {
         ] {
             assert_eq!(fits(pattern, text), expected, "{pattern} and {text}");
         }
+    }
+
+    #[test]
+    fn who_speaks_first_is_told_from_who_answers() {
+        let answer = |holds: &str, sends: &str| Answer {
+            tcp: Some("one:*".into()),
+            holds: holds.into(),
+            sends: sends.into(),
+            ..Answer::default()
+        };
+        let script = Script {
+            answers: vec![answer("", "hello"), answer("\u{ff}q", "answer")],
+            ..Script::default()
+        };
+        let says = |place: &str, sent: &[u8]| {
+            let marks = BTreeSet::new();
+            script
+                .tcp(place, sent, &marks)
+                .map(|answer| answer.sends.as_str())
+        };
+        assert_eq!(says("one:25", b""), Some("hello"));
+        assert_eq!(says("one:25", b"\0\xffq"), Some("answer"));
+        assert_eq!(says("one:25", b"q"), None);
+        assert_eq!(says("two:25", b""), None);
+        assert!(script.listens("one:1") && !script.listens("two:1"));
     }
 
     #[test]

@@ -3,6 +3,11 @@
 use crate::bindings::duress::plugin::containers;
 use crate::{Container, FileSystem, Result};
 
+pub use crate::bindings::duress::plugin::containers::{ContainerDetails, LogLine, LogStream};
+
+/// The most text of a log that [`logs`] returns, in bytes.
+pub const LOG_BYTES: u32 = 64 << 10;
+
 /// Every container of the stack, by name.
 pub fn list() -> Result<Vec<Container>> {
     containers::list()
@@ -21,6 +26,17 @@ pub fn processes(container: &str) -> Result<Vec<containers::Process>> {
 /// The memory that a running container uses and that the kernel could not take back at once, in bytes.
 pub fn memory_in_use(container: &str) -> Result<u64> {
     containers::memory_in_use(container)
+}
+
+/// How a container came to what it is: its exit code, whether the kernel killed a process for want of memory, its restarts.
+pub fn details(container: &str) -> Result<ContainerDetails> {
+    containers::details(container)
+}
+
+/// The newest lines of a container's log, at most `tail` of them and [`LOG_BYTES`] of text, oldest first. The manifest must ask for
+/// `logs`.
+pub fn logs(container: &str, since: Option<u64>, tail: u32) -> Result<Vec<LogLine>> {
+    containers::logs(container, since, tail, LOG_BYTES)
 }
 
 /// The interfaces of a container that have an address, without that to itself.

@@ -17,6 +17,7 @@ pub mod http;
 mod inject;
 mod log;
 mod subject;
+pub mod tcp;
 mod token;
 mod wait;
 

@@ -10,8 +10,9 @@ use bollard::query_parameters::{ListContainersOptions, ListNetworksOptions, List
 use super::Docker;
 use super::calls::{PATIENCE, reason};
 use crate::engine::{
-    Container, ContainerId, EngineError, EngineResult, Health, LABEL_DATABASE, LABEL_DATABASE_ID,
-    LABEL_HOST, LABEL_MACHINE, LABEL_PROJECT, LABEL_TRIAL, Leftover, Network, Project, State,
+    Container, ContainerId, Details, EngineError, EngineResult, Health, LABEL_DATABASE,
+    LABEL_DATABASE_ID, LABEL_HOST, LABEL_MACHINE, LABEL_PROJECT, LABEL_TRIAL, Leftover, Network,
+    Project, State,
 };
 
 /// Labels that both compose tools put on what they make.
@@ -194,6 +195,35 @@ pub(super) fn state_of(container: &ContainerInspectResponse) -> State {
         }
         Some(ContainerStateStatusEnum::DEAD) => State::Dead,
         _ => State::Created,
+    }
+}
+
+/// How a container that was inspected came to what it is.
+pub(super) fn details_of(container: ContainerInspectResponse) -> Details {
+    let runs = matches!(state_of(&container), State::Running | State::Paused);
+    let state = container.state.unwrap_or_default();
+    // The engine says the year 1 for never.
+    let time = |text: Option<String>| {
+        let at: jiff::Timestamp = text?.parse().ok()?;
+        u64::try_from(at.as_millisecond()).ok().filter(|at| *at > 0)
+    };
+    let started_ms = time(state.started_at);
+    Details {
+        image: container
+            .config
+            .and_then(|config| config.image)
+            .unwrap_or_default(),
+        started_ms,
+        finished_ms: time(state.finished_at),
+        exit_code: state
+            .exit_code
+            .filter(|_| !runs && started_ms.is_some())
+            .and_then(|code| i32::try_from(code).ok()),
+        oom_killed: state.oom_killed.unwrap_or(false),
+        restart_count: container
+            .restart_count
+            .and_then(|count| u32::try_from(count).ok())
+            .unwrap_or(0),
     }
 }
 

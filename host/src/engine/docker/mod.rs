@@ -2,10 +2,12 @@
 
 mod address;
 mod calls;
+mod connect;
 mod exec;
 mod files_inside;
 mod limits;
 mod listing;
+mod logs;
 mod processes;
 mod removal;
 mod toolbox;
@@ -26,9 +28,9 @@ use tokio::sync::{Mutex, OnceCell};
 
 use self::calls::{PATIENCE, call};
 use super::{
-    Container, ContainerId, Engine, EngineError, EngineInfo, EngineResult, FileSystem, Leftover,
-    Limits, NetDriver, Output, Process, Program, Project, Stack, State, Work, compose, files,
-    namespace,
+    Connection, Container, ContainerId, Details, Engine, EngineError, EngineInfo,
+    EngineResult, FileSystem, Leftover, Limits, LogLine, LogsAsked, NetDriver, Output, Process,
+    Program, Project, Stack, State, Work, compose, files, namespace,
 };
 
 /// How long the engine may take to say that it is there.
@@ -276,6 +278,22 @@ impl Engine for Docker {
                 name()
             ))),
         }
+    }
+
+    async fn connect(
+        &self,
+        container: &ContainerId,
+        port: u16,
+    ) -> EngineResult<Box<dyn Connection>> {
+        self.connect_to(container, port).await
+    }
+
+    async fn details(&self, container: &ContainerId) -> EngineResult<Details> {
+        Ok(listing::details_of(self.inspect(container).await?))
+    }
+
+    async fn logs(&self, container: &ContainerId, asked: LogsAsked) -> EngineResult<Vec<LogLine>> {
+        self.read_logs(container, asked).await
     }
 
     async fn exec(&self, container: &ContainerId, program: &Program) -> EngineResult<Output> {

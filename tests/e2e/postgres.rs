@@ -1,0 +1,79 @@
+//! The example for PostgreSQL: built from its source, judged over PostgreSQL's own protocol, and each of its faults measured by
+//! `psql`, not by duress.
+
+use serde_json::json;
+
+use crate::docker::Container;
+use crate::languages::Examples;
+use crate::stage::Stage;
+use crate::wait::until_true;
+
+fn psql(server: &Container, sql: &str) -> (bool, String) {
+    server.run(&["psql", "--username=postgres", "-Atqc", sql])
+}
+
+fn says(server: &Container, sql: &str) -> String {
+    let (succeeded, text) = psql(server, sql);
+    assert!(succeeded, "{sql}: {text}");
+    text
+}
+
+/// One stack for all of it: the test takes seconds, a stack takes some of them.
+#[tokio::test(flavor = "multi_thread")]
+async fn postgresql_is_judged_over_its_protocol_and_each_fault_does_what_it_says() {
+    let examples = Examples::new();
+    examples.make("postgres");
+    let roots = vec![examples.root.clone()];
+    let radius = ["primary", "replica"];
+    let stage = Stage::in_roots(roots, "postgres", "postgres", &radius, None).await;
+    let [primary, replica] = radius.map(|name| stage.container(name));
+    let rows = |server: &Container| says(server, "SELECT count(*) FROM written");
+    says(&primary, "CREATE TABLE written (n int)");
+    until_true("the table", || psql(&replica, "TABLE written").0);
+
+    // It receives what is written, and does not apply it.
+    let metadata = stage
+        .break_it("replication_pause", json!({}), &["replica"])
+        .await;
+    says(&primary, "INSERT INTO written VALUES (1)");
+    let position = says(&primary, "SELECT pg_current_wal_lsn()");
+    let received = format!("SELECT pg_last_wal_receive_lsn() >= '{position}'");
+    until_true("the write arrives", || says(&replica, &received) == "t");
+    assert_eq!((rows(&primary), rows(&replica)), ("1".into(), "0".into()));
+    let complaint = stage.complaint().await;
+    assert!(complaint.contains("replica does not apply"), "{complaint}");
+    stage.cleanup(&metadata).await;
+    until_true("the write is applied", || rows(&replica) == "1");
+    stage.wait_until_healthy().await;
+
+    // The fault finds the server that takes writes; how that ended is in its details and its log.
+    let metadata = stage.break_it("primary_kill", json!({}), &radius).await;
+    assert_eq!(primary.inspect("{{.State.Status}}"), "exited");
+    assert_eq!(replica.inspect("{{.State.Status}}"), "running");
+    let complaint = stage.complaint().await;
+    for words in [
+        "primary: it does not run (exit code 137)",
+        "its last line: ",
+    ] {
+        assert!(complaint.contains(words), "{complaint}");
+    }
+    stage.cleanup(&metadata).await;
+    stage.wait_until_healthy().await;
+    assert_eq!(rows(&primary), "1", "what was written is still there");
+
+    // Two servers take writes; afterwards what the replica took itself is gone.
+    let insert = "INSERT INTO written VALUES (2)";
+    assert!(!psql(&replica, insert).0, "a replica takes no writes");
+    let metadata = stage
+        .break_it("replica_promote", json!({}), &["replica"])
+        .await;
+    says(&replica, insert);
+    assert_eq!((rows(&primary), rows(&replica)), ("1".into(), "2".into()));
+    let complaint = stage.complaint().await;
+    assert!(complaint.contains("2 servers take writes"), "{complaint}");
+    stage.cleanup(&metadata).await;
+    stage.wait_until_healthy().await;
+    assert_eq!(rows(&replica), "1");
+    assert!(!psql(&replica, insert).0, "it is a replica again");
+    assert_eq!(stage.unsettled().await, 0);
+}
