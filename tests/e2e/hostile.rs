@@ -191,6 +191,12 @@ fn a_component_reaches_nothing_beyond_its_trial() {
         format!("http://bare:{port}/"),
     ]
     .into();
+    let mut addresses: Vec<String> = ["127.0.0.1", "localhost", "::1", "0.0.0.0", &gateway]
+        .iter()
+        .map(|host| format!("{host}:{port}"))
+        .collect();
+    addresses.extend(foreign.iter().map(|name| format!("{name}:2379")));
+    addresses.push("169.254.169.254:80".into());
     let campaign = json!({
         "name": "reaching",
         "subjects": ["bare"],
@@ -200,6 +206,7 @@ fn a_component_reaches_nothing_beyond_its_trial() {
             { "type": "process_pause" },
             { "type": "misbehave", "label": "names", "params": { "how": "names", "with": foreign } },
             { "type": "misbehave", "label": "requests", "params": { "how": "requests", "with": urls } },
+            { "type": "misbehave", "label": "connections", "params": { "how": "connections", "with": addresses } },
             { "type": "misbehave", "label": "shell", "params": { "how": "shell", "with": ["peer"] } },
             { "type": "misbehave", "label": "flood", "params": { "how": "change_flood" } },
             { "type": "misbehave", "label": "ungranted", "params": { "how": "ungranted" } },
@@ -213,7 +220,7 @@ fn a_component_reaches_nothing_beyond_its_trial() {
     let of = |label: &str| {
         program.json(&["show", &format!("trial-bare-{label}-1"), "--audit"])["trial"].clone()
     };
-    for label in ["names", "requests", "shell", "ungranted"] {
+    for label in ["names", "requests", "connections", "shell", "ungranted"] {
         let error = of(label)["error"].as_str().unwrap().to_owned();
         let (_, tried) = error
             .split_once("all ")

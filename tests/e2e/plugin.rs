@@ -155,9 +155,16 @@ fn what_it_imports_and_what_it_asks_for_must_agree() {
         ),
         (
             "{http: [stack]}",
+            "add to `requests` in plugin.yaml: tcp: [stack]",
+        ),
+        (
+            "{http: [stack], tcp: [stack]}",
             "add to `requests` in plugin.yaml: stack: true",
         ),
-        ("{http: [stack], stack: true, actions: [fly]}", "fly"),
+        (
+            "{http: [stack], tcp: [stack], stack: true, actions: [fly]}",
+            "fly",
+        ),
         (
             "{http: [stack], stack: true, everything: true}",
             "unknown key `everything`",

@@ -47,6 +47,8 @@ enum How {
     Names,
     /// Send a request to each of some addresses.
     Requests,
+    /// Open a TCP connection to each of some addresses, and then more than any call may.
+    Connections,
     /// Give a shell something to do, wherever it might listen.
     Shell,
     /// Make changes for ever.
@@ -127,6 +129,7 @@ fn act(misbehave: &Misbehave, scene: &Scene) -> Result<Step> {
         }
         How::Names => return Err(reach::names(with)),
         How::Requests => return Err(reach::requests(with)),
+        How::Connections => return Err(reach::connections(with)),
         How::Shell => return Err(reach::shell(with)),
         How::Ungranted => return Err(reach::ungranted(scene)),
         How::ChangeFlood => return Err(reach::change_flood(scene)),

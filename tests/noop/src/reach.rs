@@ -3,11 +3,13 @@
 use std::time::Duration;
 
 use duress_sdk::bindings::duress::plugin::changes::Limits;
-use duress_sdk::bindings::duress::plugin::{changes, containers, http};
+use duress_sdk::bindings::duress::plugin::{changes, containers, http, tcp};
 use duress_sdk::{Action, Change, Error, Fill, Place, Probe, Program, Result, Scene};
 
 /// The longest reason of a refusal that is worth reading, in bytes.
 const REASON: usize = 5_000;
+/// More connections than one call may open.
+const FLOOD: usize = 300;
 /// For each call, in milliseconds.
 const LIMIT: u64 = 2_000;
 
@@ -100,6 +102,9 @@ pub(crate) fn names(more: &[String]) -> Error {
             "interface-to",
             containers::interface_to("bare", name).map(drop),
         );
+        must_fail("details", containers::details(name).map(drop));
+        must_fail("logs", containers::logs(name, None, 1, 1).map(drop));
+        must_fail("connect", tcp::connect(name, 80, LIMIT).map(drop));
         must_fail("current-limits", changes::current_limits(name).map(drop));
         must_fail("apply", changes::apply(&pause(name)).map(drop));
         must_fail("revert", changes::revert(name));
@@ -121,6 +126,28 @@ pub(crate) fn requests(urls: &[String]) -> Error {
     for url in urls {
         let request = duress_sdk::http::request("GET", url, None, Duration::from_millis(LIMIT));
         attempts.must_fail(url.clone(), http::send(&request));
+    }
+    attempts.told()
+}
+
+/// Every one must be refused before anybody is connected to, and so must be too many.
+pub(crate) fn connections(addresses: &[String]) -> Error {
+    let mut attempts = Attempts::default();
+    for address in addresses {
+        let (host, port) = address.rsplit_once(':').unwrap_or((address, "1"));
+        let answer = tcp::connect(host, port.parse().unwrap_or(1), LIMIT);
+        attempts.must_fail(address.clone(), answer.map(drop));
+    }
+    let mut last = None;
+    for _ in 0..FLOOD {
+        last = tcp::connect("bare", 1, LIMIT).err();
+        if last.is_none() {
+            attempts.wrong.push("ALLOWED: port 1 of bare".into());
+        }
+    }
+    let is_denied = matches!(&last, Some(Error::Denied(why)) if why.contains("TCP connections"));
+    if !is_denied {
+        attempts.wrong.push(format!("UNLIMITED: {last:?}"));
     }
     attempts.told()
 }
