@@ -16,6 +16,7 @@ mod dns;
 mod files;
 mod memory;
 mod processes;
+mod program;
 mod queue;
 
 use std::io::Write as _;
@@ -75,6 +76,13 @@ enum Verb {
         #[command(flatten)]
         rules: queue::Rules,
     },
+    /// Run a program until it ends, or is ended with all that it has started
+    Program {
+        #[command(flatten)]
+        task: Task,
+        #[command(flatten)]
+        program: program::Program,
+    },
     /// Look at files, fill and remove them
     #[command(flatten)]
     Files(files::Verb),
@@ -119,6 +127,8 @@ impl Task {
         std::thread::Builder::new()
             .spawn(move || {
                 std::thread::sleep(std::time::Duration::from_secs(seconds));
+                // Where it cannot be told what a program has started, the program itself ends with this process.
+                let _ = program::end_descendants();
                 #[expect(clippy::exit, reason = "all that a task holds goes with its process")]
                 std::process::exit(0);
             })
@@ -144,7 +154,8 @@ fn run(cli: Cli) -> Result<ExitCode> {
     | Verb::Memory { task, .. }
     | Verb::Disk { task, .. }
     | Verb::Dns { task, .. }
-    | Verb::Queue { task, .. } = &cli.verb
+    | Verb::Queue { task, .. }
+    | Verb::Program { task, .. } = &cli.verb
     {
         task.set_end()?;
     }
@@ -157,6 +168,7 @@ fn run(cli: Cli) -> Result<ExitCode> {
         Verb::Disk { load, .. } => disk::run(&load)?,
         Verb::Dns { server, .. } => dns::run(server)?,
         Verb::Queue { rules, .. } => queue::run(&rules)?,
+        Verb::Program { program, .. } => program::run(&program)?,
         Verb::Files(verb) => files::run(&verb)?,
         Verb::Processes(whose) => processes::print(&whose)?,
         Verb::Signal(meant) => processes::signal(&meant)?,

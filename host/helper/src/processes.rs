@@ -12,6 +12,8 @@ use rustix::io::Errno;
 use rustix::process::{Pid, Signal, kill_process};
 use serde::Serialize;
 
+use crate::program;
+
 /// How long a process that was killed may take to end.
 const PATIENCE: Duration = Duration::from_secs(5);
 
@@ -147,6 +149,11 @@ pub(crate) fn of_task(id: &str, whose: &Whose) -> Result<Vec<i32>> {
         let Ok(command) = process.cmdline() else {
             return false;
         };
+        // Behind `--` stands a program of a plugin's own, with whatever words.
+        let command = command
+            .split(|word| word == "--")
+            .next()
+            .unwrap_or_default();
         // `stop --id X` and `runs --id X` name the task too.
         let works = !command
             .iter()
@@ -164,7 +171,8 @@ pub(crate) fn of_task(id: &str, whose: &Whose) -> Result<Vec<i32>> {
 pub(crate) fn stop(id: &str, whose: &Whose) -> Result<()> {
     let deadline = Instant::now() + PATIENCE;
     loop {
-        let running = of_task(id, whose)?;
+        let mut running = of_task(id, whose)?;
+        running.extend(program::descendants(&running)?);
         if running.is_empty() {
             return Ok(());
         }

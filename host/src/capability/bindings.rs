@@ -19,5 +19,6 @@ wasmtime::component::bindgen!({
     exports: { default: async },
     with: {
         "duress:plugin/tcp.connection": crate::capability::tcp::Connection,
+        "duress:plugin/programs.lasting-program": crate::capability::programs::LastingProgram,
     },
 });

@@ -3,8 +3,8 @@
 use serde_json::json;
 
 use super::bindings::duress::plugin::changes::{Action as Asked, Change, Host, Limits};
-use super::{Changes, Ctx, GuestError};
-use crate::engine::{Engine, Work};
+use super::{Changes, Ctx, GuestError, TrialScope};
+use crate::engine::{Container, Engine, Work};
 use crate::journal::change::{self, Action};
 
 type Answer<T> = wasmtime::Result<Result<T, GuestError>>;
@@ -14,16 +14,7 @@ impl Host for Ctx {
         let arguments = json!({ "container": change.container, "summary": change.summary });
         self.audited("changes.apply", arguments, |scope| async move {
             let trial = scope.trial()?;
-            let target = trial.container(&change.container).await?;
-            if !trial.is_targetable(&target.name) {
-                let radius: Vec<_> = trial.radius().iter().cloned().collect();
-                let radius = if radius.is_empty() { "nothing yet".into() } else { radius.join(", ") };
-                return Err(GuestError::Denied(format!(
-                    "a change to `{}` was refused: it lies outside this trial's blast radius, which is {radius}; \
-                     `targets` and `target_count` in the campaign widen it, within `targets` of subject.yaml",
-                    target.name
-                )));
-            }
+            let target = target(trial, &change.container).await?;
             let touched = target.clone();
             let change = change::Change {
                 project: trial.project.clone(),
@@ -43,15 +34,7 @@ impl Host for Ctx {
             if !trial.root_filesystem_allowed {
                 check_disks(trial.engine()?.as_ref(), &change).await?;
             }
-            match &trial.changes {
-                Changes::Made(journal) => Ok(journal.apply(change).await?),
-                Changes::Recorded(changes) => {
-                    let mut changes =
-                        changes.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-                    changes.push(change);
-                    Ok(format!("dry-run-{}", changes.len()))
-                }
-            }
+            make(trial, change).await
         })
         .await
     }
@@ -77,6 +60,39 @@ impl Host for Ctx {
             },
         )
         .await
+    }
+}
+
+/// The container that a change may touch.
+pub(super) async fn target(trial: &TrialScope, name: &str) -> Result<Container, GuestError> {
+    let target = trial.container(name).await?;
+    if trial.is_targetable(&target.name) {
+        return Ok(target);
+    }
+    let radius: Vec<_> = trial.radius().iter().cloned().collect();
+    let radius = if radius.is_empty() {
+        "nothing yet".into()
+    } else {
+        radius.join(", ")
+    };
+    Err(GuestError::Denied(format!(
+        "a change to `{}` was refused: it lies outside this trial's blast radius, which is {radius}; \
+         `targets` and `target_count` in the campaign widen it, within `targets` of subject.yaml",
+        target.name
+    )))
+}
+
+/// Have a change journaled and made, or written down alone in a dry run. Returns its id.
+pub(super) async fn make(trial: &TrialScope, change: change::Change) -> Result<String, GuestError> {
+    match &trial.changes {
+        Changes::Made(journal) => Ok(journal.apply(change).await?),
+        Changes::Recorded(changes) => {
+            let mut changes = changes
+                .lock()
+                .unwrap_or_else(std::sync::PoisonError::into_inner);
+            changes.push(change);
+            Ok(format!("dry-run-{}", changes.len()))
+        }
     }
 }
 

@@ -13,6 +13,7 @@ mod host;
 mod http;
 mod interfaces;
 mod output;
+pub mod programs;
 mod requests;
 mod scope;
 mod stack;
@@ -149,5 +150,6 @@ pub(crate) fn add_to_linker(linker: &mut Linker<Ctx>) -> wasmtime::Result<()> {
     plugin::http::add_to_linker::<_, HasSelf<Ctx>>(linker, |ctx| ctx)?;
     plugin::changes::add_to_linker::<_, HasSelf<Ctx>>(linker, |ctx| ctx)?;
     plugin::tcp::add_to_linker::<_, HasSelf<Ctx>>(linker, |ctx| ctx)?;
+    plugin::programs::add_to_linker::<_, HasSelf<Ctx>>(linker, |ctx| ctx)?;
     plugin::stack::add_to_linker::<_, HasSelf<Ctx>>(linker, |ctx| ctx)
 }

@@ -93,6 +93,8 @@ pub enum ActionKind {
     AnswerDns,
     /// Delay, lose or damage its packets.
     QueuePackets,
+    /// Leave a program running in it.
+    RunProgram,
 }
 
 impl ActionKind {
@@ -111,6 +113,7 @@ impl ActionKind {
             Self::WriteDisk => "write_disk",
             Self::AnswerDns => "answer_dns",
             Self::QueuePackets => "queue_packets",
+            Self::RunProgram => "run_program",
         }
     }
 
@@ -129,6 +132,7 @@ impl ActionKind {
             Self::WriteDisk => "keep their disks busy",
             Self::AnswerDns => "answer their DNS queries wrongly",
             Self::QueuePackets => "delay, lose or damage their packets",
+            Self::RunProgram => "leave programs running in them until the fault is reverted",
         }
     }
 }
@@ -195,6 +199,13 @@ impl Requests {
                 Work::WriteDisk { .. } => &[ActionKind::WriteDisk],
                 Work::AnswerDns { .. } => &[ActionKind::AnswerDns],
                 Work::QueuePackets(_) => &[ActionKind::QueuePackets],
+                // Both that it goes on, and which program it is.
+                Work::RunProgram { command } => match command.first() {
+                    Some(program) if self.actions.contains(&ActionKind::RunProgram) => {
+                        return self.unasked_run(Place::Container, program);
+                    }
+                    _ => &[ActionKind::RunProgram],
+                },
             },
         };
         if kinds.iter().any(|kind| self.actions.contains(kind)) {

@@ -165,6 +165,15 @@ impl TrialScope {
             .unwrap_or_else(std::sync::PoisonError::into_inner)
     }
 
+    /// The next number of the trial's seeded sequence.
+    pub(super) fn draw(&self) -> u64 {
+        let mut random = self
+            .random
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner);
+        random.draw()
+    }
+
     /// Where requests of a plugin with these grants may go; `hosts` are [`Requests::hosts`].
     pub(super) fn reach<'a>(&'a self, grants: &Requests, hosts: &'a [String]) -> Reach<'a> {
         Reach {

@@ -51,6 +51,11 @@ pub enum Work {
     },
     /// Delay, lose, damage or reorder packets.
     QueuePackets(PacketQueue),
+    /// Run a program of a plugin's own, as the container's own user.
+    RunProgram {
+        /// An argument vector.
+        command: Vec<String>,
+    },
 }
 
 /// How a DNS server lies.
@@ -130,15 +135,29 @@ impl Work {
     /// Where it is done.
     pub fn beside(&self) -> Beside {
         match self {
-            Self::BurnCpu { .. } | Self::HoldMemory { .. } | Self::WriteDisk { .. } => {
-                Beside::Processes
-            }
+            Self::BurnCpu { .. }
+            | Self::HoldMemory { .. }
+            | Self::WriteDisk { .. }
+            | Self::RunProgram { .. } => Beside::Processes,
             Self::AnswerDns { .. } | Self::QueuePackets(_) => Beside::Network,
         }
     }
 
+    /// The helper's arguments for it, in a container with this user.
+    pub(super) fn arguments_as(&self, id: &str, user: &str) -> Vec<String> {
+        let mut arguments = self.arguments(id);
+        if let (Self::RunProgram { .. }, false) = (self, user.is_empty()) {
+            arguments.insert(3, format!("--user={user}"));
+        }
+        arguments
+    }
+
     /// The helper's arguments for it.
-    pub(super) fn arguments(&self, id: &str) -> Vec<String> {
+    fn arguments(&self, id: &str) -> Vec<String> {
+        if let Self::RunProgram { command } = self {
+            let words = ["program", "--id", id, "--"].map(str::to_owned);
+            return words.into_iter().chain(command.iter().cloned()).collect();
+        }
         let (verb, options): (&str, Vec<(&str, String)>) = match self {
             Self::BurnCpu { percent, workers } => (
                 "cpu",
@@ -180,6 +199,7 @@ impl Work {
                 ("dns", options)
             }
             Self::QueuePackets(queue) => ("queue", queue.options()),
+            Self::RunProgram { .. } => ("program", Vec::new()),
         };
         // With `=`, for a value may begin with a hyphen.
         let options = options
@@ -227,6 +247,12 @@ impl Work {
                 ))
             }
             Self::QueuePackets(queue) => queue.check(),
+            Self::RunProgram { command } if command.first().is_none_or(String::is_empty) => {
+                Err("runs no program".into())
+            }
+            Self::RunProgram { command } if command.iter().any(|word| word.contains('\0')) => {
+                Err("has an argument with a NUL character".into())
+            }
             _ => Ok(()),
         }
     }
@@ -301,6 +327,9 @@ impl PacketQueue {
 /// As a person reads it.
 impl std::fmt::Display for Work {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        if let Self::RunProgram { command } = self {
+            return write!(f, "run {}", command.join(" "));
+        }
         let words = self.arguments("");
         write!(f, "the helper's {}", words[0])?;
         words[3..].iter().try_for_each(|word| write!(f, " {word}"))

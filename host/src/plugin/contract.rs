@@ -4,7 +4,7 @@ use wasmtime::component::types::ComponentItem;
 use wasmtime::component::{Component, Linker};
 
 use super::manifest::PluginManifest;
-use crate::capability::Ctx;
+use crate::capability::{ActionKind, Ctx};
 use crate::{Error, Result};
 
 /// The interface package, as imports and exports name it.
@@ -106,6 +106,11 @@ fn check_requests(
     for (interface, asked, line) in [
         ("http", !requests.http.is_empty(), "http: [stack]"),
         ("tcp", !requests.tcp.is_empty(), "tcp: [stack]"),
+        (
+            "programs",
+            requests.actions.contains(&ActionKind::RunProgram),
+            "actions: [run_program]",
+        ),
         ("stack", requests.stack, "stack: true"),
     ] {
         let imported = imports

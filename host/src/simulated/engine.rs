@@ -7,6 +7,7 @@ use async_trait::async_trait;
 use super::container;
 use super::conversation::Conversation;
 use super::network::{self, output};
+use super::script::{Answer, Script};
 use super::world::{self, Machine, World};
 use crate::engine::{
     Connection, Container, ContainerId, Details, Engine, EngineError, EngineInfo, EngineResult,
@@ -89,6 +90,18 @@ fn running(container: &mut container::Container) -> EngineResult<&mut container:
             state,
         }),
     }
+}
+
+/// What the script says of a program that goes on.
+fn lasting<'a>(
+    script: &'a Script,
+    container: &container::Container,
+    work: &Work,
+) -> Option<&'a Answer> {
+    let Work::RunProgram { command } = work else {
+        return None;
+    };
+    script.program(&container.service, command, &container.marks)
 }
 
 #[async_trait]
@@ -302,8 +315,13 @@ impl Engine for SimulatedEngine {
         work: &Work,
         _: Option<Duration>,
     ) -> EngineResult<()> {
-        self.change_inside("start a task", id, |container| {
+        self.change("start a task", |machine| {
+            let script = std::sync::Arc::clone(&machine.script);
+            let container = running(machine.touch(&id.0)?)?;
             container.tasks.insert(task.to_owned(), work.clone());
+            if let Some(answer) = lasting(&script, container, work) {
+                answer.mark(&mut container.marks);
+            }
             Ok(())
         })
         .await
@@ -316,9 +334,15 @@ impl Engine for SimulatedEngine {
         .await
     }
 
-    async fn stop_task(&self, id: &ContainerId, task: &str, _: &Work) -> EngineResult<()> {
-        self.change_inside("end a task", id, |container| {
+    async fn stop_task(&self, id: &ContainerId, task: &str, work: &Work) -> EngineResult<()> {
+        self.change("end a task", |machine| {
+            let script = std::sync::Arc::clone(&machine.script);
+            let container = running(machine.touch(&id.0)?)?;
             container.tasks.remove(task);
+            // What holds while a program runs ends with it.
+            if let Some(answer) = lasting(&script, container, work) {
+                container.marks.retain(|mark| !answer.sets.contains(mark));
+            }
             Ok(())
         })
         .await

@@ -232,12 +232,20 @@ impl Docker {
     ) -> EngineResult<()> {
         let what = format!("start work beside container {}", short(id));
         let environment = ends_after.map(|limit| format!("{ENDS_AFTER}={}", limit.as_secs()));
+        let user = match work {
+            Work::RunProgram { .. } => self
+                .inspect(id)
+                .await?
+                .config
+                .and_then(|config| config.user),
+            _ => None,
+        };
         let mut output = self
             .exec_helper(
                 &what,
                 id,
                 work.beside(),
-                work.arguments(task),
+                work.arguments_as(task, &user.unwrap_or_default()),
                 environment.into_iter().collect(),
             )
             .await?
