@@ -59,7 +59,7 @@ fn primary(scene: &Scene) -> Result<String> {
 fn step(change: Change) -> Step {
     Step {
         facts: [("target_container".to_owned(), change.container.clone().into())].into_iter().collect(),
-        changes: vec![change],
+        changes: vec![change.into()],
     }
 }
 
