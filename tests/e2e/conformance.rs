@@ -46,7 +46,11 @@ fn what_does_not_conform_is_told_what_to_mend() {
         ("panic", "it panicked at"),
         ("spin", "it did not return within"),
         ("sleep", "it did not return within 120.0 s"),
-        ("forget", "does the metadata hold every change's id?"),
+        (
+            "forget",
+            "reverted nothing: does the metadata hold every change's id?",
+        ),
+        ("undo", "had reverted every change before `inject` returned"),
         ("change_another", "lies outside this trial's blast radius"),
         ("pretend", "it left `blocked` of the script of one"),
         ("behave", "chaos.cleanup: it gave up without saying why"),

@@ -340,15 +340,7 @@ fn an_environment_without_an_engine_or_a_compose_tool() {
 fn a_subject_without_containers_needs_no_engine() {
     let program = Program::new();
     let ended = program
-        .command(&[
-            "run",
-            "--subject",
-            "noop",
-            "--chaos",
-            "nothing",
-            "--duration",
-            "0",
-        ])
+        .command(&["run", "--subject", "noop", "--baseline", "--duration", "0"])
         .env("DOCKER_HOST", "unix:///nowhere/docker.sock")
         .output()
         .unwrap();
@@ -391,15 +383,7 @@ fn what_every_verb_prints_can_be_read_by_programs() {
     let program = Program::new();
     assert_eq!(
         program
-            .run(&[
-                "run",
-                "--subject",
-                "noop",
-                "--chaos",
-                "nothing",
-                "--duration",
-                "0"
-            ])
+            .run(&["run", "--subject", "noop", "--baseline", "--duration", "0"])
             .code(),
         0
     );

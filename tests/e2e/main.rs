@@ -11,6 +11,7 @@
 mod cache;
 mod conformance;
 mod docker;
+mod evidence;
 mod fates;
 mod faults;
 mod general;

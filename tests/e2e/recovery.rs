@@ -187,6 +187,9 @@ fn an_engine_that_is_gone_for_a_while_is_waited_for() {
         .filter(|event| event["event"] == "trial_ended")
         .collect();
     assert_eq!(ended.len(), 2, "the campaign goes on: {events:?}");
+    assert_eq!(ended[0]["outcome"], "disturbed", "{}", ended[0]);
+    let why = ended[0]["error"].as_str().unwrap();
+    assert!(why.contains("the container engine ended"), "{why}");
     assert_eq!(ended[1]["outcome"], "passed", "{}", ended[1]);
     assert_eq!(program.left(), [""; 0]);
     let trial = program.json(&["show", ended[0]["id"].as_str().unwrap(), "--log"]);

@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use crate::program::{Program, noop};
 
-const CAMPAIGN: &str = "name: long\nsubjects: [noop]\nseed: 3\ntrials_per_combination: 6\ndefaults: {duration_seconds: 0.5}\nchaos_types:\n  - type: nothing\n";
+const CAMPAIGN: &str = "name: long\nsubjects: [noop]\nseed: 3\ntrials_per_combination: 6\ndefaults: {duration_seconds: 0.5}\ninclude_baseline: true\n";
 
 /// The campaign's file, beside the database.
 fn file(program: &Program) -> PathBuf {

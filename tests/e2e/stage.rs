@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use duress::capability::{Audit, Changes, PluginScope, SeededRandom, TrialScope};
+use duress::capability::{Audit, Changes, Clock, PluginScope, SeededRandom, TrialScope};
 use duress::engine::docker::Docker;
 use duress::engine::{
     Engine, LABEL_DATABASE, LABEL_PROJECT, LABEL_TRIAL, NetDriver, Project, Stack,
@@ -118,6 +118,7 @@ impl Stage {
                 audit: Audit::new(store.clone(), id.to_string()),
                 http,
                 random: Mutex::new(SeededRandom::new(7)),
+                clock: Clock::start(),
             })),
         });
         let fault_scope = Arc::new(PluginScope {

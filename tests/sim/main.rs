@@ -11,6 +11,7 @@
     reason = "a test that cannot go on ends with what it saw, and says how much it tried"
 )]
 
+mod evidence;
 mod scenario;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};

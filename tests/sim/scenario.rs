@@ -156,7 +156,19 @@ macro_rules! must {
 
 impl Simulation {
     pub fn new(seed: u64, end: End) -> Self {
-        let scenario = Scenario::new(seed);
+        Self::of(Scenario::new(seed), seed, end)
+    }
+
+    /// A campaign of one's own in a world in which nothing goes wrong by itself.
+    pub fn calm(text: &str) -> Self {
+        let scenario = Scenario {
+            troubles: Troubles::default(),
+            text: text.to_owned(),
+        };
+        Self::of(scenario, 1, End::Never)
+    }
+
+    fn of(scenario: Scenario, seed: u64, end: End) -> Self {
         let world = World::new(seed, scenario.troubles, end);
         // In memory where that can be had: the disk that counts is simulated.
         let memory = Path::new("/dev/shm");
@@ -202,6 +214,34 @@ impl Simulation {
         // Nothing of the process outlives it.
         runtime.shutdown_background();
         done
+    }
+
+    /// `duress run campaign`, while somebody does something to the machine at that time after its start. Its trials.
+    pub fn run_beside(
+        &self,
+        at: std::time::Duration,
+        act: impl FnOnce(&mut duress::simulated::Machine),
+    ) -> Vec<duress::store::TrialRow> {
+        let file = self.folder.path().join("campaign.yaml");
+        self.process(async |process| {
+            let draft = Draft::load(&file).expect("a campaign");
+            let prepared = match runner::prepare(draft, catalog(), false).await {
+                Ok(prepared) => prepared,
+                Err(LoadError::Content(invalid)) => panic!("{}", invalid.render(false)),
+                Err(error) => panic!("{error}"),
+            };
+            let source = Some((file.clone(), self.scenario.text.clone()));
+            let beside = async {
+                tokio::time::sleep(at).await;
+                act(&mut self.world.lock());
+            };
+            let (ran, ()) = tokio::join!(process.execute(prepared, Record::New { source }), beside);
+            ran.expect("a run");
+        });
+        self.look(async |store| {
+            let campaigns = store.campaigns(1).await?;
+            store.trials_of_campaign(&campaigns[0].id, usize::MAX).await
+        })
     }
 
     /// `duress run campaign`.
@@ -396,6 +436,14 @@ impl Simulation {
         );
         // What a crash kept from being noted is in the journal all the same.
         let changes = self.look(async |store| store.changes_of_trial(&trial.id).await);
+        must!(
+            outcome_of(trial) != "passed"
+                || changes
+                    .iter()
+                    .all(|change| change.status.as_str() != "void"),
+            "{} has passed, and its fault ended with a container that somebody removed",
+            trial.name
+        );
         let mut allowed: BTreeSet<_> = changes
             .iter()
             .map(|change| change.container_name.clone())
@@ -462,6 +510,10 @@ impl Simulation {
     }
 }
 
+fn outcome_of(trial: &duress::store::TrialRow) -> &'static str {
+    trial.outcome.map_or("running", |outcome| outcome.as_str())
+}
+
 /// An action's kind, as [`duress::simulated::Container::changed`] calls it.
 fn kind(action: &Value) -> String {
     let name = match action {
@@ -504,8 +556,9 @@ impl Process {
             machine: String::new(),
             engine: Some(self.engine),
             http: self.http,
+            pulse: None,
         };
-        let (events, _nobody) = tokio::sync::mpsc::unbounded_channel();
+        let (events, _nobody) = runner::EventSender::channel();
         let cancel = CancellationToken::new();
         let (pressed, world) = (cancel.clone(), self.world);
         tokio::spawn(async move {

@@ -10,6 +10,10 @@ use crate::plugin::FaultType;
 pub struct Subject {
     /// The services of its compose file; empty where they are not known, and then a campaign's targets are not checked.
     pub services: Vec<String>,
+    /// The services that faults may touch at most, as its manifest says; absent where that is not known.
+    pub targets: Option<Vec<String>>,
+    /// The number of containers of each service that does not have one; `None` where only the compose tool knows.
+    pub scale: BTreeMap<String, Option<u64>>,
     /// Its own faults first, then those of the plugins for any subject: of two with one name the first is meant.
     pub faults: Vec<FaultType>,
     /// How long it may take to be healthy after a fault was taken back.
@@ -19,6 +23,13 @@ pub struct Subject {
 }
 
 impl Subject {
+    /// How many containers of some services there are; `None` where only the compose tool knows.
+    pub(super) fn containers<'a>(&self, services: impl Iterator<Item = &'a String>) -> Option<u64> {
+        services
+            .map(|service| self.scale.get(service).copied().unwrap_or(Some(1)))
+            .sum()
+    }
+
     /// The fault that `name` or `plugin:name` stands for.
     pub fn fault(&self, name: &str) -> Option<&FaultType> {
         self.faults.iter().find(|fault| match name.split_once(':') {

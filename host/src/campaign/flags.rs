@@ -33,6 +33,8 @@ pub struct Flags {
     pub seed: Option<u64>,
     /// `--duration`, in seconds.
     pub duration_seconds: Option<f64>,
+    /// `--recovery-timeout`, in seconds.
+    pub recovery_timeout_seconds: Option<f64>,
     /// `--target`.
     pub targets: Vec<String>,
     /// `--target-count`.
@@ -62,6 +64,12 @@ impl Flags {
             "--duration",
             "/defaults/duration_seconds",
             self.duration_seconds,
+            &mut defaults,
+        );
+        line.number(
+            "--recovery-timeout",
+            "/defaults/recovery_timeout_seconds",
+            self.recovery_timeout_seconds,
             &mut defaults,
         );
         line.number(

@@ -8,7 +8,7 @@ use serde_json::{Map, Value};
 use super::entry::Entry;
 use super::targets::fits;
 use super::{Campaign, Catalog, ChaosType, Combination, ParameterCheck, PlannedFault, limits};
-use crate::yaml::{Document, Problem, nearest};
+use crate::yaml::{Document, Problem, nearest, shown};
 
 /// How long a fault holds where nobody says.
 const DURATION: f64 = 10.0;
@@ -89,6 +89,24 @@ fn step_problems(document: &Document, entry: &Entry<'_>) -> Vec<Problem> {
     let default = document.value().pointer("/defaults/duration_seconds");
     let duration = own.or(default).map_or(Some(DURATION), Value::as_f64);
     for (number, step) in steps.iter().enumerate() {
+        for key in ["at", "for"] {
+            let Some(text) = step.get(key).and_then(Value::as_str) else {
+                continue;
+            };
+            let pointer = at(&format!("steps/{number}/{key}"));
+            let name = document.name_of(&pointer);
+            let message = match time(text) {
+                None => format!(
+                    "{name} is `{}`, which is longer than any trial",
+                    shown(text)
+                ),
+                Some(0) if key == "for" => {
+                    format!("{name} is 0: a fault that holds for no time shows nothing")
+                }
+                Some(_) => continue,
+            };
+            problems.push(document.problem(&pointer, message));
+        }
         let start = step.get("at").and_then(Value::as_str).and_then(time);
         if let (Some(start), Some(duration)) = (start, duration)
             && start >= milliseconds(duration)

@@ -1,5 +1,7 @@
 //! A draft against what there is: the step from words to faults.
 
+use std::net::IpAddr;
+
 use serde_json::{Map, Value};
 
 use super::entry::{self, Entry, Part};
@@ -7,6 +9,7 @@ use super::matrix;
 use super::parameters::{strict, with_defaults};
 use super::targets::Targets;
 use super::{Campaign, Catalog, Combination, Draft, Plan, Subject};
+use crate::capability::Services;
 use crate::plugin::{FaultType, ParameterProblem};
 use crate::yaml::{Document, Invalid, Problem, list_of, nearest, shown};
 
@@ -59,7 +62,12 @@ impl Draft {
             checks,
             ..
         } = resolving;
-        problems.extend(matrix::problems(&self.document, &entries));
+        for problem in matrix::problems(&self.document, &entries) {
+            // What the form of the same part told already is not told twice.
+            if !problems.iter().any(|told| told.pointer == problem.pointer) {
+                problems.push(problem);
+            }
+        }
         let mut combinations = Vec::new();
         if let (Some(campaign), true) = (&self.campaign, problems.is_empty()) {
             combinations = matrix::combinations(campaign, catalog, &checks);
@@ -184,7 +192,11 @@ impl<'a> Resolving<'a> {
                     None => {}
                 }
             }
-            for problem in Targets::of(self.document, part).problems(self.document, &found) {
+            let targets = Targets::of(self.document, part);
+            for problem in targets.problems(self.document, &found) {
+                self.tell(problem);
+            }
+            for problem in targets.too_few(self.document, entry, part, &found) {
                 self.tell(problem);
             }
         }
@@ -232,6 +244,9 @@ impl<'a> Resolving<'a> {
             .document
             .check_schema(&schema, &pointer, &whole, "parameter");
         if problems.is_empty() {
+            for problem in self.unknown_destinations(&pointer, subject, fault, given) {
+                self.tell(problem);
+            }
             self.checks.push(ParameterCheck {
                 subject: subject.to_owned(),
                 plugin: fault.plugin.clone(),
@@ -245,6 +260,45 @@ impl<'a> Resolving<'a> {
         self.problems.extend(problems);
     }
 
+    /// Services in parameters that name peers (`"x-duress": "destinations"` in the fault's schema) and that the subject does not have.
+    fn unknown_destinations(
+        &self,
+        pointer: &str,
+        subject: &str,
+        fault: &FaultType,
+        given: &Map<String, Value>,
+    ) -> Vec<Problem> {
+        let services = match self.catalog.subjects.get(subject) {
+            Some(subject) if !subject.services.is_empty() => &subject.services,
+            _ => return Vec::new(),
+        };
+        let mut problems = Vec::new();
+        for (key, value) in given {
+            if fault.parameters["properties"][key]["x-duress"] != "destinations" {
+                continue;
+            }
+            let texts = value.as_array().into_iter().flatten().enumerate();
+            for (index, text) in texts.filter_map(|(index, text)| Some((index, text.as_str()?))) {
+                let Some(name) = destination_service(text) else {
+                    continue;
+                };
+                let known = Services::new([name]);
+                if services.iter().any(|service| known.contains(service)) {
+                    continue;
+                }
+                let mut message = format!("subject `{subject}` has no service `{}`", shown(name));
+                if let Some(near) = nearest(name, services.iter().map(String::as_str)) {
+                    message.push_str(&format!("; did you mean `{near}`?"));
+                }
+                let names = list_of(services.iter().map(String::as_str));
+                let at = format!("{pointer}/{key}/{index}");
+                let problem = self.document.problem(&at, message);
+                problems.push(problem.help(format!("there are {names}")));
+            }
+        }
+        problems
+    }
+
     fn default_targets(&mut self) {
         let subjects = entry::texts(self.document, "/subjects");
         let found: Vec<(&str, &Subject)> = subjects
@@ -255,6 +309,16 @@ impl<'a> Resolving<'a> {
             self.tell(problem);
         }
     }
+}
+
+/// The service that a destination names (`etcd1`, `etcd1:2380`); `None` for an address, or a range of them.
+fn destination_service(text: &str) -> Option<&str> {
+    let is_address = |text: &str| text.parse::<IpAddr>().is_ok();
+    if is_address(text) || text.contains('/') || text.starts_with('[') {
+        return None;
+    }
+    let name = text.rsplit_once(':').map_or(text, |(name, _)| name);
+    (!is_address(name)).then_some(name)
 }
 
 /// A plugin's own words, without what a terminal would obey.

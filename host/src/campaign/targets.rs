@@ -1,8 +1,9 @@
 //! The services that a campaign lets a fault hurt.
 
 use super::Subject;
-use super::entry::{self, Part};
-use crate::plugin::FaultType;
+use super::entry::{self, Entry, Part};
+use crate::capability::Services;
+use crate::plugin::{Choice, FaultType};
 use crate::yaml::{Document, Problem, list_of, nearest, shown};
 
 /// A list of targets, with the pointers of its items.
@@ -73,6 +74,54 @@ impl<'a> Targets<'a> {
                     list_of(allowed)
                 );
                 problems.push(document.problem(&self.pointer, message));
+            }
+        }
+        problems
+    }
+
+    /// A `target_count` that asks for more containers than there are to choose from.
+    pub(super) fn too_few(
+        &self,
+        document: &Document,
+        entry: &Entry<'_>,
+        part: &Part<'_>,
+        found: &[(&str, &Subject, &FaultType)],
+    ) -> Vec<Problem> {
+        let places = [&part.pointer, &entry.pointer, "/defaults"];
+        let said = places.iter().find_map(|place| {
+            let pointer = format!("{place}/target_count");
+            let count = document.value().pointer(&pointer)?.as_u64()?;
+            Some((pointer, count))
+        });
+        let Some((pointer, count)) = said else {
+            return Vec::new();
+        };
+        let mut problems = Vec::new();
+        for (name, subject, fault) in found {
+            if fault.choice == Choice::ByFault || subject.services.is_empty() {
+                continue;
+            }
+            let allowed = subject.targets.clone().map(Services::new);
+            let named = |service: &String| self.items.iter().any(|(_, item)| item == service);
+            let fits = |service: &&String| {
+                fault.may_hurt(service)
+                    && allowed
+                        .as_ref()
+                        .is_none_or(|allowed| allowed.contains(service))
+                    && (self.items.is_empty() || named(service))
+            };
+            let services: Vec<&String> = subject.services.iter().filter(fits).collect();
+            let Some(there) = subject.containers(services.iter().copied()) else {
+                continue;
+            };
+            // That there are none at all is told as a mistake of the targets.
+            if there > 0 && there < count {
+                let names = list_of(services.iter().map(|service| service.as_str()));
+                let message = format!(
+                    "`target_count` is {count}, and `{}` may hurt {there} of subject `{name}` ({names})",
+                    fault.name
+                );
+                problems.push(document.problem(&pointer, message));
             }
         }
         problems

@@ -5,6 +5,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use serde_json::json;
+use tokio::time::Instant;
 
 use super::bindings::duress::plugin::host::Host;
 pub(super) use super::bindings::duress::plugin::host::Level;
@@ -91,9 +92,29 @@ impl CallLog {
     }
 }
 
-/// Milliseconds since the Unix epoch.
-pub(super) fn now() -> u64 {
-    jiff::Timestamp::now().as_millisecond().unsigned_abs()
+/// A component's clock: it begins with this machine's, and goes on with the run's own time, which may be simulated. No step of the
+/// machine's clock moves it.
+#[derive(Debug, Clone, Copy)]
+pub struct Clock {
+    /// Milliseconds since the Unix epoch.
+    began_at: u64,
+    began: Instant,
+}
+
+impl Clock {
+    /// A clock that shows the time of this machine now.
+    pub fn start() -> Self {
+        Self {
+            began_at: jiff::Timestamp::now().as_millisecond().unsigned_abs(),
+            began: Instant::now(),
+        }
+    }
+
+    /// Milliseconds since the Unix epoch.
+    pub(super) fn now(&self) -> u64 {
+        let passed = u64::try_from(self.began.elapsed().as_millis()).unwrap_or(u64::MAX);
+        self.began_at.saturating_add(passed)
+    }
 }
 
 impl super::bindings::duress::plugin::types::Host for Ctx {}
@@ -115,7 +136,7 @@ impl Host for Ctx {
     fn now(&mut self) -> wasmtime::Result<u64> {
         self.count()?;
         self.counts.now += 1;
-        Ok(now())
+        Ok(self.clock.now())
     }
 
     fn deadline(&mut self) -> wasmtime::Result<u64> {
@@ -156,5 +177,18 @@ impl Host for Ctx {
             .await?;
         // What is unknown here is not there.
         Ok(asked.unwrap_or(false))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_components_clock_goes_with_the_runs_own_time() {
+        let clock = Clock::start();
+        let began = clock.now();
+        tokio::time::sleep(Duration::from_secs(250)).await;
+        assert_eq!(clock.now() - began, 250_000, "time that is simulated");
     }
 }

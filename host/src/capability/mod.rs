@@ -30,6 +30,7 @@ pub use audit::Audit;
 pub use bindings::duress::plugin::types::Error as GuestError;
 pub(crate) use convert::describe;
 pub(crate) use host::CallLog;
+pub use host::Clock;
 use output::{Output, Stream};
 pub use requests::{ActionKind, Programs, Requests, STACK, TcpReach, Unasked};
 pub use scope::{Changes, PluginScope, SeededRandom, Services, TrialScope};
@@ -53,6 +54,7 @@ pub struct Ctx {
     pub(crate) limits: wasmtime::StoreLimits,
     /// When it is ended, in milliseconds since the Unix epoch.
     deadline: u64,
+    clock: Clock,
     host_calls: u64,
     counts: audit::Counts,
     /// What it has logged.
@@ -69,6 +71,10 @@ impl Ctx {
     /// The state for one call of an export, which is ended after the limit.
     pub(crate) fn new(scope: Arc<PluginScope>, function: &'static str, limit: Duration) -> Self {
         let log = Arc::default();
+        let clock = scope
+            .trial
+            .as_ref()
+            .map_or_else(Clock::start, |trial| trial.clock);
         Self {
             outputs: [Stream::Out, Stream::Error].map(|stream| Output::new(stream, &scope, &log)),
             scope,
@@ -79,7 +85,8 @@ impl Ctx {
                 .memories(16)
                 .tables(64)
                 .build(),
-            deadline: host::now().saturating_add(limit.as_millis() as u64),
+            deadline: clock.now().saturating_add(limit.as_millis() as u64),
+            clock,
             host_calls: 0,
             connections: tcp::Connections::default(),
             counts: audit::Counts::default(),

@@ -49,9 +49,12 @@ pub enum TcpReach {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Programs {
-    /// In a container of the trial, as that container's own.
+    /// In a container of the trial, as that container's own: in changes, with their ways back and their probes.
     #[serde(skip_serializing_if = "BTreeSet::is_empty")]
     pub container: BTreeSet<String>,
+    /// In a container of the trial, to look at something: by `containers.exec`, whose effects are not journaled and not reverted.
+    #[serde(skip_serializing_if = "BTreeSet::is_empty")]
+    pub look: BTreeSet<String>,
     /// In a container's network alone.
     #[serde(skip_serializing_if = "BTreeSet::is_empty")]
     pub network_of_container: BTreeSet<String>,
@@ -59,7 +62,7 @@ pub struct Programs {
 
 impl Programs {
     fn is_empty(&self) -> bool {
-        self.container.is_empty() && self.network_of_container.is_empty()
+        self.container.is_empty() && self.look.is_empty() && self.network_of_container.is_empty()
     }
 }
 
@@ -237,6 +240,17 @@ impl Requests {
         })
     }
 
+    /// Whether a program may not run in a container outside of any change.
+    pub fn unasked_look(&self, program: &str) -> Option<Unasked> {
+        (!self.programs.look.contains(program)).then(|| Unasked {
+            what: format!(
+                "runs `{}` in a container to look at something",
+                program.escape_debug()
+            ),
+            line: format!("programs: {{look: [{}]}}", program.escape_debug()),
+        })
+    }
+
     fn unasked_request(&self) -> Option<Unasked> {
         self.http.is_empty().then(|| Unasked {
             what: "sends an HTTP request".into(),
@@ -284,6 +298,12 @@ impl Requests {
             let programs = list(&self.programs.container);
             lines.push(format!(
                 "in any container of its own trial, run: {programs}"
+            ));
+        }
+        if !self.programs.look.is_empty() {
+            let programs = list(&self.programs.look);
+            lines.push(format!(
+                "in any container of its own trial, run to look (what they change is not reverted): {programs}"
             ));
         }
         if self.asks_the_stack() {
@@ -372,6 +392,19 @@ mod tests {
         assert!(
             requests("actions: [pause]").unasked(&hidden).is_some(),
             "and so is a way back"
+        );
+    }
+
+    #[test]
+    fn a_program_for_changes_is_none_to_look_with() {
+        let changes = requests("programs: {container: [redis-cli]}");
+        let unasked = changes.unasked_look("redis-cli").expect("refused");
+        assert_eq!(unasked.line, "programs: {look: [redis-cli]}");
+        let looks = requests("programs: {look: [redis-cli]}");
+        assert_eq!(looks.unasked_look("redis-cli"), None);
+        assert!(
+            looks.unasked_run(Place::Container, "redis-cli").is_some(),
+            "and the other way round"
         );
     }
 

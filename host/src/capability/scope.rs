@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 use rand_chacha::ChaCha12Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
 
-use super::{Audit, GuestError, Requests, Unasked};
+use super::{Audit, Clock, GuestError, Requests, Unasked};
 use crate::engine::{Container, Engine, Network, Project, Stack};
 use crate::http::{Client, Reach};
 use crate::journal::TrialJournal;
@@ -44,6 +44,8 @@ pub struct TrialScope {
     pub http: Client,
     /// The trial's seeded sequence.
     pub random: Mutex<SeededRandom>,
+    /// The clock that its components see.
+    pub clock: Clock,
 }
 
 /// What one plugin may reach: a trial, if one runs, under the plugin's own grants.

@@ -10,9 +10,8 @@ use duress::http::Client;
 use duress::runner::guardian::{Guarded, Guardian};
 use duress::runner::{self, Event, EventSender, Job, Machine, Prepared, Presence, Record};
 use duress::store::{HostLock, Store};
-use duress::trial::Host;
+use duress::trial::{Host, Pulse};
 use tokio::signal::unix::{Signal, SignalKind, signal};
-use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use super::progress::{self, Detail};
@@ -79,9 +78,10 @@ pub(super) async fn main(global: &Global, job: Job, grace: Grace) -> Done {
         machine: machine.name(),
         engine,
         http,
+        pulse: Some(Pulse::start()),
     };
 
-    let (events, receiver) = mpsc::unbounded_channel();
+    let (events, receiver) = EventSender::channel();
     let detail = if global.verbose > 0 {
         Detail::Everything
     } else {
@@ -147,7 +147,7 @@ async fn stop_when_asked(
         () = taken_over.cancelled() => (None, true),
     };
     cancel.cancel();
-    let _ = events.send(Event::Stopping { halted, taken_over });
+    events.send(Event::Stopping { halted, taken_over });
     signals.next().await;
     style::say!(
         "Ended at once. The guardian of this run takes back what is left; without one, `duress recover` or the next run does."

@@ -35,7 +35,7 @@ pub(super) async fn main(global: &Global, arguments: Arguments) -> Done {
             campaign.id.clone(),
             campaign.name.clone(),
             style::time(campaign.started_at),
-            state(campaign).to_owned(),
+            state(campaign),
             format!("{}/{}", campaign.trials_ended, campaign.trials_planned),
             campaign.trials_passed.to_string(),
         ]);
@@ -45,6 +45,10 @@ pub(super) async fn main(global: &Global, arguments: Arguments) -> Done {
 }
 
 /// In one word.
-pub(super) fn state(campaign: &CampaignRow) -> &str {
-    campaign.outcome.as_deref().unwrap_or("running")
+pub(super) fn state(campaign: &CampaignRow) -> String {
+    let state = campaign.outcome.as_deref().unwrap_or("running");
+    match campaign.dry_run {
+        true => format!("{state} (dry run)"),
+        false => state.to_owned(),
+    }
 }

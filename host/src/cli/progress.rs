@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::io::IsTerminal as _;
 use std::time::Duration;
 
-use duress::runner::Event;
-use duress::store::Outcome;
+use duress::runner::{Event, Timed};
+use duress::store::{Circumstances, Outcome};
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 use tokio::sync::mpsc::UnboundedReceiver;
 
@@ -21,7 +21,7 @@ pub(super) enum Detail {
 }
 
 /// Show events until there are no more.
-pub(super) async fn follow(mut events: UnboundedReceiver<Event>, json: bool, detail: Detail) {
+pub(super) async fn follow(mut events: UnboundedReceiver<Timed>, json: bool, detail: Detail) {
     if json {
         while let Some(event) = events.recv().await {
             style::print_json(&event);
@@ -30,7 +30,7 @@ pub(super) async fn follow(mut events: UnboundedReceiver<Event>, json: bool, det
     }
     let mut display = Display::new(detail);
     while let Some(event) = events.recv().await {
-        display.show(&event);
+        display.show(&event.event);
     }
     display.clear();
 }
@@ -103,6 +103,7 @@ impl Display {
                 slot,
                 outcome,
                 recovery_ms,
+                circumstances,
                 error,
                 hints,
                 ..
@@ -112,8 +113,8 @@ impl Display {
                     .started
                     .remove(slot)
                     .map_or(Duration::ZERO, |start| start.elapsed());
-                let recovered = match recovery_ms {
-                    Some(ms) => format!("  recovered in {}", style::duration(*ms)),
+                let recovered = match recovered(*recovery_ms, circumstances) {
+                    Some(recovered) => format!("  {recovered}"),
                     None => String::new(),
                 };
                 let width = self.total.to_string().len();
@@ -195,6 +196,26 @@ impl Display {
             for bar in std::mem::take(bars).into_values() {
                 bar.finish_and_clear();
             }
+        }
+    }
+}
+
+/// How the subject came through a fault; `None` where that was not measured.
+fn recovered(recovery_ms: Option<i64>, circumstances: &Circumstances) -> Option<String> {
+    match recovery_ms {
+        None => circumstances
+            .stayed_healthy
+            .filter(|stayed| *stayed)
+            .map(|_| "stayed healthy".to_owned()),
+        Some(ms) => {
+            let waited = match circumstances.engine_wait_ms {
+                0 => String::new(),
+                waited => format!(
+                    ", beside {} of waiting for the engine",
+                    style::duration(waited)
+                ),
+            };
+            Some(format!("recovered in {}{waited}", style::duration(ms)))
         }
     }
 }

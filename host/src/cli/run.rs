@@ -71,6 +71,9 @@ struct FlagArguments {
     /// How long the fault holds
     #[arg(long, value_name = "SECONDS")]
     duration: Option<f64>,
+    /// How long the subject may take to be healthy again [default: the subject's own]
+    #[arg(long, value_name = "SECONDS")]
+    recovery_timeout: Option<f64>,
     /// A pause between the trials of a slot
     #[arg(long, value_name = "SECONDS")]
     cooldown: Option<f64>,
@@ -101,6 +104,7 @@ impl FlagArguments {
             variant: self.variant,
             seed: self.seed,
             duration_seconds: self.duration,
+            recovery_timeout_seconds: self.recovery_timeout,
             targets: self.targets,
             target_count: self.target_count,
         }

@@ -27,9 +27,20 @@ pub(super) struct Arguments {
 pub(super) async fn main(global: &Global, arguments: Arguments) -> Done {
     let store = context::open_existing(global)?;
     // A campaign's name may be a trial's too only where a trial was run again: its campaign holds just that trial.
-    if !(arguments.audit || arguments.log)
-        && let Some(found) = store.find_campaign(&arguments.name).await?
-    {
+    let campaign_of_that_name = match arguments.audit || arguments.log {
+        true => None,
+        false => store.find_campaign(&arguments.name).await?,
+    };
+    // A dry run hides no real trial of the same name.
+    let hides = |trial: &TrialRow| !trial.dry_run && trial.name == arguments.name;
+    let campaign_of_that_name = match campaign_of_that_name {
+        Some(found) if found.dry_run => {
+            let real = store.find_trial(&arguments.name).await?;
+            real.is_none_or(|trial| !hides(&trial)).then_some(found)
+        }
+        found => found,
+    };
+    if let Some(found) = campaign_of_that_name {
         let limit = match arguments.limit {
             0 => usize::MAX,
             limit => limit,
@@ -88,12 +99,14 @@ async fn campaign(
             trial.id.clone(),
             match trial.superseded {
                 true => format!("{}, ran again", outcome(trial)),
-                false => outcome(trial).to_owned(),
+                false => outcome(trial),
             },
             names(&trial.targets),
-            trial
-                .recovery_ms
-                .map_or_else(|| "-".to_owned(), style::duration),
+            match (trial.recovery_ms, trial.circumstances.stayed_healthy) {
+                (Some(ms), _) => style::duration(ms),
+                (None, Some(true)) => "stayed healthy".to_owned(),
+                (None, _) => "-".to_owned(),
+            },
         ]);
     }
     print_line!("{}", table::lines(&rows));
@@ -172,14 +185,13 @@ async fn trial(
         );
     }
     if faults.is_some_and(|faults| !faults.is_empty()) {
-        print_line!("on {}", names(&trial.targets));
+        let word = match trial.dry_run {
+            true => "would change",
+            false => "changed",
+        };
+        print_line!("{word} {}", names(&trial.targets));
     }
-    if let Some(ms) = trial.recovery_ms {
-        print_line!(
-            "healthy again {} after the rollback began",
-            style::duration(ms)
-        );
-    }
+    circumstances(trial);
     if !phases.is_empty() {
         print_line!();
         let mut rows = table::table(&["phase", "outcome", "took"], 2);
@@ -230,6 +242,41 @@ async fn trial(
     Ok(())
 }
 
+/// How the subject came through, and what a reader must know to judge it.
+fn circumstances(trial: &TrialRow) {
+    let found = &trial.circumstances;
+    if trial.dry_run {
+        print_line!("dry run: nothing was changed");
+    }
+    match trial.recovery_ms {
+        Some(ms) => print_line!(
+            "healthy again {} after the last fault was gone",
+            style::duration(ms)
+        ),
+        None if found.stayed_healthy == Some(true) => print_line!("stayed healthy"),
+        None => {}
+    }
+    if found.engine_wait_ms > 0 {
+        print_line!(
+            "waited {} for the engine meanwhile, which does not count",
+            style::duration(found.engine_wait_ms)
+        );
+    }
+    for what in &found.disturbances {
+        print_line!("{} {what}", style::WARN.paint("disturbed:"));
+    }
+    for what in &found.reverted_by_host {
+        print_line!("reverted by the host, because its own cleanup did not: {what}");
+    }
+    if let Some(pressure) = &found.pressure {
+        let word = match pressure.is_overload() {
+            true => "this machine was OVERLOADED: work waited for",
+            false => "work of this machine waited for",
+        };
+        print_line!("{word} {pressure} of the time");
+    }
+}
+
 /// The subject's own numbers before and after; the whole state is in the JSON.
 fn metrics(trial: &TrialRow) {
     let of = |state: &Option<Value>| -> Vec<Value> {
@@ -255,8 +302,12 @@ fn metrics(trial: &TrialRow) {
     print_line!("{}", table::lines(&rows));
 }
 
-fn outcome(trial: &TrialRow) -> &str {
-    trial.outcome.map_or("running", |outcome| outcome.as_str())
+fn outcome(trial: &TrialRow) -> String {
+    let outcome = trial.outcome.map_or("running", |outcome| outcome.as_str());
+    match trial.dry_run {
+        true => format!("{outcome} (dry run)"),
+        false => outcome.to_owned(),
+    }
 }
 
 /// A list of names in one line.

@@ -329,8 +329,19 @@ async fn round_trip(stage: &Stage<'_>, metadata: &Value) -> Result<Result<(), St
             "it says that it was injected, and changed nothing".to_owned()
         ));
     }
+    if stage.unsettled().await? == 0 {
+        return Ok(Err(
+            "it says that it was injected, and had reverted every change before `inject` returned: nothing is in force".to_owned(),
+        ));
+    }
+    let in_force = stage.unsettled().await?;
     if let Err(error) = stage.cleanup(metadata).await {
         return Ok(Err(error.to_string()));
+    }
+    if stage.unsettled().await? == in_force {
+        return Ok(Err(
+            "cleanup said that all is well, and reverted nothing: does the metadata hold every change's id?".to_owned(),
+        ));
     }
     if stage.unsettled().await? > 0 {
         return Ok(Err(

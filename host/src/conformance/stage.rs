@@ -8,7 +8,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use serde_json::{Value, json};
 
-use crate::capability::{Audit, Changes, PluginScope, SeededRandom, TrialScope};
+use crate::capability::{Audit, Changes, Clock, PluginScope, SeededRandom, TrialScope};
 use crate::engine::{Engine, LABEL_DATABASE, LABEL_TRIAL, Project, Stack};
 use crate::http::Client;
 use crate::journal::{Actor, Listener, RollbackReport, TrialJournal};
@@ -177,6 +177,7 @@ impl<'a> Workshop<'a> {
                 audit: Audit::new(self.store.clone(), trial.to_owned()),
                 http: Client::simulated(Arc::new(world.clone())),
                 random: Mutex::new(SeededRandom::new(7)),
+                clock: Clock::start(),
             })),
         })
     }

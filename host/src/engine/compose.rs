@@ -87,6 +87,24 @@ pub fn compose_services(path: &Path) -> Result<Vec<String>> {
     Ok(services.keys().cloned().collect())
 }
 
+/// The number of containers of each service that a compose file does not leave at one; `None` where it is not a plain number.
+///
+/// # Errors
+/// As for [`compose_services`].
+pub fn compose_scale(path: &Path) -> Result<BTreeMap<String, Option<u64>>> {
+    let document = Document::read(path).map_err(Error::from)?;
+    let services = document.value().get("services").and_then(Value::as_object);
+    let scale = services
+        .into_iter()
+        .flatten()
+        .filter_map(|(name, service)| {
+            let replicas = service.pointer("/deploy/replicas");
+            let said = service.get("scale").or(replicas)?;
+            Some((name.clone(), said.as_u64()))
+        });
+    Ok(scale.collect())
+}
+
 /// Create and start the stack.
 pub(super) async fn up(stack: &Stack, engine: &str, timeout: Duration) -> EngineResult<()> {
     run(stack, engine, timeout, "bring up", &["up", "-d"]).await

@@ -16,11 +16,13 @@ pub mod docker;
 mod files;
 mod namespace;
 mod requirement;
+mod snapshot;
 mod task;
 
-pub use compose::{compose_services, compose_version};
+pub use compose::{compose_scale, compose_services, compose_version};
 pub use requirement::Requirement;
 pub(crate) use requirement::which;
+pub use snapshot::{Attachment, Snapshot};
 pub use task::{Beside, Distribution, DnsLie, PacketQueue, Process, Work};
 
 /// The label that names the compose project of everything that duress made.
@@ -364,6 +366,12 @@ pub trait Engine: Send + Sync + fmt::Debug {
 
     /// The containers of a project, by name.
     async fn containers(&self, project: &Project) -> EngineResult<Vec<Container>>;
+    /// How each container of a project stands now, by name.
+    async fn snapshots(&self, project: &Project) -> EngineResult<Vec<Snapshot>>;
+    /// Wait until the engine itself ends or is restarted. One that cannot be watched never does.
+    async fn until_it_ends(&self) {
+        std::future::pending().await
+    }
     /// One container's state. [`EngineError::Gone`] when it was removed.
     async fn state(&self, container: &ContainerId) -> EngineResult<State>;
     /// The address at which this host reaches a container's TCP port.

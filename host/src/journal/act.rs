@@ -197,6 +197,37 @@ impl Actor {
         Ok(seen)
     }
 
+    /// What of a change holds before it is made: such a part could not show that the change took effect. What cannot be looked at yet
+    /// does not hold yet.
+    ///
+    /// Processes may end, or be stopped, while a change that names many of them is on its way: one that is left is enough.
+    pub(super) async fn holds_already(&self, change: &Change) -> Option<String> {
+        let (processes, rest): (Vec<_>, Vec<_>) = change
+            .apply
+            .iter()
+            .cloned()
+            .partition(|action| matches!(action, Action::SignalProcess { .. }));
+        let part = |apply, in_force| Change {
+            apply,
+            in_force,
+            ..change.clone()
+        };
+        let rest = self
+            .observe(&part(rest, change.in_force.clone()), true)
+            .await;
+        if let Some((what, _)) = rest.ok()?.into_iter().find(|(_, holds)| *holds) {
+            return Some(what);
+        }
+        let seen = self.observe(&part(processes, None), true).await.ok()?;
+        let all = !seen.is_empty() && seen.iter().all(|(_, holds)| *holds);
+        all.then(|| {
+            seen.into_iter()
+                .map(|(what, _)| what)
+                .collect::<Vec<_>>()
+                .join(", ")
+        })
+    }
+
     /// Ask for something that needs the container's processes to run. A frozen container is thawed for that moment.
     pub(super) async fn thawed<T, F>(&self, change: &Change, ask: impl Fn() -> F) -> EngineResult<T>
     where

@@ -5,16 +5,20 @@
 
 mod act;
 pub mod change;
+mod history;
 mod processes;
 mod recover;
+mod report;
 mod revert;
 #[cfg(test)]
 mod tests;
 mod trial;
 
 pub use act::Actor;
+pub use history::Held;
 pub use recover::{Recovered, recover};
-pub use trial::{Listener, Lost, RollbackReport, Step, TrialJournal};
+pub use report::{Listener, Lost, RollbackReport, Step};
+pub use trial::TrialJournal;
 
 /// Why a change was not made or not taken back.
 #[derive(Debug, Clone, thiserror::Error)]

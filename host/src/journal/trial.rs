@@ -12,9 +12,13 @@ use tokio_util::sync::CancellationToken;
 use super::JournalError;
 use super::act::{Actor, Failure};
 use super::change::Change;
+use super::history::{Held, History};
+use super::report::{Listener, Lost, RollbackReport, Step};
 use super::revert::{REVERT_LIMIT, take_back};
 use crate::store::{ChangeRow, ChangeStatus, NewChange, PendingNote, Store};
 
+/// After how long a change that seems to have ended is looked at once more.
+const SECOND_LOOK: Duration = Duration::from_millis(200);
 /// The most changes of one trial, taken back or not: several for each of a hundred containers. More are a flood, and each takes time
 /// to be taken back.
 const CHANGE_LIMIT: usize = 1_000;
@@ -23,27 +27,6 @@ const CHANGE_LIMIT: usize = 1_000;
 const ROLLBACK_LIMIT: Duration = Duration::from_secs(300);
 /// How long a rollback waits, once everything is reverted, for the store to record it. Recovery reverts again what is not on record.
 const RECORDING_LIMIT: Duration = Duration::from_secs(5);
-
-/// What the journal tells whoever follows a trial.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Step {
-    /// A change is in force.
-    Applied(String),
-    /// A change was taken back.
-    Reverted(String),
-    /// A change could not be taken back.
-    Stuck(String, String),
-}
-
-/// Who is told of the steps. Telling must not wait.
-#[derive(Clone)]
-pub struct Listener(pub Arc<dyn Fn(Step) + Send + Sync>);
-
-impl std::fmt::Debug for Listener {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("Listener")
-    }
-}
 
 /// The journal of one trial. Cheap to clone; the clones are one.
 #[derive(Debug, Clone)]
@@ -60,6 +43,7 @@ struct Inner {
     not_in_force: AtomicBool,
     /// Changes that are known to have ended by themselves, by id.
     lost: std::sync::Mutex<HashSet<String>>,
+    history: History,
     listener: Listener,
     /// The rollback has begun, or is about to: what is being made or looked at gives way to it.
     closing: CancellationToken,
@@ -120,41 +104,6 @@ impl Made {
     }
 }
 
-/// A change that ended by itself.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Lost {
-    /// Its summary.
-    pub summary: String,
-    /// What of it is not so any more.
-    pub what: String,
-    /// It was made again; or why it could not be. `None` where nobody asked for it.
-    pub reapplied: Option<Result<(), String>>,
-}
-
-impl std::fmt::Display for Lost {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(
-            f,
-            "ended by itself: {}: it is not so any more that {}",
-            self.summary, self.what
-        )?;
-        match &self.reapplied {
-            None => Ok(()),
-            Some(Ok(())) => f.write_str("; it was made again"),
-            Some(Err(why)) => write!(f, "; it could not be made again: {why}"),
-        }
-    }
-}
-
-/// What a rollback did.
-#[derive(Debug, Clone, Default)]
-pub struct RollbackReport {
-    /// Summaries of what was taken back.
-    pub reverted: Vec<String>,
-    /// Summaries of what is still in force or unknown, and why.
-    pub stuck: Vec<(String, String)>,
-}
-
 impl TrialJournal {
     /// The journal of a trial that a host runs, both by their ids in the store.
     pub fn new(
@@ -172,6 +121,7 @@ impl TrialJournal {
             made: Mutex::default(),
             not_in_force: AtomicBool::new(false),
             lost: std::sync::Mutex::default(),
+            history: History::default(),
             listener,
             closing: CancellationToken::new(),
             tasks_end_after: None,
@@ -260,6 +210,11 @@ impl TrialJournal {
         finish(tokio::spawn(async move { inner.tend(reapply).await })).await
     }
 
+    /// Every change that this journal has made, in the order in which they were made.
+    pub fn held(&self) -> Vec<Held> {
+        self.0.history.all()
+    }
+
     /// Whether some change was made whose effect could not be seen: the trial proves nothing.
     pub fn effect_was_missing(&self) -> bool {
         self.0.not_in_force.load(Ordering::Relaxed)
@@ -284,6 +239,17 @@ impl Inner {
                 change.summary
             ))
         };
+        let looking = self.actor.holds_already(&change);
+        let Some(already) = self.closing.run_until_cancelled(looking).await else {
+            return Err(too_late());
+        };
+        if let Some(what) = already {
+            self.not_in_force.store(true, Ordering::Relaxed);
+            return Err(JournalError::NotInForce(format!(
+                "{}: nothing was changed, because this holds already: {what}",
+                change.summary
+            )));
+        }
         let id = uuid::Uuid::now_v7().to_string();
         {
             let mut made = self.made.lock().await;
@@ -318,7 +284,9 @@ impl Inner {
             return Err(too_late());
         }
         made.unsettled.push(row.clone());
+        self.history.begin(&id, &change);
         let Err(error) = self.make(&change).await else {
+            self.history.took_effect(&id);
             // If this row is lost with the host, recovery takes the change back all the same.
             self.store.post_change_in_force(&id);
             self.tell(Step::Applied(change.summary));
@@ -367,18 +335,14 @@ impl Inner {
             let Ok(change) = serde_json::from_value::<Change>(row.change.clone()) else {
                 continue;
             };
-            let looking = self.actor.observe(&change, true);
+            let looking = self.gone(&change);
             // A rollback does not wait for a look.
             let Some(seen) = self.closing.run_until_cancelled(looking).await else {
                 break;
             };
-            let Ok(seen) = seen else {
+            let Some(gone) = seen else {
                 continue;
             };
-            let gone: Vec<_> = seen
-                .into_iter()
-                .filter_map(|(what, holds)| (!holds).then_some(what))
-                .collect();
             let new = self.note_lost(&row.id, !gone.is_empty());
             if gone.is_empty() || (!new && !reapply) {
                 continue;
@@ -390,6 +354,7 @@ impl Inner {
             // What cannot be made again is told once.
             if new || reapplied == Some(Ok(())) {
                 found.push(Lost {
+                    id: row.id.clone(),
                     summary: change.summary,
                     what: gone.join(", "),
                     reapplied,
@@ -397,6 +362,28 @@ impl Inner {
             }
         }
         Ok(found)
+    }
+
+    /// Which parts of a change do not hold any more; `None` where that cannot be seen. One look may be wrong, two in a row are not.
+    async fn gone(&self, change: &Change) -> Option<Vec<String>> {
+        let mut gone = Vec::new();
+        for look in 0..2 {
+            if look > 0 {
+                tokio::time::sleep(SECOND_LOOK).await;
+            }
+            gone = match self.actor.observe(change, true).await {
+                Ok(seen) => seen
+                    .into_iter()
+                    .filter_map(|(what, holds)| (!holds).then_some(what))
+                    .collect(),
+                Err(Failure::Gone) => vec![format!("{} is there", change.container_name)],
+                Err(Failure::Other(_)) => return None,
+            };
+            if gone.is_empty() {
+                break;
+            }
+        }
+        Some(gone)
     }
 
     /// Note whether a change has ended by itself; whether that is new.
@@ -476,7 +463,10 @@ impl Inner {
         limit: Duration,
     ) -> Result<(), JournalError> {
         match take_back(&self.store, &self.actor, row, limit).await {
-            Ok(status) => made.settle(&self.store, &row.id, status),
+            Ok(status) => {
+                self.history.went(&row.id, Instant::now());
+                made.settle(&self.store, &row.id, status);
+            }
             Err(error) => {
                 self.tell(Step::Stuck(row.summary.clone(), error.to_string()));
                 return Err(error);

@@ -13,6 +13,7 @@ use super::examine::Found;
 use super::lock::LockFile;
 use super::manifest::{PluginManifest, SubjectManifest};
 use super::runtime::Runtime;
+use crate::capability::Services;
 use crate::{Error, Result, yaml};
 
 /// Folders whose subjects and plugins are found beside those of the working directory, separated by `:`.
@@ -202,7 +203,7 @@ impl Catalog {
             .get(name)
             .ok_or_else(|| self.unknown("subject", name, &self.subjects))?;
         let path = directory.join("subject.yaml");
-        let (manifest, _) = yaml::load::<SubjectManifest>(&path)?;
+        let (manifest, document) = yaml::load::<SubjectManifest>(&path)?;
         if manifest.name != name {
             return Err(Error::input(format!(
                 "{} names its subject `{}`; its folder is `{name}`",
@@ -219,6 +220,9 @@ impl Catalog {
                 compose.display()
             ))
             .hint(format!("`compose` in {} names it", path.display())));
+        }
+        if let Some(compose) = &manifest.compose {
+            check_targets(&manifest, &document, &directory.join(compose))?;
         }
         let plugin = if manifest.plugin.starts_with('.') {
             self.load(root, &directory.join(&manifest.plugin)).await?
@@ -301,5 +305,33 @@ impl Catalog {
         }
         let names: Vec<_> = known.keys().map(String::as_str).collect();
         error.hint(format!("there are: {}", names.join(", ")))
+    }
+}
+
+/// Every one of a subject's targets must be a service of its compose file: one that is misspelt would allow nothing, in silence.
+fn check_targets(
+    manifest: &SubjectManifest,
+    document: &yaml::Document,
+    compose: &Path,
+) -> Result<()> {
+    let services = crate::engine::compose_services(compose)?;
+    let mut problems = Vec::new();
+    for (index, pattern) in manifest.targets.iter().enumerate() {
+        let meant = Services::new([pattern.as_str()]);
+        if services.iter().any(|service| meant.contains(service)) {
+            continue;
+        }
+        let message = format!(
+            "`{}` is no service of {}",
+            yaml::shown(pattern),
+            compose.display()
+        );
+        let names = yaml::list_of(services.iter().map(String::as_str));
+        let problem = document.problem(&format!("/targets/{index}"), message);
+        problems.push(problem.help(format!("there are {names}")));
+    }
+    match problems.is_empty() {
+        true => Ok(()),
+        false => Err(yaml::LoadError::from(document.invalid(problems)).into()),
     }
 }

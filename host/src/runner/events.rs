@@ -1,11 +1,13 @@
 //! What happens in a run, as one stream: the terminal, plain log lines and JSON lines are its readers.
 
+use jiff::Timestamp;
 use serde::Serialize;
+use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
-use crate::store::Outcome;
+use crate::store::{Circumstances, Outcome};
 use crate::trial::Phase;
 
-/// One thing that happened. Times are those of whoever reads.
+/// One thing that happened.
 #[derive(Debug, Clone, Serialize)]
 #[serde(tag = "event", rename_all = "snake_case")]
 pub enum Event {
@@ -28,6 +30,8 @@ pub enum Event {
         trial: String,
         /// The slot, from 0.
         slot: usize,
+        /// Its compose project: the label `com.docker.compose.project` of its containers.
+        project: String,
     },
     /// A phase of a trial begins.
     PhaseStarted {
@@ -59,8 +63,11 @@ pub enum Event {
         slot: usize,
         /// What came of it.
         outcome: Outcome,
-        /// From the beginning of the rollback to the first healthy report, in milliseconds.
+        /// From when the last fault was seen to be gone to the first healthy report, in milliseconds; absent where the subject stayed
+        /// healthy.
         recovery_ms: Option<i64>,
+        /// What else happened.
+        circumstances: Circumstances,
         /// Why it did not pass.
         error: Option<String>,
         /// What to do about it.
@@ -100,5 +107,30 @@ pub enum Event {
     },
 }
 
-/// Where events go. Sending never waits.
-pub type EventSender = tokio::sync::mpsc::UnboundedSender<Event>;
+/// An event and when it happened.
+#[derive(Debug, Clone, Serialize)]
+pub struct Timed {
+    /// When (RFC 3339).
+    pub time: Timestamp,
+    /// What.
+    #[serde(flatten)]
+    pub event: Event,
+}
+
+/// Where events go. Cheap to clone; the clones are one.
+#[derive(Debug, Clone)]
+pub struct EventSender(UnboundedSender<Timed>);
+
+impl EventSender {
+    /// A sender, and where its events arrive.
+    pub fn channel() -> (Self, UnboundedReceiver<Timed>) {
+        let (sender, receiver) = unbounded_channel();
+        (Self(sender), receiver)
+    }
+
+    /// Send an event; this never waits. Whoever listened may have gone: the store has everything that lasts.
+    pub fn send(&self, event: Event) {
+        let time = Timestamp::now();
+        let _ = self.0.send(Timed { time, event });
+    }
+}

@@ -18,7 +18,7 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 pub use campaign::{Job, Record};
-pub use events::{Event, EventSender};
+pub use events::{Event, EventSender, Timed};
 pub use machine::{Machine, Presence, Running};
 pub use prepare::{Prepared, prepare, repeat};
 pub use recovery::{Remains, Unknown, note_dead_hosts, recover_all, recover_dead_hosts};
@@ -191,6 +191,7 @@ impl Run {
                 id: trial.id.clone(),
                 trial: name.clone(),
                 slot,
+                project: trial.project.to_string(),
             },
         );
         let observer = Observer::new(name.clone(), slot, self.events.clone());
@@ -198,6 +199,7 @@ impl Run {
             outcome,
             error,
             recovery_ms,
+            circumstances,
         } = trial.run(&self.host, &observer, &self.cancel).await?;
         {
             let mut tally = self.tally.lock().unwrap_or_else(PoisonError::into_inner);
@@ -212,6 +214,7 @@ impl Run {
                 slot,
                 outcome,
                 recovery_ms,
+                circumstances,
                 hints: error
                     .as_ref()
                     .map_or_else(Vec::new, |error| error.hints().to_vec()),
@@ -240,6 +243,5 @@ impl Run {
 }
 
 fn tell(events: &EventSender, event: Event) {
-    // Whoever listened may have gone; the store has everything that lasts.
-    let _ = events.send(event);
+    events.send(event);
 }

@@ -216,14 +216,19 @@ async fn general_plugins(catalog: &Catalog, named: &[&str]) -> Result<Vec<Arc<Lo
 }
 
 fn describe(subject: &Subject, general: &[Arc<LoadedPlugin>]) -> Result<campaign::Subject> {
-    let services = match subject.compose_file() {
-        Some(file) => crate::engine::compose_services(&file)?,
-        None => Vec::new(),
+    let (services, scale) = match subject.compose_file() {
+        Some(file) => (
+            crate::engine::compose_services(&file)?,
+            crate::engine::compose_scale(&file)?,
+        ),
+        None => (Vec::new(), BTreeMap::new()),
     };
     let plugins = std::iter::once(&subject.plugin).chain(general);
     let timeouts = subject.manifest.timeouts;
     Ok(campaign::Subject {
         services,
+        targets: Some(subject.manifest.targets.clone()),
+        scale,
         faults: plugins
             .flat_map(|plugin| plugin.faults.iter())
             .map(|fault| fault.as_ref().clone())

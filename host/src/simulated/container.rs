@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::engine::{Limits, Process, State, Work};
+use crate::engine::{Attachment, ContainerId, Limits, Process, Snapshot, State, Work};
 
 /// A container, and everything in it that a fault can change.
 #[derive(Debug, Clone)]
@@ -29,6 +29,10 @@ pub struct Container {
     pub tasks: BTreeMap<String, Work>,
     /// What runs in it.
     pub processes: Vec<Process>,
+    /// How often it was started.
+    pub starts: u64,
+    /// How often it started again by itself.
+    pub restarts: i64,
 }
 
 impl Container {
@@ -45,6 +49,28 @@ impl Container {
             files: BTreeMap::new(),
             tasks: BTreeMap::new(),
             processes: processes(),
+            starts: 1,
+            restarts: 0,
+        }
+    }
+
+    /// How it stands now.
+    pub(super) fn snapshot(&self) -> Snapshot {
+        let ended = self.state == State::Exited;
+        let attachment = Attachment {
+            endpoint: format!("{}-{}", self.id, self.starts),
+            address: self.address.to_string(),
+        };
+        let attached = (!ended).then(|| ("default".to_owned(), attachment));
+        Snapshot {
+            id: ContainerId(self.id.clone()),
+            name: self.service.clone(),
+            state: self.state,
+            exit_code: ended.then_some(0),
+            out_of_memory: false,
+            started: self.starts.to_string(),
+            restarts: self.restarts,
+            attachments: attached.into_iter().collect(),
         }
     }
 
@@ -113,6 +139,7 @@ impl Container {
     pub fn start(&mut self) {
         if self.state == State::Exited {
             self.state = State::Running;
+            self.starts += 1;
             self.processes = processes();
         }
     }

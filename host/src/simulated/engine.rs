@@ -13,7 +13,7 @@ use crate::engine::{
     Connection, Container, ContainerId, Details, Engine, EngineError, EngineInfo, EngineResult,
     FileSystem, Health, LABEL_DATABASE, LABEL_DATABASE_ID, LABEL_HOST, LABEL_TRIAL, Leftover,
     Limits, LogLine, LogsAsked, NetDriver, Network, Output, Process, Program, Project, Requirement,
-    Stack, State, Work, compose_services,
+    Snapshot, Stack, State, Work, compose_services,
 };
 
 /// What a file system of a container holds, in bytes.
@@ -190,6 +190,18 @@ impl Engine for SimulatedEngine {
                 network: Network::Own,
             });
             Ok(containers.collect())
+        })
+        .await
+    }
+
+    async fn snapshots(&self, project: &Project) -> EngineResult<Vec<Snapshot>> {
+        self.look("look at the containers", |machine| {
+            let stack = machine.stacks.get(project).cloned().unwrap_or_default();
+            Ok(stack
+                .containers
+                .iter()
+                .map(container::Container::snapshot)
+                .collect())
         })
         .await
     }

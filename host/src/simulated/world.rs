@@ -362,6 +362,7 @@ impl Machine {
                 if containers[which].state == State::Running {
                     containers[which].end();
                     containers[which].start();
+                    containers[which].restarts += 1;
                 }
             });
         }

@@ -116,7 +116,7 @@ pub struct CombinationSummary {
     pub passed: i64,
     /// Those that say something bad of the subject or of its rollback: failed, timed out, aborted. The rest proves nothing.
     pub failed: i64,
-    /// From the beginning of the rollback to the first healthy report, over the trials that recovered, in milliseconds.
+    /// The mean time to recover over the trials that count and were unhealthy, in milliseconds.
     pub mean_recovery_ms: Option<f64>,
 }
 
@@ -326,7 +326,7 @@ impl Store {
         .await
     }
 
-    /// A campaign by its id, the beginning of one, or its name; of several the newest. `None` where there is none.
+    /// A campaign by its id, the beginning of one, or its name; of several the newest that was no dry run. `None` where there is none.
     ///
     /// # Errors
     /// When they cannot be read.
@@ -335,7 +335,7 @@ impl Store {
         self.read("find the campaign", move |connection| {
             connection
                 .prepare_cached(&format!(
-                    "{COLUMNS} WHERE id = ?1 OR name = ?1 OR substr(id, 1, length(?1)) = ?1 ORDER BY started_at DESC, id DESC LIMIT 1"
+                    "{COLUMNS} WHERE id = ?1 OR name = ?1 OR substr(id, 1, length(?1)) = ?1 ORDER BY dry_run, started_at DESC, id DESC LIMIT 1"
                 ))?
                 .query_row([name], CampaignRow::read)
                 .optional()
@@ -366,7 +366,7 @@ impl Store {
                     "SELECT subject, chaos, count(*) AS trials,
                         sum(outcome = 'passed') AS passed,
                         sum(outcome IN ('failed', 'timed_out', 'aborted')) AS failed,
-                        avg(recovery_ms) AS recovery
+                        avg(CASE WHEN outcome NOT IN ('invalid', 'environment', 'disturbed') THEN recovery_ms END) AS recovery
                      FROM trials WHERE campaign_id = ? AND superseded = 0 AND outcome IS NOT NULL
                      GROUP BY subject, chaos ORDER BY min(started_at), min(id)",
                 )?

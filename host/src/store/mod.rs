@@ -6,6 +6,7 @@
 mod backup;
 mod campaigns;
 mod changes;
+mod circumstances;
 mod lock;
 mod note;
 mod open;
@@ -27,6 +28,7 @@ pub use campaigns::{
     CampaignOutcome, CampaignRow, CombinationSummary, NewCampaign, StoredCampaign,
 };
 pub use changes::{ChangeRow, ChangeStatus, NewChange};
+pub use circumstances::{Circumstances, Pressure};
 pub use lock::HostLock;
 pub use note::PendingNote;
 pub use outcome::Outcome;

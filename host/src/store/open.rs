@@ -24,10 +24,11 @@ static MIGRATIONS: LazyLock<Migrations<'static>> = LazyLock::new(|| {
                 .map(drop)
                 .map_err(Into::into)
         }),
+        M::up(include_str!("schema_4.sql")),
     ])
 });
 /// The version of the schema that this program writes: the number of migrations.
-const VERSION: i64 = 3;
+const VERSION: i64 = 4;
 
 /// A connection that may write, to a file with the schema of this version.
 pub(super) fn for_writing(path: &Path) -> Result<Connection> {

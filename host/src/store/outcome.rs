@@ -18,18 +18,21 @@ pub enum Outcome {
     Invalid,
     /// The stack or the engine failed, before any fault or without one.
     Environment,
+    /// Something that was not the trial's doing changed what it was about, so it proves nothing.
+    Disturbed,
     /// The host ended it for safety.
     Aborted,
     /// The user ended it, or its host was killed.
     Cancelled,
 }
 
-const ALL: [Outcome; 7] = [
+const ALL: [Outcome; 8] = [
     Outcome::Passed,
     Outcome::Failed,
     Outcome::TimedOut,
     Outcome::Invalid,
     Outcome::Environment,
+    Outcome::Disturbed,
     Outcome::Aborted,
     Outcome::Cancelled,
 ];
@@ -43,6 +46,7 @@ impl Outcome {
             Self::TimedOut => "timed_out",
             Self::Invalid => "invalid",
             Self::Environment => "environment",
+            Self::Disturbed => "disturbed",
             Self::Aborted => "aborted",
             Self::Cancelled => "cancelled",
         }

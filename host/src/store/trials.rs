@@ -6,7 +6,7 @@ use rusqlite::{OptionalExtension as _, Row, named_params, params};
 use serde::Serialize;
 use serde_json::Value;
 
-use super::{Outcome, Store, json_of, now};
+use super::{Circumstances, Outcome, Store, json_of, now};
 use crate::Result;
 use crate::campaign::TrialSpec;
 
@@ -38,7 +38,7 @@ pub struct TrialEnd {
     pub error: Option<String>,
     /// What to do about it.
     pub hints: Vec<String>,
-    /// The containers that the fault might touch.
+    /// The containers that were changed.
     pub targets: Vec<String>,
     /// What the fault's cleanup needs.
     pub metadata: Option<Value>,
@@ -52,8 +52,11 @@ pub struct TrialEnd {
     pub rollback_at: Option<i64>,
     /// When the subject was healthy again.
     pub recovered_at: Option<i64>,
-    /// From the beginning of the rollback to the first healthy report, in milliseconds.
+    /// From when the last fault was seen to be gone to the first healthy report, in milliseconds, without waits for the engine; absent
+    /// where the subject stayed healthy.
     pub recovery_ms: Option<i64>,
+    /// What else happened.
+    pub circumstances: Circumstances,
     /// When its stack was gone.
     pub ended_at: i64,
 }
@@ -84,7 +87,7 @@ pub struct TrialRow {
     pub spec: Value,
     /// The phase that runs or ran last.
     pub phase: Option<String>,
-    /// The containers that the fault might touch.
+    /// The containers that were changed; in a dry run, those that would have been.
     pub targets: Value,
     /// What the fault's cleanup needs.
     pub metadata: Option<Value>,
@@ -100,8 +103,11 @@ pub struct TrialRow {
     pub rollback_at: Option<i64>,
     /// When the subject was healthy again.
     pub recovered_at: Option<i64>,
-    /// From the beginning of the rollback to the first healthy report, in milliseconds.
+    /// From when the last fault was seen to be gone to the first healthy report, in milliseconds, without waits for the engine; absent
+    /// where the subject stayed healthy.
     pub recovery_ms: Option<i64>,
+    /// What else happened.
+    pub circumstances: Circumstances,
     /// When its stack was gone; absent while it runs.
     pub ended_at: Option<i64>,
     /// The verdict; absent while it runs.
@@ -112,7 +118,12 @@ pub struct TrialRow {
     pub hints: Value,
     /// The trial ran again later, and that attempt counts.
     pub superseded: bool,
+    /// It was a dry run: nothing was changed.
+    pub dry_run: bool,
 }
+
+/// A trial's columns, and its campaign's word on whether it was a dry run.
+const TRIALS: &str = "SELECT trials.*, campaigns.dry_run FROM trials JOIN campaigns ON campaigns.id = trials.campaign_id";
 
 impl TrialRow {
     fn read(row: &Row<'_>) -> rusqlite::Result<Self> {
@@ -137,11 +148,15 @@ impl TrialRow {
             rollback_at: row.get("rollback_at")?,
             recovered_at: row.get("recovered_at")?,
             recovery_ms: row.get("recovery_ms")?,
+            // What a newer duress wrote is left out, and is no reason to show nothing.
+            circumstances: serde_json::from_value(json_of(row, "circumstances")?)
+                .unwrap_or_default(),
             ended_at: row.get("ended_at")?,
             outcome: row.get("outcome")?,
             error: row.get("error")?,
             hints: json_of(row, "hints")?,
             superseded: row.get("superseded")?,
+            dry_run: row.get("dry_run")?,
         })
     }
 }
@@ -196,7 +211,8 @@ impl Store {
                 .prepare_cached(
                     "UPDATE trials SET outcome = :outcome, error = :error, hints = :hints, targets = :targets,
                         metadata = :metadata, state_before = :before, state_after = :after, injected_at = :injected,
-                        rollback_at = :rollback, recovered_at = :recovered, recovery_ms = :recovery, ended_at = :ended
+                        rollback_at = :rollback, recovered_at = :recovered, recovery_ms = :recovery,
+                        circumstances = :circumstances, ended_at = :ended
                      WHERE id = :id AND outcome IS NULL",
                 )?
                 .execute(named_params! {
@@ -212,6 +228,7 @@ impl Store {
                     ":rollback": end.rollback_at,
                     ":recovered": end.recovered_at,
                     ":recovery": end.recovery_ms,
+                    ":circumstances": serde_json::to_value(&end.circumstances).unwrap_or_default(),
                     ":ended": end.ended_at,
                 })?;
             Ok(())
@@ -219,7 +236,7 @@ impl Store {
         .await
     }
 
-    /// Note the containers that the fault may touch.
+    /// Note the containers that were changed.
     pub fn post_targets(&self, id: &str, targets: &[String]) {
         let (id, targets) = (id.to_owned(), Value::from(targets));
         self.post("note the targets", move |connection| {
@@ -259,7 +276,7 @@ impl Store {
         .await
     }
 
-    /// A trial by its id, the beginning of one, or its name; of several the newest.
+    /// A trial by its id, the beginning of one, or its name; of several the newest that was no dry run.
     ///
     /// # Errors
     /// `Input` where there is none.
@@ -279,10 +296,11 @@ impl Store {
         self.read("find the trial", move |connection| {
             let end = format!("{name}\u{10ffff}");
             connection
-                .prepare_cached(
-                    "SELECT * FROM trials WHERE id = ?1 OR name = ?1 OR (id >= ?1 AND id < ?2 AND ?1 <> '')
-                     ORDER BY id DESC LIMIT 1",
-                )?
+                .prepare_cached(&format!(
+                    "{TRIALS} WHERE trials.id = ?1 OR trials.name = ?1
+                        OR (trials.id >= ?1 AND trials.id < ?2 AND ?1 <> '')
+                     ORDER BY dry_run, trials.id DESC LIMIT 1",
+                ))?
                 .query_row([name, end], TrialRow::read)
                 .optional()
         })
@@ -298,9 +316,9 @@ impl Store {
         let limit = i64::try_from(limit).unwrap_or(i64::MAX);
         self.read("list the trials", move |connection| {
             let mut rows = connection
-                .prepare_cached(
-                    "SELECT * FROM trials WHERE campaign_id = ? ORDER BY started_at DESC, id DESC LIMIT ?",
-                )?
+                .prepare_cached(&format!(
+                    "{TRIALS} WHERE campaign_id = ? ORDER BY trials.started_at DESC, trials.id DESC LIMIT ?",
+                ))?
                 .query_map(params![campaign, limit], TrialRow::read)?
                 .collect::<rusqlite::Result<Vec<_>>>()?;
             rows.reverse();
@@ -334,7 +352,9 @@ impl Store {
     pub async fn running_trials(&self) -> Result<Vec<TrialRow>> {
         self.read("list the running trials", |connection| {
             connection
-                .prepare_cached("SELECT * FROM trials WHERE outcome IS NULL ORDER BY id")?
+                .prepare_cached(&format!(
+                    "{TRIALS} WHERE trials.outcome IS NULL ORDER BY trials.id"
+                ))?
                 .query_map([], TrialRow::read)?
                 .collect()
         })

@@ -8,6 +8,7 @@ use super::{Failed, Run, now};
 use crate::Error;
 use crate::campaign::OnTargetRestart;
 use crate::capability::Changes;
+use crate::journal::Held;
 use crate::plugin::Health;
 use crate::store::Outcome;
 
@@ -17,6 +18,8 @@ const WATCHING: Duration = Duration::from_millis(500);
 const LOOKING: Duration = Duration::from_secs(2);
 /// How often it is asked for while the subject recovers: this is also how exactly the time to recover is known.
 const RECOVERING: Duration = Duration::from_millis(200);
+/// A subject that has not answered for so long when a look is cut short is not healthy.
+const NO_ANSWER: Duration = Duration::from_secs(1);
 
 impl Run<'_> {
     /// Ask once. A subject that cannot be asked is not healthy.
@@ -35,7 +38,7 @@ impl Run<'_> {
         }
     }
 
-    /// Let the fault hold for its time, and note each change of health.
+    /// Let the faults hold for their time, and note each change of health.
     pub(super) async fn monitor(&mut self) -> Result<(), Failed> {
         // Where nothing was broken there is nothing to wait for.
         let duration = if self.trial.dry_run {
@@ -44,50 +47,110 @@ impl Run<'_> {
             self.trial.spec.duration_ms
         };
         let begun = Instant::now();
-        let end = begun + Duration::from_millis(duration);
-        let mut healthy = true;
+        let planned = begun + Duration::from_millis(duration);
         let mut looked = begun;
-        while Instant::now() < end {
-            while let Some(due) = self.timeline.due(begun.elapsed()) {
-                self.perform(due).await?;
+        loop {
+            self.take_back_due().await;
+            while let Some(fault) = self.timeline.due(begun.elapsed()) {
+                self.inject(fault).await?;
+            }
+            // A fault that was to end before the trial's duration does holds for all of its own time, however late it took effect.
+            let end = self.end_of_monitoring(planned);
+            if Instant::now() >= end {
+                break;
             }
             if looked.elapsed() >= LOOKING {
-                self.look_at_changes().await?;
+                self.look_at_changes(true).await?;
+                self.look_at_stack().await;
                 looked = Instant::now();
             }
-            let Ok(health) =
-                tokio::time::timeout_at(end, self.unless_cancelled(self.health())).await
-            else {
-                break;
-            };
-            let health = health?;
-            if health.healthy != healthy {
-                healthy = health.healthy;
-                let word = if healthy { "healthy" } else { "not healthy" };
-                self.observer.note(format!("{word}: {}", health.detail));
-                self.scope
-                    .audit
-                    .log("info", "health", &format!("{word}: {}", health.detail));
+            let injection = self.timeline.next().map(|at| begun + at);
+            let due = [Some(end), injection, self.next_take_back()];
+            let due = due.into_iter().flatten().min().unwrap_or(end);
+            let asked = Instant::now();
+            // A subject that does not answer keeps no fault from its time.
+            let answer = tokio::time::timeout_at(due, self.unless_cancelled(self.health())).await;
+            match answer {
+                Ok(health) => self.note_health(&health?),
+                Err(_) if asked.elapsed() >= NO_ANSWER => {
+                    let detail = format!("no answer for {:.1} s", asked.elapsed().as_secs_f64());
+                    self.note_health(&Health {
+                        healthy: false,
+                        detail,
+                    });
+                }
+                Err(_) => {}
             }
-            let due = self.timeline.next().map_or(end, |at| begun + at);
-            let next = (Instant::now() + WATCHING).min(due).min(end);
+            let in_force = self.held().iter().any(Held::is_in_force);
+            let pause = match self.seen.is_unhealthy() && !in_force {
+                true => RECOVERING,
+                false => WATCHING,
+            };
+            let next = (Instant::now() + pause).min(due);
             self.unless_cancelled(tokio::time::sleep_until(next))
                 .await?;
         }
+        let ended = Instant::now();
+        for (fault, since) in self.still_held() {
+            // The faults of the first moment hold from when all of them are in force.
+            let since = match self.trial.spec.faults[fault].at_ms {
+                0 => since.max(begun),
+                _ => since,
+            };
+            let at = Duration::from_millis(self.trial.spec.faults[fault].at_ms);
+            let hold = planned.saturating_duration_since(begun + at);
+            self.check_hold(fault, hold, ended.saturating_duration_since(since));
+        }
+        // What ended in the last moments is seen now, before the rollback ends it anyway.
+        self.look_at_changes(false).await?;
+        self.look_at_stack().await;
         Ok(())
     }
 
+    /// When the last fault has held for its time, or the trial's duration is over.
+    fn end_of_monitoring(&self, planned: Instant) -> Instant {
+        let own = self.injected.iter().filter_map(|one| {
+            let planned_fault = &self.trial.spec.faults[one.fault];
+            let planned_end = planned_fault.at_ms.saturating_add(planned_fault.hold_ms?);
+            (planned_end <= self.trial.spec.duration_ms).then_some(one.due?)
+        });
+        own.fold(planned, Instant::max)
+    }
+
+    /// The faults that the rollback will end, with the times since when they are in force.
+    fn still_held(&self) -> Vec<(usize, Instant)> {
+        let still = self.injected.iter();
+        still.map(|one| (one.fault, one.since)).collect()
+    }
+
+    /// Note a report of the subject's health; a change of it is told.
+    fn note_health(&mut self, health: &Health) {
+        let was_unhealthy = self.seen.is_unhealthy();
+        self.seen.note(health.healthy);
+        if self.seen.is_unhealthy() == was_unhealthy {
+            return;
+        }
+        let word = if health.healthy {
+            "healthy"
+        } else {
+            "not healthy"
+        };
+        let told = format!("{word}: {}", health.detail);
+        self.observer.note(told.clone());
+        self.scope.audit.log("info", "health", &told);
+    }
+
     /// See whether what was broken is still broken, and do as the campaign says with what is not.
-    async fn look_at_changes(&self) -> Result<(), Failed> {
+    async fn look_at_changes(&mut self, may_reapply: bool) -> Result<(), Failed> {
         let Changes::Made(journal) = &self.scope.changes else {
             return Ok(());
         };
-        let reapply = self.trial.spec.on_target_restart == OnTargetRestart::Reapply;
-        let lost = self.unless_cancelled(journal.tend(reapply)).await?;
+        let wanted = self.trial.spec.on_target_restart == OnTargetRestart::Reapply;
+        let lost = journal.tend(wanted && may_reapply);
+        let lost = self.unless_cancelled(lost).await?;
         // What cannot be seen now is seen at the rollback.
         for lost in lost.unwrap_or_default() {
-            self.observer.important(lost.to_string());
-            self.scope.audit.log("warn", "duress", &lost.to_string());
+            self.note_lost(lost).await;
         }
         Ok(())
     }
@@ -96,14 +159,17 @@ impl Run<'_> {
     pub(super) async fn await_recovery(&mut self) -> Result<(), Failed> {
         let limit = Duration::from_millis(self.trial.spec.recovery_timeout_ms);
         let end = Instant::now() + limit;
+        let waits = self.watch_engine_waits();
+        let mut looked = Instant::now();
         let mut last = String::from("it was never asked");
         loop {
             let asked = tokio::time::timeout_at(end, self.unless_cancelled(self.health())).await;
             if let Ok(health) = asked {
                 let health = health?;
+                self.note_health(&health);
                 if health.healthy {
                     self.end.recovered_at = Some(now());
-                    self.end.recovery_ms = self.end.rollback_at.map(|began| now() - began);
+                    self.recovered(Instant::now(), waits.as_ref());
                     return Ok(());
                 }
                 last = health.detail;
@@ -117,6 +183,10 @@ impl Run<'_> {
                     ))
                     .hint("`recovery_timeout_seconds` in the campaign gives it longer"),
                 ));
+            }
+            if looked.elapsed() >= LOOKING {
+                self.look_at_stack().await;
+                looked = Instant::now();
             }
             self.unless_cancelled(tokio::time::sleep(RECOVERING))
                 .await?;

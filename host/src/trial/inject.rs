@@ -3,57 +3,54 @@
 use std::time::Duration;
 
 use serde_json::Value;
+use tokio::time::Instant;
 
-use super::timeline::Due;
 use super::{Failed, Injected, Run, now};
 use crate::Error;
 use crate::capability::{Changes, GuestError};
+use crate::journal::Held;
 use crate::plugin::{CallError, Choice};
 use crate::store::Outcome;
 
 impl Run<'_> {
     /// Inject the faults of the first moment.
     pub(super) async fn inject_first(&mut self) -> Result<(), Failed> {
-        while let Some(due) = self.timeline.due(Duration::ZERO) {
-            self.perform(due).await?;
+        while let Some(fault) = self.timeline.due(Duration::ZERO) {
+            self.inject(fault).await?;
         }
         self.show_recorded();
         Ok(())
     }
 
-    /// What the timeline says is due.
-    pub(super) async fn perform(&mut self, due: Due) -> Result<(), Failed> {
-        match due {
-            Due::Inject(fault) => self.inject(fault).await,
-            Due::TakeBack(fault) => {
-                let place = self.injected.iter().position(|one| one.fault == fault);
-                if let Some(place) = place {
-                    let injected = self.injected.remove(place);
-                    self.clean_up(&injected).await;
-                }
-                Ok(())
+    /// Take back the faults that have held for as long as they should.
+    pub(super) async fn take_back_due(&mut self) {
+        let is_due = |one: &Injected| one.due.is_some_and(|due| due <= Instant::now());
+        while let Some(place) = self.injected.iter().position(is_due) {
+            let injected = self.injected.remove(place);
+            let held = injected.since.elapsed();
+            if let Some(due) = injected.due {
+                self.check_hold(injected.fault, due - injected.since, held);
             }
+            self.clean_up(&injected).await;
         }
     }
 
+    /// When the next fault is to be taken back.
+    pub(super) fn next_take_back(&self) -> Option<Instant> {
+        self.injected.iter().filter_map(|one| one.due).min()
+    }
+
     /// Pick targets within the blast radius, and break them.
-    async fn inject(&mut self, number: usize) -> Result<(), Failed> {
+    pub(super) async fn inject(&mut self, number: usize) -> Result<(), Failed> {
         let (plugin, fault) = &self.trial.faults[number];
         let planned = &self.trial.spec.faults[number];
         let candidates = self.candidates(fault, planned).await?;
         let targets = match fault.choice {
             Choice::ByFault => candidates,
-            Choice::ByHost => self.pick(candidates, planned.target_count),
+            Choice::ByHost => self.pick(candidates, planned.target_count)?,
         };
-        for target in &targets {
-            if !self.end.targets.contains(target) {
-                self.end.targets.push(target.clone());
-            }
-        }
         self.scope.radius().extend(targets.iter().cloned());
-        self.host
-            .store
-            .post_targets(&self.trial.id, &self.end.targets);
+        let before = self.held().len();
 
         let parameters = Value::Object(planned.parameters.clone());
         let scope = self.scope_of(plugin);
@@ -64,12 +61,26 @@ impl Run<'_> {
             &targets,
             self.limits.fault,
         );
-        let injected = self.unless_cancelled(injecting).await?;
-        let metadata = injected.map_err(|error| self.not_injected(error))?;
+        let injected = self.unless_cancelled(injecting).await;
+        // What was changed is known however the call ended.
+        self.end.targets = self.changed_containers();
+        self.host
+            .store
+            .post_targets(&self.trial.id, &self.end.targets);
+        let metadata = injected?.map_err(|error| self.not_injected(error))?;
+        let changes = self.held().split_off(before);
+        let since = Instant::now();
+        // In a dry run nothing holds for any time.
+        let hold = planned.hold_ms.filter(|_| !self.trial.dry_run);
+        let hold = hold.map(Duration::from_millis);
         self.injected.push(Injected {
             fault: number,
             metadata: metadata.clone(),
+            changes: changes.iter().map(|held| held.id.clone()).collect(),
+            since,
+            due: hold.map(|hold| since + hold),
         });
+        self.check_in_force(&fault.name, &changes)?;
         let at = *self.end.injected_at.get_or_insert_with(now);
         let all = self.end.metadata.take();
         let all = self.with_metadata(all, metadata);
@@ -77,6 +88,48 @@ impl Run<'_> {
         self.host.store.post_injected(&self.trial.id, &all, at);
         self.end.metadata = Some(all);
         Ok(())
+    }
+
+    /// The containers that were changed, or would be in a dry run, in the order of their first change.
+    fn changed_containers(&self) -> Vec<String> {
+        let names: Vec<String> = match &self.scope.changes {
+            Changes::Made(journal) => journal
+                .held()
+                .into_iter()
+                .map(|held| held.container_name)
+                .collect(),
+            Changes::Recorded(changes) => changes
+                .lock()
+                .unwrap_or_else(std::sync::PoisonError::into_inner)
+                .iter()
+                .map(|change| change.container_name.clone())
+                .collect(),
+        };
+        let mut each_once: Vec<String> = Vec::new();
+        for name in names {
+            if !each_once.contains(&name) {
+                each_once.push(name);
+            }
+        }
+        each_once
+    }
+
+    /// A fault is evidence only while a change of it is in force: its own word that it was injected is not enough.
+    fn check_in_force(&self, fault: &str, changes: &[Held]) -> Result<(), Failed> {
+        if self.trial.dry_run || changes.iter().any(Held::is_in_force) {
+            return Ok(());
+        }
+        let why = match changes.is_empty() {
+            true => "it made no change",
+            false => "every change that it made was reverted before `inject` returned",
+        };
+        Err(Failed::new(
+            Outcome::Invalid,
+            Error::failed(format!(
+                "`{fault}` reported success, and nothing of it is in force: {why}"
+            ))
+            .hint("only changes made by `changes.apply` count; `duress plugin test` finds such a fault"),
+        ))
     }
 
     /// One fault's metadata as it is; that of several as a list, in the order of time.

@@ -3,10 +3,14 @@
 //! The phases run in order. Whatever happens in one, the rollback and the removal of the stack run, and they wait for nobody's
 //! permission: a cancelled trial is cleaned up like any other.
 
+mod disturbance;
+mod evidence;
 mod health;
 mod inject;
 mod observer;
 mod phase;
+mod pulse;
+mod rollback;
 mod targets;
 mod timeline;
 
@@ -14,15 +18,18 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::Value;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+use evidence::{Seen, Watch};
 pub use observer::Observer;
 pub use phase::Phase;
+pub use pulse::Pulse;
 use timeline::Timeline;
 
 use crate::Error;
 use crate::campaign::TrialSpec;
-use crate::capability::{Audit, Changes, PluginScope, SeededRandom, TrialScope};
+use crate::capability::{Audit, Changes, Clock, PluginScope, SeededRandom, TrialScope};
 use crate::engine::{
     self, Engine, LABEL_DATABASE, LABEL_DATABASE_ID, LABEL_HOST, LABEL_MACHINE, LABEL_PROJECT,
     LABEL_TRIAL, Project, Stack,
@@ -30,7 +37,7 @@ use crate::engine::{
 use crate::http::Client;
 use crate::journal::{Actor, TrialJournal};
 use crate::plugin::{CallLimits, FaultType, LoadedPlugin, Subject, merged};
-use crate::store::{Outcome, PhaseRow, Store, TrialEnd};
+use crate::store::{Circumstances, Outcome, PhaseRow, Store, TrialEnd};
 
 /// The longest that removing a stack may take.
 const TEARDOWN_LIMIT: Duration = Duration::from_secs(120);
@@ -55,6 +62,8 @@ pub struct Host {
     pub engine: Option<Arc<dyn Engine>>,
     /// For requests.
     pub http: Client,
+    /// Whether this machine stood still meanwhile; `None` in simulated time.
+    pub pulse: Option<Arc<Pulse>>,
 }
 
 /// One trial, ready to run.
@@ -79,6 +88,8 @@ pub struct Trial {
 pub struct Failed {
     outcome: Outcome,
     error: Error,
+    /// A fault is still in force.
+    is_stuck: bool,
 }
 
 impl Failed {
@@ -86,7 +97,13 @@ impl Failed {
         Self {
             outcome,
             error: error.into(),
+            is_stuck: false,
         }
+    }
+
+    /// Whatever else happened, people must know of this.
+    fn must_be_told(&self) -> bool {
+        self.is_stuck || self.outcome == Outcome::Cancelled
     }
 
     fn cancelled() -> Self {
@@ -101,8 +118,10 @@ pub struct Finished {
     pub outcome: Outcome,
     /// Why it did not pass.
     pub error: Option<Error>,
-    /// From the beginning of the rollback to the first healthy report.
+    /// From when the last fault was seen to be gone to the first healthy report; `None` where the subject stayed healthy.
     pub recovery_ms: Option<i64>,
+    /// What else happened.
+    pub circumstances: Circumstances,
 }
 
 /// A trial that runs.
@@ -117,6 +136,10 @@ struct Run<'a> {
     timeline: Timeline,
     /// What was injected and not taken back by its own cleanup, in the order of time.
     injected: Vec<Injected>,
+    /// The subject's health, as far as it was seen.
+    seen: Seen,
+    /// What must not change but by this trial.
+    watch: Watch,
     end: TrialEnd,
 }
 
@@ -126,6 +149,12 @@ struct Injected {
     fault: usize,
     /// What its cleanup needs.
     metadata: Value,
+    /// Its changes, by their ids in the journal.
+    changes: Vec<String>,
+    /// Since when they are in force.
+    since: Instant,
+    /// When it is to be taken back, if not with all others.
+    due: Option<Instant>,
 }
 
 impl Trial {
@@ -168,6 +197,7 @@ impl Trial {
             audit: Audit::new(host.store.clone(), self.id.clone()),
             http: host.http.clone(),
             random: std::sync::Mutex::new(SeededRandom::new(self.spec.seed)),
+            clock: Clock::start(),
         });
         let mut run = Run {
             host,
@@ -182,9 +212,13 @@ impl Trial {
             },
             timeline: Timeline::new(&self.spec.faults, self.dry_run),
             injected: Vec::new(),
+            seen: Seen::default(),
+            watch: Watch::default(),
             end: TrialEnd::default(),
         };
         let result = run.phases().await;
+        run.end_watch().await;
+        let result = run.judged(result);
         run.finish(result).await
     }
 
@@ -244,20 +278,22 @@ impl Run<'_> {
         self.leave(Phase::Init, began, result)?;
 
         let began = self.enter(Phase::BaselineCheck);
-        let result = self.baseline().await;
+        let mut result = self.baseline().await;
+        if result.is_ok() {
+            result = self.begin_watch().await;
+        }
         self.leave(Phase::BaselineCheck, began, result)?;
 
-        let disturbed = self.disturbed().await;
+        let broken = self.broken().await;
         let result = if !self.trial.faults.is_empty() {
             let began = self.enter(Phase::Rollback);
             // Where nothing was broken there is nothing to recover from.
             self.end.rollback_at = (!self.trial.dry_run).then_some(began);
             let rolled_back = self.roll_back().await;
             // A fault that stays is worse than whatever came before it.
-            self.leave(Phase::Rollback, began, rolled_back)
-                .and(disturbed)
+            self.leave(Phase::Rollback, began, rolled_back).and(broken)
         } else {
-            disturbed
+            broken
         };
         result?;
 
@@ -267,7 +303,7 @@ impl Run<'_> {
     }
 
     /// Break it, and watch.
-    async fn disturbed(&mut self) -> Result<(), Failed> {
+    async fn broken(&mut self) -> Result<(), Failed> {
         if !self.trial.faults.is_empty() {
             let began = self.enter(Phase::FaultInjection);
             let result = self.inject_first().await;
@@ -383,54 +419,6 @@ impl Run<'_> {
         Ok(serde_json::to_value(state).unwrap_or_default())
     }
 
-    async fn roll_back(&mut self) -> Result<(), Failed> {
-        self.await_engine().await;
-        // A stopped run does not wait for the plugin: the host can take everything back by itself.
-        while !self.cancel.is_cancelled()
-            && let Some(last) = self.injected.pop()
-        {
-            self.clean_up(&last).await;
-        }
-        let Changes::Made(journal) = &self.scope.changes else {
-            return Ok(());
-        };
-        let report = journal.roll_back().await.map_err(|error| {
-            Failed::new(
-                Outcome::Failed,
-                Error::failed(format!("roll back: {error}")),
-            )
-        })?;
-        if !report.stuck.is_empty() {
-            let stuck: Vec<_> = report
-                .stuck
-                .iter()
-                .map(|(summary, why)| format!("{summary} ({why})"))
-                .collect();
-            return Err(Failed::new(
-                Outcome::Failed,
-                Error::failed(format!("THE FAULT IS STILL IN FORCE: {}", stuck.join("; ")))
-                    .hint("the stack is removed all the same; `duress recover` tells whether anything is left"),
-            ));
-        }
-        Ok(())
-    }
-
-    /// Have a fault taken back by its own cleanup. What that leaves is the rollback's.
-    async fn clean_up(&self, injected: &Injected) {
-        let (plugin, _) = &self.trial.faults[injected.fault];
-        let scope = self.scope_of(plugin);
-        let cleaning = plugin
-            .plugin
-            .cleanup(&scope, &injected.metadata, self.limits.fault);
-        // A stopped run leaves the rest to the host, which is quicker.
-        if let Ok(Err(error)) = self.unless_cancelled(cleaning).await {
-            self.observer.important(format!(
-                "the host takes the fault back, for its own cleanup failed: {error}"
-            ));
-            self.scope.audit.log("warn", "duress", &error.to_string());
-        }
-    }
-
     async fn validate(&mut self) -> Result<(), Failed> {
         self.await_recovery().await?;
         self.end.state_after = Some(self.capture(Outcome::Failed).await?);
@@ -472,6 +460,7 @@ impl Run<'_> {
             outcome: self.end.outcome,
             error: failed.map(|failed| failed.error),
             recovery_ms: self.end.recovery_ms,
+            circumstances: self.end.circumstances.clone(),
         };
         self.host
             .store

@@ -62,7 +62,6 @@ impl Observer {
     }
 
     fn send(&self, event: Event) {
-        // Whoever listened may have gone; the store has everything that lasts.
-        let _ = self.events.send(event);
+        self.events.send(event);
     }
 }

@@ -61,8 +61,25 @@ impl Run<'_> {
         allowed
     }
 
-    /// As many of the candidates as the campaign says, in their order.
-    pub(super) fn pick(&self, mut candidates: Vec<String>, count: u32) -> Vec<String> {
+    /// As many of the candidates as the campaign says, in their order. Fewer would be another experiment.
+    pub(super) fn pick(
+        &self,
+        mut candidates: Vec<String>,
+        count: u32,
+    ) -> Result<Vec<String>, Failed> {
+        if candidates.len() < count as usize {
+            return Err(Failed::new(
+                Outcome::Failed,
+                Error::failed(format!(
+                    "`target_count` is {count}, and {} running containers may be hurt: {}",
+                    candidates.len(),
+                    candidates.join(", ")
+                ))
+                .hint(
+                    "lower `target_count`, or widen `targets` in the campaign and in subject.yaml",
+                ),
+            ));
+        }
         let mut random = self
             .scope
             .random
@@ -72,7 +89,7 @@ impl Run<'_> {
             let unlucky = random.below(candidates.len());
             candidates.remove(unlucky);
         }
-        candidates
+        Ok(candidates)
     }
 }
 

@@ -115,6 +115,9 @@ impl<'a> Violations<'a> {
                 _ => format!("{name} is {is}; it must match `{pattern}`"),
             },
             Kind::Format { format } => format!("{name} is {is}; it must be a {format}"),
+            Kind::FalseSchema if self.noun == "parameter" => {
+                format!("{name} may not be given: this fault has no parameters")
+            }
             Kind::FalseSchema => format!("{name} may not stand here"),
             _ => format!("{name}: {}", shown(&error.to_string())),
         };

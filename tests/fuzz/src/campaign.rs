@@ -25,7 +25,7 @@ static CATALOG: LazyLock<Catalog> = LazyLock::new(|| {
         "type": "object",
         "properties": {
             "delay_ms": { "type": "number", "minimum": 0, "maximum": 60000, "default": 100 },
-            "to": { "type": "array", "items": { "type": "string" } },
+            "to": { "type": "array", "items": { "type": "string" }, "x-duress": "destinations" },
         },
         "additionalProperties": false,
     });
@@ -35,8 +35,8 @@ static CATALOG: LazyLock<Catalog> = LazyLock::new(|| {
             fault("node_kill", json!({ "type": "object" })),
             fault("latency", latency),
         ],
-        recovery_timeout: None,
-        reset_timeout: None,
+        targets: Some(vec!["*".into()]),
+        ..Subject::default()
     };
     Catalog {
         subjects: BTreeMap::from([("etcd".to_owned(), subject)]),

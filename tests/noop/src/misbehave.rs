@@ -59,6 +59,8 @@ enum How {
     Behave,
     /// Make a change, and leave nothing to find it by again.
     Forget,
+    /// Make a change, and take it back at once.
+    Undo,
     /// Change what is not among the targets.
     ChangeAnother,
     /// Take a change back in a way that does not, and say that it did.
@@ -135,6 +137,7 @@ fn act(misbehave: &Misbehave, scene: &Scene) -> Result<Step> {
         How::ChangeFlood => return Err(reach::change_flood(scene)),
         How::Behave => return Ok(conduct::well(scene)),
         How::Forget => return conduct::forgetfully(scene),
+        How::Undo => return conduct::hastily(scene),
         How::ChangeAnother => return conduct::elsewhere(scene),
         How::Pretend => return Ok(conduct::dishonestly(scene)),
     }

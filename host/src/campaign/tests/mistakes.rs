@@ -176,3 +176,51 @@ chaos_types:
 "
     )));
 }
+
+#[test]
+fn more_targets_than_there_are() {
+    assert_snapshot!(seen(draft(
+        "name: many
+subjects: [etcd]
+chaos_types:
+  - {type: node_kill, target_count: 4}
+  - {type: process_pause, targets: [etcd0], target_count: 2}
+"
+    )));
+}
+
+#[test]
+fn times_that_are_none() {
+    assert_snapshot!(seen(draft(
+        "name: times
+subjects: [etcd]
+chaos_types:
+  - label: late
+    steps:
+      - {type: node_kill, at: 99999999999999999999h}
+      - {type: process_pause, for: 0s}
+"
+    )));
+}
+
+#[test]
+fn peers_that_are_not_there() {
+    assert_snapshot!(seen(draft(
+        "name: peers
+subjects: [etcd]
+chaos_types:
+  - {type: network_partition, params: {to: [etcd1, 'etcdd2:2380', 10.0.0.1]}}
+"
+    )));
+}
+
+#[test]
+fn parameters_of_a_fault_without_any() {
+    assert_snapshot!(seen(draft(
+        "name: none
+subjects: [etcd]
+chaos_types:
+  - {type: node_kill, params: {grace: 3}}
+"
+    )));
+}

@@ -53,13 +53,19 @@ fn catalog() -> Catalog {
             fault("faults", "latency", &[], latency),
         ],
         recovery_timeout: Some(Duration::from_secs(90)),
-        reset_timeout: None,
+        ..Subject::default()
     };
+    let partition = json!({
+        "type": "object",
+        "properties": {
+            "to": { "type": "array", "items": { "type": "string" }, "x-duress": "destinations" },
+        },
+    });
     let etcd = Subject {
         services: names(&["etcd0", "etcd1", "etcd2"]),
         faults: vec![
             fault("etcd", "node_kill", &[], none.clone()),
-            fault("etcd", "network_partition", &[], none.clone()),
+            fault("etcd", "network_partition", &[], partition),
             fault("etcd", "process_pause", &[], none),
         ],
         ..Subject::default()

@@ -84,7 +84,7 @@ chaos_types:
   - type: 'faults:latency'
     subjects: [tikv]
     label: slow-pd
-defaults: {duration_seconds: 3, recovery_timeout_seconds: 7, targets: [tikv1, pd0, etcd0]}
+defaults: {duration_seconds: 3, recovery_timeout_seconds: 7, targets: [tikv1, pd0, etcd0, etcd1]}
 ",
     );
     let seen: Vec<_> = plan
@@ -115,7 +115,7 @@ fn steps_are_faults_of_one_trial_in_the_order_of_their_times() {
 subjects: [etcd]
 chaos_types:
   - steps:
-      - {type: process_pause, at: 1m 30s, for: 500ms, targets: [etcd1]}
+      - {type: process_pause, at: 1m 30s, for: 500ms, targets: [etcd1], target_count: 1}
       - {type: network_partition}
     targets: [etcd0, etcd2]
     target_count: 2
@@ -140,7 +140,7 @@ chaos_types:
         seen,
         [
             r#"network_partition 0 None ["etcd0", "etcd2"] 2"#,
-            r#"process_pause 90000 Some(500) ["etcd1"] 2"#,
+            r#"process_pause 90000 Some(500) ["etcd1"] 1"#,
         ]
     );
 }

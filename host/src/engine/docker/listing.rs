@@ -125,7 +125,7 @@ fn leftover(kind: &'static str, name: String, labels: Option<Labels>) -> Leftove
 fn container(project: &Project, summary: ContainerSummary) -> Option<Container> {
     let labels = summary.labels.unwrap_or_default();
     let service = labels.get(COMPOSE_SERVICE)?.clone();
-    let number = labels.get(COMPOSE_NUMBER).map_or("1", String::as_str);
+    let name = plugin_name(&labels)?;
     let networks = summary
         .network_settings
         .and_then(|settings| settings.networks);
@@ -144,11 +144,7 @@ fn container(project: &Project, summary: ContainerSummary) -> Option<Container> 
     addresses.sort();
     Some(Container {
         id: ContainerId(summary.id?),
-        name: if number == "1" {
-            service.clone()
-        } else {
-            format!("{service}-{number}")
-        },
+        name,
         service,
         state: match summary.state {
             Some(ContainerSummaryStateEnum::RUNNING) => State::Running,
@@ -168,6 +164,16 @@ fn container(project: &Project, summary: ContainerSummary) -> Option<Container> 
         },
         health: health(summary.status.as_deref().unwrap_or_default()),
         addresses,
+    })
+}
+
+/// What plugins call a container of a stack.
+pub(super) fn plugin_name(labels: &Labels) -> Option<String> {
+    let service = labels.get(COMPOSE_SERVICE)?;
+    let number = labels.get(COMPOSE_NUMBER).map_or("1", String::as_str);
+    Some(match number {
+        "1" => service.clone(),
+        number => format!("{service}-{number}"),
     })
 }
 

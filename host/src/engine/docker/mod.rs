@@ -11,6 +11,7 @@ mod logs;
 mod processes;
 mod removal;
 mod toolbox;
+mod watch;
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
@@ -30,7 +31,7 @@ use self::calls::{PATIENCE, call};
 use super::{
     Connection, Container, ContainerId, Details, Engine, EngineError, EngineInfo,
     EngineResult, FileSystem, Leftover, Limits, LogLine, LogsAsked, NetDriver, Output, Process,
-    Program, Project, Stack, State, Work, compose, files, namespace,
+    Program, Project, Snapshot, Stack, State, Work, compose, files, namespace,
 };
 
 /// How long the engine may take to say that it is there.
@@ -224,6 +225,14 @@ impl Engine for Docker {
 
     async fn containers(&self, project: &Project) -> EngineResult<Vec<Container>> {
         self.list(project).await
+    }
+
+    async fn snapshots(&self, project: &Project) -> EngineResult<Vec<Snapshot>> {
+        self.look_at(project).await
+    }
+
+    async fn until_it_ends(&self) {
+        self.until_end().await;
     }
 
     async fn state(&self, container: &ContainerId) -> EngineResult<State> {

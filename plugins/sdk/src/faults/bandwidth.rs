@@ -29,6 +29,7 @@ pub struct Bandwidth {
     pub interface: Option<String>,
     /// Services and addresses, each with or without a port: only what is sent to these. None: all that is sent.
     #[serde(default)]
+    #[schemars(extend("x-duress" = "destinations"))]
     pub to: Vec<String>,
 }
 

@@ -56,6 +56,7 @@ pub struct Latency {
     #[schemars(regex(pattern = "^[A-Za-z0-9][A-Za-z0-9_.-]{0,14}$"))]
     pub interface: Option<String>,
     /// Services and addresses, each with or without a port: only what is sent to these. None: all that is sent.
+    #[schemars(extend("x-duress" = "destinations"))]
     pub to: Vec<String>,
 }
 

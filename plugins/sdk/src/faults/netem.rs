@@ -28,6 +28,7 @@ pub struct BurstLoss {
     #[schemars(regex(pattern = "^[A-Za-z0-9][A-Za-z0-9_.-]{0,14}$"))]
     pub interface: Option<String>,
     /// Services and addresses, each with or without a port: only what is sent to these. None: all that is sent.
+    #[schemars(extend("x-duress" = "destinations"))]
     pub to: Vec<String>,
 }
 
@@ -93,6 +94,7 @@ pub struct Share {
     pub interface: Option<String>,
     /// Services and addresses, each with or without a port: only what is sent to these. None: all that is sent.
     #[serde(default)]
+    #[schemars(extend("x-duress" = "destinations"))]
     pub to: Vec<String>,
 }
 
@@ -221,6 +223,7 @@ pub struct Reordering {
     #[schemars(regex(pattern = "^[A-Za-z0-9][A-Za-z0-9_.-]{0,14}$"))]
     pub interface: Option<String>,
     /// Services and addresses, each with or without a port: only what is sent to these. None: all that is sent.
+    #[schemars(extend("x-duress" = "destinations"))]
     pub to: Vec<String>,
 }
 

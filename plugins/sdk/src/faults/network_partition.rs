@@ -38,6 +38,7 @@ pub struct NetworkPartition {
     /// Which packets are lost, as the target sees it: those that come `in` from its peers, those that go `out` to them, or `both`.
     pub direction: Direction,
     /// Services and addresses to be cut off from, each with or without a port (`etcd1:2380`). None: all peers.
+    #[schemars(extend("x-duress" = "destinations"))]
     pub to: Vec<String>,
 }
 
