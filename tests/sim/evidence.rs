@@ -66,9 +66,10 @@ fn a_fault_that_does_nothing_is_invalid() {
 
 #[test]
 fn what_holds_already_shows_nothing() {
-    let twice = "{label: twice, steps: [{type: process_pause}, {type: process_pause, at: 1s}]}";
-    let twice = trial(twice, "bare", |_| {});
-    is(&twice, "invalid", "this holds already: it is paused");
+    let limit = "type: cpu_limit, params: {cpus: 0.5}";
+    let twice = format!("{{label: twice, steps: [{{{limit}}}, {{{limit}, at: 1s}}]}}");
+    let twice = trial(&twice, "bare", |_| {});
+    is(&twice, "invalid", "this holds already: its limits are set");
 }
 
 #[test]

@@ -221,6 +221,7 @@ fn parameters_of_a_fault_without_any() {
 subjects: [etcd]
 chaos_types:
   - {type: node_kill, params: {grace: 3}}
+  - {type: process_pause, params: {grace: 3}}
 "
     )));
 }

@@ -55,6 +55,7 @@ fn catalog() -> Catalog {
         recovery_timeout: Some(Duration::from_secs(90)),
         ..Subject::default()
     };
+    let closed = json!({ "type": "object", "additionalProperties": false });
     let partition = json!({
         "type": "object",
         "properties": {
@@ -64,9 +65,9 @@ fn catalog() -> Catalog {
     let etcd = Subject {
         services: names(&["etcd0", "etcd1", "etcd2"]),
         faults: vec![
-            fault("etcd", "node_kill", &[], none.clone()),
+            fault("etcd", "node_kill", &[], none),
             fault("etcd", "network_partition", &[], partition),
-            fault("etcd", "process_pause", &[], none),
+            fault("etcd", "process_pause", &[], closed),
         ],
         ..Subject::default()
     };
