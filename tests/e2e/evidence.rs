@@ -9,9 +9,9 @@ subjects: [bare]
 parallel: 3
 defaults: {duration_seconds: 8, targets: [bare]}
 chaos_types:
-  - {type: process_pause, label: restarted}
+  - {type: process_pause, label: restarted, duration_seconds: 9}
   - {type: process_pause, label: unplugged}
-  - {type: process_pause, label: quiet}
+  - {type: process_pause, label: quiet, duration_seconds: 10}
 ";
 
 #[test]

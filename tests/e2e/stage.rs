@@ -205,6 +205,7 @@ impl Stage {
 
     /// How many changes of this trial may still be in force.
     pub async fn unsettled(&self) -> usize {
+        self.store.flush().await.unwrap();
         let trial = self.store.running_trials().await.unwrap().remove(0);
         self.store
             .unsettled_changes_of_trial(&trial.id)

@@ -302,6 +302,7 @@ impl Stage<'_> {
 
     /// How many of them may be in force.
     pub(super) async fn unsettled(&self) -> Result<usize> {
+        self.workshop.store.flush().await?;
         let rows = self
             .workshop
             .store

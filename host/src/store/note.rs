@@ -24,7 +24,7 @@ impl PendingNote {
             let told = match self.told.try_recv() {
                 // Posted writes are made with the next one there.
                 Err(oneshot::error::TryRecvError::Empty) => {
-                    self.store.write("flush", |_| Ok(())).await?;
+                    self.store.flush().await?;
                     self.told.try_recv()
                 }
                 told => told,
@@ -42,6 +42,14 @@ impl PendingNote {
 }
 
 impl Store {
+    /// Wait until everything that was written before is durable, whoever wrote it.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub async fn flush(&self) -> Result<()> {
+        self.write("flush", |_| Ok(())).await
+    }
+
     /// Write, in order, without ever waiting.
     pub(super) fn note(
         &self,
