@@ -62,6 +62,7 @@ impl Trial {
             audit: Audit::new(self.store.clone(), "trial".into()),
             http: Client::simulated(Arc::new(self.world.clone())),
             random: Mutex::new(SeededRandom::new(1)),
+            clock: crate::capability::Clock::start(),
         };
         let scope = PluginScope {
             plugin: "plugin".into(),

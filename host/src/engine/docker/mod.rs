@@ -29,9 +29,9 @@ use tokio::sync::{Mutex, OnceCell};
 
 use self::calls::{PATIENCE, call};
 use super::{
-    Connection, Container, ContainerId, Details, Engine, EngineError, EngineInfo,
-    EngineResult, FileSystem, Leftover, Limits, LogLine, LogsAsked, NetDriver, Output, Process,
-    Program, Project, Snapshot, Stack, State, Work, compose, files, namespace,
+    Connection, Container, ContainerId, Details, Engine, EngineError, EngineInfo, EngineResult,
+    FileSystem, Leftover, Limits, LogLine, LogsAsked, NetDriver, Output, Process, Program, Project,
+    Snapshot, Stack, State, Work, compose, files, namespace,
 };
 
 /// How long the engine may take to say that it is there.
