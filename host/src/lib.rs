@@ -11,6 +11,7 @@ pub mod engine;
 mod error;
 pub mod http;
 pub mod journal;
+pub mod network;
 pub mod plugin;
 pub mod runner;
 pub mod simulated;

@@ -29,6 +29,7 @@ fn change(stage: &Stage, apply: &[&str], revert: &[&str]) -> Change {
         revert: vec![Action::Run(program(revert))],
         in_force: Some(Probe::Run(program(&["test", "-e", "/tmp/mark"]))),
         http_hosts: Vec::new(),
+        effect_wait_ms: None,
     }
 }
 

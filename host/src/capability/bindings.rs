@@ -20,5 +20,8 @@ wasmtime::component::bindgen!({
     with: {
         "duress:plugin/tcp.connection": crate::capability::tcp::Connection,
         "duress:plugin/programs.lasting-program": crate::capability::programs::LastingProgram,
+        "duress:plugin/effects.packets": crate::network::Packets,
+        "duress:plugin/effects.impairment": crate::network::Impairment,
+        "duress:plugin/effects.draft": crate::network::Draft,
     },
 });

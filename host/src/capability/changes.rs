@@ -25,6 +25,7 @@ impl Host for Ctx {
                 revert: actions(change.revert)?,
                 in_force: change.in_force.map(Into::into),
                 http_hosts: scope.grants.hosts(),
+                effect_wait_ms: None,
             };
             change.check().map_err(GuestError::Invalid)?;
             scope.refuse(scope.grants.unasked(&change))?;

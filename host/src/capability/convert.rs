@@ -178,6 +178,26 @@ impl From<engine::Process> for wit::containers::Process {
     }
 }
 
+impl From<wit::changes::DnsLie> for DnsLie {
+    fn from(lie: wit::changes::DnsLie) -> Self {
+        match lie {
+            wit::changes::DnsLie::Nxdomain => Self::Nxdomain,
+            wit::changes::DnsLie::Servfail => Self::Servfail,
+            wit::changes::DnsLie::WrongAddress => Self::WrongAddress,
+        }
+    }
+}
+
+impl From<wit::changes::Distribution> for Distribution {
+    fn from(distribution: wit::changes::Distribution) -> Self {
+        match distribution {
+            wit::changes::Distribution::Uniform => Self::Uniform,
+            wit::changes::Distribution::Normal => Self::Normal,
+            wit::changes::Distribution::Pareto => Self::Pareto,
+        }
+    }
+}
+
 impl TryFrom<wit::changes::Work> for Work {
     type Error = GuestError;
 
@@ -196,11 +216,7 @@ impl TryFrom<wit::changes::Work> for Work {
             },
             Wit::AnswerDns(server) => Self::AnswerDns {
                 port: server.port,
-                lie: match server.lie {
-                    wit::changes::DnsLie::Nxdomain => DnsLie::Nxdomain,
-                    wit::changes::DnsLie::Servfail => DnsLie::Servfail,
-                    wit::changes::DnsLie::WrongAddress => DnsLie::WrongAddress,
-                },
+                lie: server.lie.into(),
                 domains: server.domains,
                 address: server.address.parse().map_err(|_| {
                     GuestError::Invalid(format!(
@@ -214,11 +230,7 @@ impl TryFrom<wit::changes::Work> for Work {
                 delay_ms: queue.delay_ms,
                 jitter_ms: queue.jitter_ms,
                 delay_correlation_percent: queue.delay_correlation_percent,
-                distribution: match queue.distribution {
-                    wit::changes::Distribution::Uniform => Distribution::Uniform,
-                    wit::changes::Distribution::Normal => Distribution::Normal,
-                    wit::changes::Distribution::Pareto => Distribution::Pareto,
-                },
+                distribution: queue.distribution.into(),
                 loss_percent: queue.loss_percent,
                 loss_correlation_percent: queue.loss_correlation_percent,
                 enter_percent: queue.enter_percent,

@@ -148,13 +148,7 @@ impl Host for Ctx {
     fn random(&mut self) -> wasmtime::Result<u64> {
         self.count()?;
         self.counts.random += 1;
-        Ok(self.scope.trial.as_ref().map_or(0, |trial| {
-            trial
-                .random
-                .lock()
-                .unwrap_or_else(std::sync::PoisonError::into_inner)
-                .draw()
-        }))
+        Ok(self.scope.trial.as_ref().map_or(0, |trial| trial.draw()))
     }
 
     fn settings(&mut self) -> wasmtime::Result<String> {

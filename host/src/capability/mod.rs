@@ -9,6 +9,7 @@ pub mod bindings;
 mod changes;
 mod containers;
 mod convert;
+mod effects;
 mod host;
 mod http;
 mod interfaces;
@@ -41,6 +42,8 @@ pub(crate) use text::{MESSAGE_LIMIT, tame, tamed};
 pub const HOST_CALL_LIMIT: u64 = 100_000;
 /// The most memory that an instance may have, in bytes: room for an interpreter that was compiled to WebAssembly.
 pub const MEMORY_LIMIT: usize = 256 << 20;
+/// The most resources that one call may hold at a time: a change for each of a hundred containers needs a few hundred.
+const RESOURCE_LIMIT: usize = 4_096;
 /// The longest that a program, a request or a wait that a component asks for may take.
 pub const LONGEST_OPERATION: Duration = Duration::from_secs(600);
 
@@ -75,6 +78,8 @@ impl Ctx {
             .trial
             .as_ref()
             .map_or_else(Clock::start, |trial| trial.clock);
+        let mut table = ResourceTable::new();
+        table.set_max_capacity(RESOURCE_LIMIT);
         Self {
             outputs: [Stream::Out, Stream::Error].map(|stream| Output::new(stream, &scope, &log)),
             scope,
@@ -92,7 +97,7 @@ impl Ctx {
             counts: audit::Counts::default(),
             log,
             wasi: None,
-            table: ResourceTable::new(),
+            table,
         }
     }
 
@@ -158,5 +163,6 @@ pub(crate) fn add_to_linker(linker: &mut Linker<Ctx>) -> wasmtime::Result<()> {
     plugin::changes::add_to_linker::<_, HasSelf<Ctx>>(linker, |ctx| ctx)?;
     plugin::tcp::add_to_linker::<_, HasSelf<Ctx>>(linker, |ctx| ctx)?;
     plugin::programs::add_to_linker::<_, HasSelf<Ctx>>(linker, |ctx| ctx)?;
+    plugin::effects::add_to_linker::<_, HasSelf<Ctx>>(linker, |ctx| ctx)?;
     plugin::stack::add_to_linker::<_, HasSelf<Ctx>>(linker, |ctx| ctx)
 }

@@ -81,6 +81,7 @@ impl HostLastingProgram for Ctx {
                     revert: vec![Action::StopTask { id }],
                     in_force: asked.probe,
                     http_hosts: scope.grants.hosts(),
+                    effect_wait_ms: None,
                 };
                 change.check().map_err(GuestError::Invalid)?;
                 scope.refuse(scope.grants.unasked(&change))?;

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{MESSAGE_LIMIT, tame};
 use crate::journal::change::{Action, Change, Place, PlacedProgram, Probe};
+use crate::network::{Draft, Effect};
 
 /// In `http`, the endpoints of the trial's own containers.
 pub const STACK: &str = "stack";
@@ -98,9 +99,34 @@ pub enum ActionKind {
     QueuePackets,
     /// Leave a program running in it.
     RunProgram,
+    /// Drop its packets.
+    DropPackets,
+    /// Reject its packets and reset its connections.
+    RejectPackets,
+    /// Lead its packets to another of its ports.
+    RedirectPackets,
+    /// Set the mark of its packets.
+    MarkPackets,
+    /// Delay, lose, damage, repeat or reorder what it sends.
+    ImpairLink,
+    /// Limit how fast it sends.
+    LimitRate,
 }
 
 impl ActionKind {
+    /// The kind of a typed effect.
+    fn of(effect: &Effect) -> Self {
+        match effect {
+            Effect::Drop(_) => Self::DropPackets,
+            Effect::Reject(_) | Effect::Reset(_) => Self::RejectPackets,
+            Effect::Redirect(..) => Self::RedirectPackets,
+            Effect::Mark(..) => Self::MarkPackets,
+            Effect::Impair(..) => Self::ImpairLink,
+            Effect::LimitRate { .. } => Self::LimitRate,
+            Effect::AnswerDns { .. } => Self::AnswerDns,
+        }
+    }
+
     /// As it stands in a manifest.
     pub fn as_str(self) -> &'static str {
         match self {
@@ -117,6 +143,12 @@ impl ActionKind {
             Self::AnswerDns => "answer_dns",
             Self::QueuePackets => "queue_packets",
             Self::RunProgram => "run_program",
+            Self::DropPackets => "drop_packets",
+            Self::RejectPackets => "reject_packets",
+            Self::RedirectPackets => "redirect_packets",
+            Self::MarkPackets => "mark_packets",
+            Self::ImpairLink => "impair_link",
+            Self::LimitRate => "limit_rate",
         }
     }
 
@@ -136,6 +168,12 @@ impl ActionKind {
             Self::AnswerDns => "answer their DNS queries wrongly",
             Self::QueuePackets => "delay, lose or damage their packets",
             Self::RunProgram => "leave programs running in them until the fault is reverted",
+            Self::DropPackets => "drop their packets",
+            Self::RejectPackets => "reject their packets and reset their connections",
+            Self::RedirectPackets => "redirect their packets to other ports of the same container",
+            Self::MarkPackets => "mark their packets",
+            Self::ImpairLink => "delay, lose, damage, repeat or reorder what they send",
+            Self::LimitRate => "limit how fast they send",
         }
     }
 }
@@ -167,12 +205,28 @@ impl Requests {
         let probe = change.in_force.as_ref();
         actions
             .find_map(|action| self.unasked_action(action))
-            .or_else(|| match probe? {
-                Probe::Run(program) | Probe::Output { program, .. } => {
-                    self.unasked_program(program)
-                }
-                Probe::Answer { .. } => self.unasked_request(),
-            })
+            .or_else(|| self.unasked_probe(probe?))
+    }
+
+    fn unasked_probe(&self, probe: &Probe) -> Option<Unasked> {
+        match probe {
+            Probe::Run(program) | Probe::Output { program, .. } => self.unasked_program(program),
+            Probe::Answer { .. } => self.unasked_request(),
+            Probe::All(probes) => probes.iter().find_map(|probe| self.unasked_probe(probe)),
+        }
+    }
+
+    /// The first effect of a draft that was not granted. How the host makes it is the host's matter.
+    pub fn unasked_effect(&self, draft: &Draft) -> Option<Unasked> {
+        let kind = draft
+            .effects
+            .iter()
+            .map(ActionKind::of)
+            .find(|kind| !self.actions.contains(kind))?;
+        Some(Unasked {
+            what: format!("wants to {}", kind.in_words()),
+            line: format!("actions: [{}]", kind.as_str()),
+        })
     }
 
     fn unasked_action(&self, action: &Action) -> Option<Unasked> {
@@ -351,6 +405,7 @@ mod tests {
             revert,
             in_force,
             http_hosts: Vec::new(),
+            effect_wait_ms: None,
         }
     }
 

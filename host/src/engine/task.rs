@@ -268,7 +268,11 @@ fn is_name(name: &str) -> bool {
 const LONGEST_WAIT: f64 = 3_600_000.0;
 
 impl PacketQueue {
-    fn check(&self) -> Result<(), String> {
+    /// Whether every number is in its range.
+    ///
+    /// # Errors
+    /// What is wrong, as the end of a sentence.
+    pub(crate) fn check(&self) -> Result<(), String> {
         for (name, number) in self.numbers() {
             let most = if name.ends_with("percent") {
                 100.0

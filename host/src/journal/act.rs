@@ -160,8 +160,21 @@ impl Actor {
             }
         }
         seen.extend(self.observe_processes(change, in_force).await?);
-        match &change.in_force {
-            Some(Probe::Run(program)) => {
+        if let Some(probe) = &change.in_force {
+            self.look(change, probe, &mut seen).await?;
+        }
+        Ok(seen)
+    }
+
+    /// What a change's own probe shows.
+    async fn look(
+        &self,
+        change: &Change,
+        probe: &Probe,
+        seen: &mut Vec<(String, bool)>,
+    ) -> Result<(), Failure> {
+        match probe {
+            Probe::Run(program) => {
                 let holds = match self.run(change, program).await {
                     Ok(output) => output.exit_code == 0,
                     // Rules and processes end with the container's processes.
@@ -170,7 +183,7 @@ impl Actor {
                 };
                 seen.push((format!("`{}` says so", program.command.join(" ")), holds));
             }
-            Some(Probe::Output { program, texts }) => {
+            Probe::Output { program, texts } => {
                 let stdout = match self.run(change, program).await {
                     Ok(output) if output.exit_code == 0 => output.stdout,
                     Ok(output) => return Err(Failure::Other(complaint(change, program, &output))),
@@ -186,15 +199,19 @@ impl Actor {
                     )
                 }));
             }
-            Some(Probe::Answer { request, text }) => {
+            Probe::Answer { request, text } => {
                 let answer = self.ask(change, request).await?;
                 let holds =
                     answer.status == 200 && String::from_utf8_lossy(&answer.body).contains(text);
                 seen.push((format!("{} says {text}", request.url), holds));
             }
-            None => {}
+            Probe::All(probes) => {
+                for probe in probes {
+                    Box::pin(self.look(change, probe, seen)).await?;
+                }
+            }
         }
-        Ok(seen)
+        Ok(())
     }
 
     /// What of a change holds before it is made: such a part could not show that the change took effect. What cannot be looked at yet

@@ -135,6 +135,8 @@ pub enum Probe {
         /// What to look for.
         text: String,
     },
+    /// In force while every one of them is; gone once none is.
+    All(Vec<Self>),
 }
 
 /// A change with its way back.
@@ -156,6 +158,9 @@ pub struct Change {
     pub in_force: Option<Probe>,
     /// The HTTP hosts beyond the stack that its requests may go to.
     pub http_hosts: Vec<String>,
+    /// How long its effect may take to show or to be gone, in milliseconds, where its author says so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub effect_wait_ms: Option<u64>,
 }
 
 /// The most actions that a change may have each way: a rule for each of a hundred addresses, and some.
@@ -192,15 +197,8 @@ impl Change {
         for action in self.apply.iter().chain(&self.revert) {
             action.check().map_err(named)?;
         }
-        match &self.in_force {
-            Some(Probe::Run(program)) => program.check().map_err(named)?,
-            Some(Probe::Output { program, texts }) => {
-                program.check().map_err(named)?;
-                if texts.is_empty() || texts.iter().any(String::is_empty) {
-                    return Err(named("looks for no text in its probe's output".into()));
-                }
-            }
-            Some(Probe::Answer { .. }) | None => {}
+        if let Some(probe) = &self.in_force {
+            probe.check().map_err(named)?;
         }
         let unseen = |action: &Action| matches!(action, Action::Run(_) | Action::Ask(_));
         if self.in_force.is_none() && self.apply.iter().any(unseen) {
@@ -293,6 +291,23 @@ impl Change {
         }
         let together = list[place..].iter().map_while(|one| process(one, signal));
         Some(together.collect())
+    }
+}
+
+impl Probe {
+    fn check(&self) -> Result<(), String> {
+        match self {
+            Self::Run(program) => program.check(),
+            Self::Output { program, texts } => {
+                program.check()?;
+                if texts.is_empty() || texts.iter().any(String::is_empty) {
+                    return Err("looks for no text in its probe's output".into());
+                }
+                Ok(())
+            }
+            Self::Answer { .. } => Ok(()),
+            Self::All(probes) => probes.iter().try_for_each(Self::check),
+        }
     }
 }
 
@@ -427,6 +442,7 @@ mod tests {
             revert: vec![signal(7, "SIGCONT"), signal(8, "SIGCONT")],
             in_force: None,
             http_hosts: Vec::new(),
+            effect_wait_ms: None,
         };
         let sent = |list: &[Action]| -> Vec<Option<Vec<i32>>> {
             let pids = |list: Vec<(i32, u64)>| list.into_iter().map(|(pid, _)| pid).collect();

@@ -11,6 +11,8 @@ use crate::store::{ChangeRow, ChangeStatus, Store};
 
 /// How long the effect of a change may take to show, or to go, after its actions have ended.
 const SETTLING: Duration = Duration::from_secs(5);
+/// The longest that a change may ask to wait for its effect.
+const LONGEST_SETTLING: Duration = Duration::from_secs(60);
 /// How often it is looked for meanwhile.
 const LOOKS: Duration = Duration::from_millis(50);
 /// How often reverting a change is tried before it is reported.
@@ -112,7 +114,8 @@ impl Actor {
 
     /// Wait until every part of a change that can be seen is in force, or none is. How many parts can be seen.
     pub(super) async fn settle(&self, change: &Change, in_force: bool) -> Result<usize, Failure> {
-        let deadline = Instant::now() + SETTLING;
+        let wait = change.effect_wait_ms.map(Duration::from_millis);
+        let deadline = Instant::now() + wait.unwrap_or(SETTLING).min(LONGEST_SETTLING);
         loop {
             let unseen = match within(self.observe(change, in_force)).await {
                 Ok(seen) => {

@@ -131,12 +131,14 @@ fn check_requests(
             )));
         }
     }
-    let imports_changes = imports
-        .iter()
-        .any(|name| name.starts_with(&format!("{PACKAGE}changes@")));
+    let imports_changes = imports.iter().any(|name| {
+        ["changes", "effects"]
+            .iter()
+            .any(|interface| name.starts_with(&format!("{PACKAGE}{interface}@")))
+    });
     if changes && !imports_changes {
         return Err(Error::input(
-            "plugin.yaml asks for `actions`, and the component imports no `changes` to make them by",
+            "plugin.yaml asks for `actions`, and the component imports neither `changes` nor `effects` to make them by",
         )
         .hint("remove `actions` from `requests` in plugin.yaml"));
     }

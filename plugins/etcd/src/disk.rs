@@ -22,7 +22,8 @@ pub(crate) fn pressure() -> Fault {
             step.facts.insert("alarm".into(), "NOSPACE".into());
             step.facts
                 .insert("member_id".into(), member.to_string().into());
-            step.changes.push(alarm(target, member, scene, &settings));
+            step.changes
+                .push(alarm(target, member, scene, &settings).into());
             Ok(step)
         },
     )

@@ -5,7 +5,9 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
+use crate::bindings::duress::plugin::changes;
 use crate::bindings::exports::duress::plugin::chaos::FaultType;
+use crate::draft::Draft;
 use crate::{Change, Choice, Container, Error, Problem, Result};
 
 /// The parameters of a fault. The type's schema carries their defaults, ranges and a sentence each.
@@ -37,8 +39,56 @@ pub struct Scene {
 pub struct Step {
     /// What the metadata says of it, e.g. `target_container`.
     pub facts: Map<String, Value>,
-    /// Made in order, taken back in reverse.
-    pub changes: Vec<Change>,
+    /// Applied in order, reverted in reverse.
+    pub changes: Vec<Planned>,
+}
+
+/// A change that is not applied yet.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Planned {
+    /// One that says itself how it is reverted.
+    Change(Change),
+    /// A typed one: the host knows how it is reverted.
+    Draft(Draft),
+}
+
+impl From<Change> for Planned {
+    fn from(change: Change) -> Self {
+        Self::Change(change)
+    }
+}
+
+impl From<Draft> for Planned {
+    fn from(draft: Draft) -> Self {
+        Self::Draft(draft)
+    }
+}
+
+impl Planned {
+    /// Apply it. Returns its id, and how links were impaired.
+    pub(crate) fn apply(&self) -> Result<(String, Option<String>)> {
+        match self {
+            Self::Change(change) => Ok((changes::apply(change)?, None)),
+            Self::Draft(draft) => draft.apply(),
+        }
+    }
+}
+
+#[cfg(test)]
+impl Planned {
+    pub(crate) fn change(&self) -> &Change {
+        match self {
+            Self::Change(change) => change,
+            Self::Draft(draft) => panic!("{draft:?}"),
+        }
+    }
+
+    pub(crate) fn draft(&self) -> &Draft {
+        match self {
+            Self::Draft(draft) => draft,
+            Self::Change(change) => panic!("{change:?}"),
+        }
+    }
 }
 
 type Check = Box<dyn Fn(&Value) -> Vec<Problem>>;

@@ -2,11 +2,13 @@
 //!
 //! Either all changes of a request are made, or the error is returned after those that were made have been taken back.
 
+use std::cell::RefCell;
+
 use serde_json::{Map, Value, json};
 
 use crate::bindings::duress::plugin::changes;
 use crate::bindings::exports::duress::plugin::chaos::Request;
-use crate::{Change, Container, Error, Fault, Problem, Result, Scene, Step, containers};
+use crate::{Container, Error, Fault, Planned, Problem, Result, Scene, Step, containers};
 
 /// How often what was missed is looked for.
 const ROUNDS: usize = 5;
@@ -42,15 +44,26 @@ pub(crate) fn inject(faults: &[Fault], request: &Request) -> Result<String> {
         )));
     }
     let more = |steps: &[Step]| fault.more(&parameters, &scene, steps);
-    let ids = in_rounds(&mut steps, more, changes::apply, changes::revert)?;
-    Ok(metadata(fault.name, &steps, &ids).to_string())
+    let mechanism = RefCell::new(None);
+    let apply = |planned: &Planned| {
+        let (id, own) = planned.apply()?;
+        let known = mechanism.take();
+        mechanism.replace(known.or(own));
+        Ok(id)
+    };
+    let ids = in_rounds(&mut steps, more, apply, changes::revert)?;
+    let mut metadata = metadata(fault.name, &steps, &ids);
+    if let Some(mechanism) = mechanism.take() {
+        metadata["mechanism"] = mechanism.into();
+    }
+    Ok(metadata.to_string())
 }
 
 /// Applies the steps, and what each further look finds missing, all or nothing.
 fn in_rounds(
     steps: &mut Vec<Step>,
     more: impl Fn(&[Step]) -> Result<Vec<Step>>,
-    apply: impl Fn(&Change) -> Result<String>,
+    apply: impl Fn(&Planned) -> Result<String>,
     revert: impl Fn(&str) -> Result<()>,
 ) -> Result<Vec<String>> {
     let mut ids = all_or_nothing(&changes_of(steps), &apply, &revert)?;
@@ -79,15 +92,18 @@ fn in_rounds(
     Ok(ids)
 }
 
-fn changes_of(steps: &[Step]) -> Vec<&Change> {
+fn changes_of(steps: &[Step]) -> Vec<&Planned> {
     steps.iter().flat_map(|step| &step.changes).collect()
 }
 
 /// Returns whether two plans have an action on the same container in common.
 fn overlap(one: &[Step], other: &[Step]) -> bool {
     let other = changes_of(other);
-    let same = |a: &Change, b: &Change| {
-        a.container == b.container && a.apply.iter().any(|action| b.apply.contains(action))
+    let same = |a: &Planned, b: &Planned| match (a, b) {
+        (Planned::Change(a), Planned::Change(b)) => {
+            a.container == b.container && a.apply.iter().any(|action| b.apply.contains(action))
+        }
+        _ => a == b,
     };
     changes_of(one)
         .iter()
@@ -148,8 +164,8 @@ fn named(stack: &[Container], name: &str) -> Result<Container> {
 }
 
 fn all_or_nothing(
-    planned: &[&Change],
-    apply: &impl Fn(&Change) -> Result<String>,
+    planned: &[&Planned],
+    apply: &impl Fn(&Planned) -> Result<String>,
     revert: &impl Fn(&str) -> Result<()>,
 ) -> Result<Vec<String>> {
     let mut ids = Vec::new();

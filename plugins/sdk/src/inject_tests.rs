@@ -5,7 +5,7 @@ use std::cell::RefCell;
 use super::*;
 use crate::faults::node_kill;
 
-fn changes() -> Vec<Change> {
+fn changes() -> Vec<Planned> {
     ["etcd0", "etcd1", "etcd2"]
         .into_iter()
         .flat_map(|name| node_kill::kill(name).changes)
@@ -15,11 +15,11 @@ fn changes() -> Vec<Change> {
 /// Applies until the container `bad`, whose change fails; reverts fail for the id of `stuck`.
 fn run(bad: &str, stuck: &str) -> (Result<Vec<String>>, Vec<String>) {
     let planned = changes();
-    let planned: Vec<&Change> = planned.iter().collect();
+    let planned: Vec<&Planned> = planned.iter().collect();
     let reverted = RefCell::new(Vec::new());
     let result = all_or_nothing(
         &planned,
-        &|change: &Change| match &change.container {
+        &|planned: &Planned| match &planned.change().container {
             name if name == bad => Err(Error::Unavailable("it is gone".into())),
             name => Ok(format!("id-{name}")),
         },
@@ -100,7 +100,7 @@ fn look_again(looks: &[&[&str]]) -> (Result<Vec<String>>, usize, Vec<String>) {
         let found = looked.borrow_mut().next().copied().unwrap_or_default();
         Ok(found.iter().map(|name| node_kill::kill(name)).collect())
     };
-    let apply = |change: &Change| match change.container.as_str() {
+    let apply = |planned: &Planned| match planned.change().container.as_str() {
         "gone" => Err(Error::Unavailable("it is gone".into())),
         name => Ok(format!("id-{name}")),
     };

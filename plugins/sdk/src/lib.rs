@@ -10,6 +10,7 @@
 pub mod bindings;
 pub mod chaos;
 pub mod containers;
+pub mod draft;
 mod error;
 pub mod fault;
 pub mod faults;
@@ -29,7 +30,7 @@ pub use bindings::duress::plugin::{host, stack};
 pub use bindings::exports::duress::plugin::chaos::{Choice, Problem};
 pub use bindings::exports::duress::plugin::subject::{HealthReport, State};
 pub use error::Result;
-pub use fault::{Fault, NoParameters, Parameters, Scene, Step};
+pub use fault::{Fault, NoParameters, Parameters, Planned, Scene, Step};
 pub use log::Level;
 #[doc(hidden)]
 pub use log::line;

@@ -6,7 +6,7 @@ use duress_sdk::faults::node_kill;
 use duress_sdk::schemars::{self, JsonSchema};
 use duress_sdk::{
     Action, Change, Container, Error, Fault, NoParameters, Parameters, Probe, Request, Result,
-    Step, Token, containers, host, http,
+    Step, containers, host, http,
 };
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -57,7 +57,7 @@ pub(crate) fn asymmetric_partition() -> Fault {
             // Fewer than 2^32 peers: what is cut off says nothing.
             let peer = peers[(host::random() % peers.len() as u64) as usize];
             let ips = shared_addresses(target, std::iter::once(peer))?;
-            let mut step = cut(&target.name, ips, partition.direction, Token::fresh());
+            let mut step = cut(&target.name, ips, partition.direction);
             step.facts.insert("peer".into(), peer.name.clone().into());
             Ok(step)
         },
@@ -109,19 +109,22 @@ fn concentrate(
             ("store_id".to_owned(), json!(store)),
             ("scheduler".to_owned(), json!(scheduler)),
         ]),
-        changes: vec![Change {
-            container: target.name.clone(),
-            summary: format!("move all region leaders to {} (store {store})", target.name),
-            apply: vec![Action::Ask(ask(first, "POST", "schedulers", Some(&grant)))],
-            // Whichever of them answers: the others say that there is none, or nothing.
-            revert: drivers
-                .iter()
-                .map(|driver| Action::Ask(ask(driver, "DELETE", &removal, None)))
-                .collect(),
-            in_force: Some(Probe::Answer((
-                ask(first, "GET", "schedulers", None),
-                scheduler,
-            ))),
-        }],
+        changes: vec![
+            Change {
+                container: target.name.clone(),
+                summary: format!("move all region leaders to {} (store {store})", target.name),
+                apply: vec![Action::Ask(ask(first, "POST", "schedulers", Some(&grant)))],
+                // Whichever of them answers: the others say that there is none, or nothing.
+                revert: drivers
+                    .iter()
+                    .map(|driver| Action::Ask(ask(driver, "DELETE", &removal, None)))
+                    .collect(),
+                in_force: Some(Probe::Answer((
+                    ask(first, "GET", "schedulers", None),
+                    scheduler,
+                ))),
+            }
+            .into(),
+        ],
     })
 }

@@ -11,7 +11,7 @@ pub(crate) fn well(scene: &Scene) -> Step {
         changes: scene
             .targets
             .iter()
-            .map(|target| pause(&target.name))
+            .map(|target| pause(&target.name).into())
             .collect(),
         ..unchanged()
     }
@@ -40,7 +40,7 @@ pub(crate) fn elsewhere(scene: &Scene) -> Result<Step> {
     let other = scene.stack.iter().find(|one| !targets.contains(&&one.name));
     let other = other.ok_or_else(|| Error::Unavailable("there is nothing else".into()))?;
     Ok(Step {
-        changes: vec![pause(&other.name)],
+        changes: vec![pause(&other.name).into()],
         ..unchanged()
     })
 }
@@ -58,7 +58,7 @@ pub(crate) fn dishonestly(scene: &Scene) -> Step {
         changes: scene
             .targets
             .iter()
-            .map(|target| change(&target.name))
+            .map(|target| change(&target.name).into())
             .collect(),
         ..unchanged()
     }

@@ -6,7 +6,8 @@ use serde::{Deserialize, Serialize};
 use super::destination::problems_of;
 use super::facts;
 use super::link::Link;
-use crate::{Fault, Parameters, Problem, Token};
+use crate::draft::Effect;
+use crate::{Fault, Parameters, Problem};
 
 /// How fast, and where.
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
@@ -27,7 +28,7 @@ pub struct Bandwidth {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(regex(pattern = "^[A-Za-z0-9][A-Za-z0-9_.-]{0,14}$"))]
     pub interface: Option<String>,
-    /// Services and addresses, each with or without a port: only what is sent to these. None: all that is sent.
+    /// Services, addresses and networks (`10.0.0.0/8`), each with or without a port: only what is sent to these. None: all that is sent.
     #[serde(default)]
     #[schemars(extend("x-duress" = "destinations"))]
     pub to: Vec<String>,
@@ -60,26 +61,21 @@ pub fn fault() -> Fault {
                 interface,
                 to,
             } = bandwidth;
-            let words = [
-                "tbf".to_owned(),
-                "rate".to_owned(),
-                format!("{rate_kbit}kbit"),
-                "burst".to_owned(),
-                format!("{burst_kb}kb"),
-                "latency".to_owned(),
-                format!("{latency_ms}ms"),
-            ];
-            Link {
+            let link = Link {
                 interface: interface.as_deref(),
                 to,
-            }
-            .shape(
+            };
+            link.change(
                 target,
                 scene,
-                &words,
                 &format!("limit what is sent to {rate_kbit} kbit/s"),
                 facts! { "rate_kbit": rate_kbit, "burst_kb": burst_kb, "latency_ms": latency_ms },
-                Token::fresh(),
+                |packets| Effect::LimitRate {
+                    packets,
+                    rate_kbit: *rate_kbit,
+                    burst_kbyte: *burst_kb,
+                    longest_wait_ms: (*latency_ms).into(),
+                },
             )
         },
     )

@@ -32,13 +32,16 @@ pub fn fault() -> Fault {
             let ContainerRestart { grace_seconds } = restart;
             Ok(Step {
                 facts: facts! { "target_container": target.name, "grace_seconds": grace_seconds },
-                changes: vec![Change {
-                    container: target.name.clone(),
-                    summary: format!("restart {}", target.name),
-                    apply: vec![Action::Restart(u64::from(*grace_seconds) * 1_000)],
-                    revert: vec![Action::Start],
-                    in_force: None,
-                }],
+                changes: vec![
+                    Change {
+                        container: target.name.clone(),
+                        summary: format!("restart {}", target.name),
+                        apply: vec![Action::Restart(u64::from(*grace_seconds) * 1_000)],
+                        revert: vec![Action::Start],
+                        in_force: None,
+                    }
+                    .into(),
+                ],
             })
         },
     )

@@ -31,13 +31,16 @@ pub fn fault() -> Fault {
         |stop: &ContainerStop, target, _| {
             Ok(Step {
                 facts: facts! { "target_container": target.name, "grace_seconds": stop.grace_seconds },
-                changes: vec![Change {
-                    container: target.name.clone(),
-                    summary: format!("stop {}", target.name),
-                    apply: vec![Action::Stop(u64::from(stop.grace_seconds) * 1_000)],
-                    revert: vec![Action::Start],
-                    in_force: None,
-                }],
+                changes: vec![
+                    Change {
+                        container: target.name.clone(),
+                        summary: format!("stop {}", target.name),
+                        apply: vec![Action::Stop(u64::from(stop.grace_seconds) * 1_000)],
+                        revert: vec![Action::Start],
+                        in_force: None,
+                    }
+                    .into(),
+                ],
             })
         },
     )

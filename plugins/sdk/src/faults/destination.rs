@@ -2,26 +2,15 @@
 
 use std::net::IpAddr;
 
+use ipnet::IpNet;
+
+use crate::draft::Destination;
 use crate::{Container, Error, Problem, Result, containers};
 
-/// One address, all of it or one port.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Destination {
-    /// Where.
-    pub ip: IpAddr,
-    /// TCP and UDP alone, at this port; none: every packet.
-    pub port: Option<u16>,
-}
-
-impl From<IpAddr> for Destination {
-    fn from(ip: IpAddr) -> Self {
-        Self { ip, port: None }
-    }
-}
-
-/// What is written in `to`: a service or an address, and a port behind a colon (`etcd1:2380`, `[fd00::3]:2380`).
+/// What is written in `to`: a service, an address or a network, and a port behind a colon (`etcd1:2380`, `10.0.0.0/8`,
+/// `[fd00::3]:2380`).
 fn parts(text: &str) -> Option<(&str, Option<u16>)> {
-    if text.parse::<IpAddr>().is_ok() {
+    if network(text).is_some() {
         return Some((text, None));
     }
     let (name, port) = match text.rsplit_once(':') {
@@ -32,9 +21,17 @@ fn parts(text: &str) -> Option<(&str, Option<u16>)> {
         .strip_prefix('[')
         .and_then(|name| name.strip_suffix(']'))
         .unwrap_or(name);
-    let is_address = name.parse::<IpAddr>().is_ok();
-    let is_service = !name.is_empty() && !name.contains(':') && name.trim() == name;
-    (is_address || is_service).then_some((name, port))
+    let is_service =
+        !name.is_empty() && !name.contains([':', '/']) && !name.contains(char::is_whitespace);
+    (network(name).is_some() || is_service).then_some((name, port))
+}
+
+/// An address or a network (CIDR).
+fn network(text: &str) -> Option<IpNet> {
+    match text.parse::<IpAddr>() {
+        Ok(ip) => Some(ip.into()),
+        Err(_) => text.parse::<IpNet>().ok().map(|net| net.trunc()),
+    }
 }
 
 /// What services, addresses and ports stand for, as a container reaches them; none for none.
@@ -48,8 +45,8 @@ pub fn destinations(
         let (name, port) = parts(text).ok_or_else(|| {
             Error::Invalid(format!("`to` names `{text}`, which is no destination"))
         })?;
-        if let Ok(ip) = name.parse() {
-            found.push(Destination { ip, port });
+        if let Some(net) = network(name) {
+            found.push(Destination { net, port });
             continue;
         }
         let name = name.to_owned();
@@ -62,7 +59,10 @@ pub fn destinations(
                 target.name
             )));
         }
-        found.extend(reached.into_iter().map(|ip| Destination { ip, port }));
+        found.extend(reached.into_iter().map(|ip| Destination {
+            net: ip.into(),
+            port,
+        }));
     }
     found.sort();
     found.dedup();
@@ -85,11 +85,11 @@ pub fn shared_addresses<'a>(
         .collect()
 }
 
-/// The addresses alone, each once, as facts.
-pub(super) fn ips(destinations: &[Destination]) -> Vec<IpAddr> {
-    let mut ips: Vec<_> = destinations.iter().map(|to| to.ip).collect();
-    ips.dedup();
-    ips
+/// The addresses and networks alone, each once, as facts.
+pub(super) fn addresses(destinations: &[Destination]) -> Vec<String> {
+    let mut addresses: Vec<_> = destinations.iter().map(Destination::address).collect();
+    addresses.dedup();
+    addresses
 }
 
 /// What no schema can say of `to`: whatever is written there must be able to name something.
@@ -97,7 +97,7 @@ pub(super) fn problems_of(to: &[String]) -> Vec<Problem> {
     let bad = |(index, text): (usize, &String)| {
         parts(text).is_none().then(|| Problem {
             pointer: format!("/to/{index}"),
-            message: "is no service and no address, with or without a port (`etcd1`, `etcd1:2380`, `[fd00::3]:2380`)".into(),
+            message: "is neither a service nor an address nor a network, with or without a port (`etcd1`, `etcd1:2380`, `10.0.0.0/8`, `[fd00::3]:2380`)".into(),
         })
     };
     to.iter().enumerate().filter_map(bad).collect()
@@ -114,7 +114,20 @@ mod tests {
         assert_eq!(parts("10.0.0.1:80"), Some(("10.0.0.1", Some(80))));
         assert_eq!(parts("fd00::3"), Some(("fd00::3", None)));
         assert_eq!(parts("[fd00::3]:80"), Some(("fd00::3", Some(80))));
-        for wrong in ["", " ", "etcd1:", "etcd1:0", "etcd1:70000", ":80", "a:b:c"] {
+        assert_eq!(parts("10.0.0.0/8"), Some(("10.0.0.0/8", None)));
+        assert_eq!(parts("10.0.0.0/8:80"), Some(("10.0.0.0/8", Some(80))));
+        assert_eq!(parts("[fd00::/8]:80"), Some(("fd00::/8", Some(80))));
+        for wrong in [
+            "10.0.0.0/40",
+            "etcd1/24",
+            "",
+            " ",
+            "etcd1:",
+            "etcd1:0",
+            "etcd1:70000",
+            ":80",
+            "a:b:c",
+        ] {
             assert_eq!(parts(wrong), None, "{wrong}");
         }
     }

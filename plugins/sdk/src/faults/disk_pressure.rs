@@ -119,18 +119,21 @@ pub fn fill(
             "fill_file": file,
             "fill_bytes": size,
         },
-        changes: vec![Change {
-            container: target.into(),
-            summary: format!(
-                "fill {fill_percent} % of what {path} of {target} has left ({size} bytes)"
-            ),
-            apply: vec![Action::FillDisk(Fill {
-                path: file.clone(),
-                size,
-            })],
-            revert: vec![Action::RemoveFill(file)],
-            in_force: None,
-        }],
+        changes: vec![
+            Change {
+                container: target.into(),
+                summary: format!(
+                    "fill {fill_percent} % of what {path} of {target} has left ({size} bytes)"
+                ),
+                apply: vec![Action::FillDisk(Fill {
+                    path: file.clone(),
+                    size,
+                })],
+                revert: vec![Action::RemoveFill(file)],
+                in_force: None,
+            }
+            .into(),
+        ],
     })
 }
 

@@ -5,10 +5,10 @@ use serde::{Deserialize, Serialize};
 
 use super::destination::problems_of;
 use super::facts;
-use super::impairment::{Impairment, Mechanism, NEEDS, NONE, Told};
+use super::impairment::{Description, NEEDS, impair};
 use super::link::Link;
-use crate::bindings::duress::plugin::changes::{self, PacketQueue};
-use crate::{Container, Fault, Parameters, Problem, Result, Scene, Step, Token};
+use crate::draft::{self, Delay, Impairment};
+use crate::{Container, Fault, Parameters, Problem, Result, Scene, Step};
 
 /// The range when nothing is said, in milliseconds.
 const USUAL: (u32, u32) = (50, 150);
@@ -30,11 +30,11 @@ pub enum Distribution {
 #[derive(Debug, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Latency {
-    /// The shortest delay of a packet, in milliseconds. Alone, it is the longest too. Without any of the four: 50 to 150.
+    /// The shortest delay of a packet, in milliseconds; alone, it is the longest too. Without any of the four: 50 to 150.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(range(max = 60_000))]
     pub min_ms: Option<u32>,
-    /// The longest delay of a packet, in milliseconds; not below `min_ms`. Alone, it is the shortest too: every packet waits so long.
+    /// The longest delay of a packet, in milliseconds; not below `min_ms`. Alone, it is the shortest too: every packet waits as long.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 1, max = 60_000))]
     pub max_ms: Option<u32>,
@@ -55,7 +55,7 @@ pub struct Latency {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(regex(pattern = "^[A-Za-z0-9][A-Za-z0-9_.-]{0,14}$"))]
     pub interface: Option<String>,
-    /// Services and addresses, each with or without a port: only what is sent to these. None: all that is sent.
+    /// Services, addresses and networks (`10.0.0.0/8`), each with or without a port: only what is sent to these. None: all that is sent.
     #[schemars(extend("x-duress" = "destinations"))]
     pub to: Vec<String>,
 }
@@ -114,44 +114,34 @@ pub fn fault() -> Fault {
     Fault::for_each(
         "latency",
         "Delay every packet that a container sends: by tc netem, or a packet queue where the kernel has no netem.",
-        |latency: &Latency, target, scene| {
-            let mechanism = Mechanism::available("raw", "OUTPUT");
-            delay(latency, target, scene, Token::fresh(), mechanism)
-        },
+        |latency: &Latency, target, scene| delay(latency, target, scene),
     )
     .requires(NEEDS)
 }
 
 /// Delay what one container sends.
-pub fn delay(
-    latency: &Latency,
-    target: &Container,
-    scene: &Scene,
-    token: Token,
-    mechanism: Mechanism,
-) -> Result<Step> {
+pub fn delay(latency: &Latency, target: &Container, scene: &Scene) -> Result<Step> {
     let (min_ms, max_ms) = latency.range();
     let (min, max) = (f64::from(min_ms), f64::from(max_ms));
     let (delay_ms, jitter_ms) = ((min + max) / 2.0, (max - min) / 2.0);
     let impairment = Impairment {
-        packets: PacketQueue {
-            delay_ms,
+        delay: Some(Delay {
+            mean_ms: delay_ms,
             jitter_ms,
-            delay_correlation_percent: latency.correlation_percent,
+            correlation_percent: latency.correlation_percent,
             distribution: match latency.distribution {
-                Distribution::Uniform => changes::Distribution::Uniform,
-                Distribution::Normal => changes::Distribution::Normal,
-                Distribution::Pareto => changes::Distribution::Pareto,
+                Distribution::Uniform => draft::Distribution::Uniform,
+                Distribution::Normal => draft::Distribution::Normal,
+                Distribution::Pareto => draft::Distribution::Pareto,
             },
-            ..NONE.packets
-        },
-        ..NONE
+        }),
+        ..Impairment::default()
     };
     let link = Link {
         interface: latency.interface.as_deref(),
         to: &latency.to,
     };
-    let told = Told {
+    let description = Description {
         what: format!("delay packets by {min_ms} to {max_ms} ms"),
         facts: facts! {
             "min_ms": min_ms,
@@ -162,7 +152,7 @@ pub fn delay(
             "distribution": latency.distribution,
         },
     };
-    impairment.put(link, target, scene, told, token, mechanism)
+    impair(impairment, link, target, scene, description)
 }
 
 #[cfg(test)]
@@ -170,10 +160,10 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+    use crate::draft::Effect;
     use crate::faults::container;
-    use crate::{Action, Change, Probe};
 
-    fn plan(parameters: serde_json::Value) -> Change {
+    fn plan(parameters: serde_json::Value) -> Delay {
         let mut latency: Latency = serde_json::from_value(parameters).expect("parameters");
         latency.interface = Some("eth0".into());
         let target = container("etcd1", &[]);
@@ -181,24 +171,24 @@ mod tests {
             targets: vec![target.clone()],
             stack: vec![target.clone()],
         };
-        let step = delay(&latency, &target, &scene, Token(0xabcdef), Mechanism::Netem);
-        step.expect("a plan").changes.remove(0)
-    }
-
-    fn words(action: &Action) -> String {
-        match action {
-            Action::Run(program) => program.command.join(" "),
-            other => format!("{other:?}"),
+        let step = delay(&latency, &target, &scene).expect("a plan");
+        match step.changes[0].draft().effects[..] {
+            [
+                Effect::Impair(
+                    _,
+                    Impairment {
+                        delay: Some(delay), ..
+                    },
+                ),
+            ] => delay,
+            ref other => panic!("{other:?}"),
         }
     }
 
     #[test]
     fn the_delay_is_the_mean_and_the_jitter_half_the_range() {
-        let change = plan(json!({ "min_ms": 50, "max_ms": 151 }));
-        assert_eq!(
-            words(&change.apply[0]),
-            "tc qdisc add dev eth0 root handle 7dee: netem limit 100000 delay 100500us 50500us"
-        );
+        let delay = plan(json!({ "min_ms": 50, "max_ms": 151 }));
+        assert_eq!((delay.mean_ms, delay.jitter_ms), (100.5, 50.5));
     }
 
     #[test]
@@ -215,25 +205,9 @@ mod tests {
             json!({ "max_ms": 20 }),
             json!({ "delay_ms": 20 }),
         ] {
-            assert!(words(&plan(parameters).apply[0]).ends_with("delay 20000us"));
+            let delay = plan(parameters);
+            assert_eq!((delay.mean_ms, delay.jitter_ms), (20.0, 0.0));
         }
-    }
-
-    #[test]
-    fn only_its_own_handle_is_removed_and_one_that_is_gone_is_no_failure() {
-        let change = plan(json!({}));
-        assert_eq!(
-            words(&change.revert[0]),
-            "tc qdisc del dev eth0 root handle 7dee:"
-        );
-        let Action::Run(program) = &change.revert[0] else {
-            panic!("a program takes it back");
-        };
-        assert_eq!(program.tolerated, [2]);
-        let Some(Probe::Output((_, texts))) = &change.in_force else {
-            panic!("a program shows it");
-        };
-        assert_eq!(texts, &["qdisc netem 7dee: root"]);
     }
 
     #[test]

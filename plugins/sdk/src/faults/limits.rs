@@ -146,12 +146,15 @@ fn step(
     facts.extend(own);
     Ok(Step {
         facts,
-        changes: vec![Change {
-            container: target.into(),
-            summary: summary.into(),
-            apply: vec![Action::Limit(wanted)],
-            revert: vec![Action::Limit(restored)],
-            in_force: None,
-        }],
+        changes: vec![
+            Change {
+                container: target.into(),
+                summary: summary.into(),
+                apply: vec![Action::Limit(wanted)],
+                revert: vec![Action::Limit(restored)],
+                in_force: None,
+            }
+            .into(),
+        ],
     })
 }

@@ -1,38 +1,63 @@
-//! What the faults of a network link have in common: a queueing discipline of our own at a container's interface, for all that it
-//! sends or for what it sends to some addresses alone (tc(8), tc-htb(8), tc-u32(8)).
-//!
-//! Every discipline has a handle of its own: another's root discipline is never replaced (`tc` refuses) and never removed (the
-//! handle does not match).
+//! What the faults of a network link have in common: at which interfaces of a container they are, and for which packets.
 
 use serde_json::{Map, Value};
 
-use super::destination::{Destination, destinations, ips};
-use super::{facts, tool, undo};
-use crate::{Action, Change, Container, Error, Probe, Result, Scene, Step, Token, containers};
+use super::destination::{addresses, destinations};
+use super::facts;
+use crate::draft::{Destination, Direction, Draft, Effect, Packets};
+use crate::{Container, Error, Result, Scene, Step, containers};
 
-/// `tc` exits with this for whatever the kernel refuses, e.g. to delete a discipline that is not there.
-const REFUSED: i32 = 2;
-
-/// Where a fault of the network lies.
+/// Where a fault of the network is.
 #[derive(Debug, Clone, Copy)]
 pub struct Link<'a> {
     /// The interface in the container; none: whichever carries the traffic.
     pub interface: Option<&'a str>,
-    /// Services and addresses; none: everywhere.
+    /// Services, addresses and networks; none: everywhere.
     pub to: &'a [String],
 }
 
-/// One interface, and what lies behind it.
+/// One interface, and what is reached by it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Line {
-    pub(super) interface: String,
+struct Line {
+    interface: String,
     /// None: everything.
-    pub(super) to: Vec<Destination>,
+    to: Vec<Destination>,
 }
 
 impl Link<'_> {
-    /// The interfaces that it lies at; at least one.
-    pub(super) fn lines(&self, target: &Container, scene: &Scene) -> Result<Vec<Line>> {
+    /// Change what leaves by this link: one change for each interface.
+    pub fn change(
+        &self,
+        target: &Container,
+        scene: &Scene,
+        what: &str,
+        own_facts: Map<String, Value>,
+        effect: impl Fn(Packets) -> Effect,
+    ) -> Result<Step> {
+        let lines = self.lines(target, scene)?;
+        let mut facts = self.facts(target, &lines);
+        facts.extend(own_facts);
+        let to = match self.to {
+            [] => String::new(),
+            to => format!(" to {}", to.join(", ")),
+        };
+        let draft = |line: &Line| Draft {
+            container: target.name.clone(),
+            summary: format!("{what} on {} of {}{to}", line.interface, target.name),
+            effects: vec![effect(Packets {
+                peers: line.to.clone(),
+                interface: Some(line.interface.clone()),
+                ..Packets::new(Direction::Outgoing)
+            })],
+        };
+        Ok(Step {
+            facts,
+            changes: lines.iter().map(|line| draft(line).into()).collect(),
+        })
+    }
+
+    /// The interfaces that it is at; at least one.
+    fn lines(&self, target: &Container, scene: &Scene) -> Result<Vec<Line>> {
         let to = destinations(target, &scene.stack, self.to)?;
         if let Some(interface) = self.interface {
             let interface = interface.to_owned();
@@ -46,7 +71,7 @@ impl Link<'_> {
             }
         }
         for destination in to {
-            let interface = containers::interface_to(&target.name, destination.ip)?;
+            let interface = containers::interface_to(&target.name, destination.net.addr())?;
             match lines.iter_mut().find(|line| line.interface == interface) {
                 Some(line) => line.to.push(destination),
                 None => lines.push(Line {
@@ -64,41 +89,8 @@ impl Link<'_> {
         Ok(lines)
     }
 
-    /// Put a discipline, e.g. `netem delay 100ms`, at what the target sends over this link.
-    pub fn shape(
-        &self,
-        target: &Container,
-        scene: &Scene,
-        discipline: &[String],
-        what: &str,
-        own_facts: Map<String, Value>,
-        token: Token,
-    ) -> Result<Step> {
-        let lines = self.lines(target, scene)?;
-        let mut facts = self.facts(target, &lines);
-        facts.extend(own_facts);
-        // Majors from 8000 on are the kernel's to give.
-        let major = 0x7000 | (token.0 & 0xffe);
-        facts.insert("handle".into(), format!("{major:x}:").into());
-        let summary = |line: &Line| format!("{what}{}", self.whither(target, &line.interface));
-        let change = |line| shaped(target, line, discipline, summary(line), major);
-        Ok(Step {
-            facts,
-            changes: lines.iter().map(change).collect(),
-        })
-    }
-
-    /// Where it lies, for a summary.
-    pub(super) fn whither(&self, target: &Container, interface: &str) -> String {
-        let to = match self.to {
-            [] => String::new(),
-            to => format!(" to {}", to.join(", ")),
-        };
-        format!(" on {interface} of {}{to}", target.name)
-    }
-
-    /// Where it lies, for the metadata.
-    pub(super) fn facts(&self, target: &Container, lines: &[Line]) -> Map<String, Value> {
+    /// Where it is, for the metadata.
+    fn facts(&self, target: &Container, lines: &[Line]) -> Map<String, Value> {
         let interfaces: Vec<&str> = lines.iter().map(|line| line.interface.as_str()).collect();
         let mut facts = facts! {
             "target_container": target.name,
@@ -107,105 +99,67 @@ impl Link<'_> {
         };
         let to: Vec<Destination> = lines.iter().flat_map(|line| line.to.clone()).collect();
         if !to.is_empty() {
-            let ips = ips(&to).iter().map(ToString::to_string).collect();
-            facts.insert("target_ips".into(), ips);
+            facts.insert("target_ips".into(), addresses(&to).into());
         }
         facts
     }
 }
 
-/// A discipline at one interface.
-fn shaped(
-    target: &Container,
-    line: &Line,
-    discipline: &[String],
-    summary: String,
-    major: u64,
-) -> Change {
-    let Line { interface, to } = line;
-    let (handle, inner) = (format!("{major:x}:"), format!("{:x}:", major + 1));
-    let device = ["dev", interface];
-    let words = |parts: &[&[&str]]| -> Vec<String> {
-        parts.concat().iter().map(|&word| word.to_owned()).collect()
-    };
-    let mut apply = Vec::new();
-    let mut shows = Vec::new();
-    let kind = discipline.first().map_or("", String::as_str);
-    if to.is_empty() {
-        let add = words(&[
-            &["tc", "qdisc", "add"],
-            &device,
-            &["root", "handle", &handle],
-        ]);
-        apply.push([add, discipline.to_vec()].concat());
-        shows.push(format!("qdisc {kind} {handle} root"));
-    } else {
-        // What no filter picks out passes by the classes, untouched; a class without a limit holds what the filters pick.
-        let class = format!("{handle}4");
-        apply.push(words(&[
-            &["tc", "qdisc", "add"],
-            &device,
-            &["root", "handle", &handle, "htb"],
-        ]));
-        apply.push(words(&[
-            &["tc", "class", "add"],
-            &device,
-            &["parent", &handle, "classid", &class, "htb"],
-            &["rate", "100gbit", "quantum", "200000"],
-        ]));
-        let add = words(&[
-            &["tc", "qdisc", "add"],
-            &device,
-            &["parent", &class, "handle", &inner],
-        ]);
-        apply.push([add, discipline.to_vec()].concat());
-        for Destination { ip, port } in to {
-            let (protocol, preference, field, length) = if ip.is_ipv4() {
-                ("ip", "1", "ip", 32)
-            } else {
-                ("ipv6", "2", "ip6", 128)
-            };
-            let prefix = format!("{ip}/{length}");
-            let mut filter = words(&[
-                &["tc", "filter", "add"],
-                &device,
-                &["parent", &handle, "protocol", protocol, "prio", preference],
-                &["u32", "match", field, "dst", &prefix],
-            ]);
-            if let Some(port) = port {
-                let port = port.to_string();
-                filter.extend(words(&[&["match", field, "dport", &port, "0xffff"]]));
-            }
-            filter.extend(words(&[&["flowid", &class]]));
-            apply.push(filter);
-        }
-        shows.push(format!("qdisc htb {handle} root"));
-        shows.push(format!("qdisc {kind} {inner} parent {class}"));
-    }
-    let run = |command: &Vec<String>| {
-        let words: Vec<_> = command.iter().map(String::as_str).collect();
-        Action::Run(tool(&words))
-    };
-    let delete = [
-        "tc", "qdisc", "del", "dev", interface, "root", "handle", &handle,
-    ];
-    Change {
-        container: target.name.clone(),
-        summary,
-        apply: apply.iter().map(run).collect(),
-        revert: vec![undo(&delete, REFUSED)],
-        in_force: Some(Probe::Output((
-            tool(&["tc", "qdisc", "show", "dev", interface]),
-            shows,
-        ))),
-    }
-}
-
-/// A share of packets as tc writes it, e.g. `12.5%`.
-pub(super) fn percent(share: f64) -> String {
-    format!("{share}%")
-}
-
 #[cfg(test)]
-#[path = "link_tests.rs"]
-mod tests;
+mod tests {
+    use super::*;
+    use crate::faults::container;
+
+    fn plan(to: &[&str]) -> Result<Vec<Packets>> {
+        let target = container("etcd0", &[("default", "10.0.0.2")]);
+        let peer = container("etcd1", &[("default", "10.0.0.3"), ("other", "10.9.0.3")]);
+        let scene = Scene {
+            targets: vec![target.clone()],
+            stack: vec![target.clone(), peer],
+        };
+        let to: Vec<_> = to.iter().map(|&name| name.to_owned()).collect();
+        let link = Link {
+            interface: Some("eth0"),
+            to: &to,
+        };
+        let step = link.change(&target, &scene, "drop", Map::new(), Effect::Drop)?;
+        let packets = |effect: &Effect| match effect {
+            Effect::Drop(packets) => packets.clone(),
+            other => panic!("{other:?}"),
+        };
+        let drafts = step.changes.iter().map(|change| change.draft());
+        Ok(drafts
+            .flat_map(|draft| draft.effects.iter().map(packets))
+            .collect())
+    }
+
+    #[test]
+    fn a_link_without_destinations_is_everything_that_leaves_the_interface() {
+        let packets = plan(&[]).expect("a plan");
+        assert_eq!(packets.len(), 1);
+        assert_eq!(packets[0].interface.as_deref(), Some("eth0"));
+        assert_eq!(packets[0].peers, []);
+    }
+
+    #[test]
+    fn a_service_means_its_containers_on_shared_networks_alone() {
+        let packets = plan(&["etcd1", "192.0.2.7:80", "198.51.100.0/24"]).expect("a plan");
+        let peers: Vec<_> = packets[0]
+            .peers
+            .iter()
+            .map(|peer| (peer.address(), peer.port))
+            .collect();
+        let expected = [
+            ("10.0.0.3", None),
+            ("192.0.2.7", Some(80)),
+            ("198.51.100.0/24", None),
+        ];
+        assert_eq!(peers, expected.map(|(text, port)| (text.to_owned(), port)));
+    }
+
+    #[test]
+    fn a_service_without_containers_is_refused() {
+        let error = plan(&["pd0"]).expect_err("no such service");
+        assert!(error.text().contains("`pd0`"), "{}", error.text());
+    }
+}

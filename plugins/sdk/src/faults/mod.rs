@@ -16,34 +16,8 @@ pub mod netem;
 pub mod network_partition;
 pub mod node_kill;
 pub mod process;
-mod rule;
 pub mod stress;
 pub mod topology;
-
-use std::time::Duration;
-
-use crate::wait::milliseconds;
-use crate::{Action, Place, Program};
-
-/// For one of the network tools: they take milliseconds, and seconds on a machine that is out of breath.
-const TOOL_LIMIT: Duration = Duration::from_secs(10);
-
-/// A network tool, run in the container's network namespace.
-fn tool(command: &[&str]) -> Program {
-    Program {
-        place: Place::NetworkOfContainer,
-        command: command.iter().map(|word| (*word).to_owned()).collect(),
-        timeout: milliseconds(TOOL_LIMIT),
-        tolerated: Vec::new(),
-    }
-}
-
-/// As [`tool`], for taking back what may not be there (any more): the tool's exit code for that is no failure.
-fn undo(command: &[&str], absent: i32) -> Action {
-    let mut program = tool(command);
-    program.tolerated = vec![absent];
-    Action::Run(program)
-}
 
 /// The facts of a step: pairs of a name and anything that is JSON.
 macro_rules! facts {

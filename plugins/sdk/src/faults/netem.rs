@@ -5,10 +5,10 @@ use serde::{Deserialize, Serialize};
 
 use super::destination::problems_of;
 use super::facts;
-use super::impairment::{Impairment, Mechanism, NEEDS, NEEDS_NETEM, NONE, Told};
+use super::impairment::{Description, NEEDS, NEEDS_NETEM, impair};
 use super::link::Link;
-use crate::bindings::duress::plugin::changes::PacketQueue;
-use crate::{Fault, Parameters, Problem, Token};
+use crate::draft::{self, Bursts, Delay, Distribution, Impairment};
+use crate::{Fault, Parameters, Problem};
 
 /// Packets are lost in bursts: a link that is sometimes bad.
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
@@ -27,7 +27,7 @@ pub struct BurstLoss {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(regex(pattern = "^[A-Za-z0-9][A-Za-z0-9_.-]{0,14}$"))]
     pub interface: Option<String>,
-    /// Services and addresses, each with or without a port: only what is sent to these. None: all that is sent.
+    /// Services, addresses and networks (`10.0.0.0/8`), each with or without a port: only what is sent to these. None: all that is sent.
     #[schemars(extend("x-duress" = "destinations"))]
     pub to: Vec<String>,
 }
@@ -57,21 +57,21 @@ pub fn burst_loss() -> Fault {
         "Lose packets in bursts (Gilbert-Elliott): by tc netem, or a packet queue where the kernel has no netem.",
         |loss: &BurstLoss, target, scene| {
             let BurstLoss { enter_percent, leave_percent, loss_percent, interface, to } = loss;
-            let impairment = Impairment {
-                packets: PacketQueue {
-                    enter_percent: *enter_percent,
-                    leave_percent: *leave_percent,
-                    burst_loss_percent: *loss_percent,
-                    ..NONE.packets
-                },
-                ..NONE
+            let bursts = Bursts {
+                enter_percent: *enter_percent,
+                leave_percent: *leave_percent,
+                loss_percent: *loss_percent,
             };
-            let told = Told {
+            let impairment = Impairment {
+                bursts: Some(bursts),
+                ..Impairment::default()
+            };
+            let description = Description {
                 what: "lose packets in bursts".into(),
                 facts: facts! { "enter_percent": enter_percent, "leave_percent": leave_percent, "loss_percent": loss_percent },
             };
-            let mechanism = Mechanism::available("mangle", "OUTPUT");
-            impairment.put(Link { interface: interface.as_deref(), to }, target, scene, told, Token::fresh(), mechanism)
+            let link = Link { interface: interface.as_deref(), to };
+            impair(impairment, link, target, scene, description)
         },
     )
     .requires(NEEDS)
@@ -92,7 +92,7 @@ pub struct Share {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(regex(pattern = "^[A-Za-z0-9][A-Za-z0-9_.-]{0,14}$"))]
     pub interface: Option<String>,
-    /// Services and addresses, each with or without a port: only what is sent to these. None: all that is sent.
+    /// Services, addresses and networks (`10.0.0.0/8`), each with or without a port: only what is sent to these. None: all that is sent.
     #[serde(default)]
     #[schemars(extend("x-duress" = "destinations"))]
     pub to: Vec<String>,
@@ -110,12 +110,11 @@ pub fn packet_loss() -> Fault {
         "packet_loss",
         "lose",
         "Lose a share of the packets that a container sends: by tc netem, or a packet queue where the kernel has no netem.",
-        |share| PacketQueue {
-            loss_percent: share.percent,
-            loss_correlation_percent: share.correlation_percent,
-            ..NONE.packets
+        NEEDS,
+        |loss| Impairment {
+            loss: Some(loss),
+            ..Impairment::default()
         },
-        ("mangle", "OUTPUT"),
     )
 }
 
@@ -125,12 +124,25 @@ pub fn corruption() -> Fault {
         "corruption",
         "damage",
         "Flip a bit in a share of the packets that a container sends: by tc netem, or a packet queue where the kernel has no netem.",
-        |share| PacketQueue {
-            corrupt_percent: share.percent,
-            corrupt_correlation_percent: share.correlation_percent,
-            ..NONE.packets
+        NEEDS,
+        |corrupt| Impairment {
+            corrupt: Some(corrupt),
+            ..Impairment::default()
         },
-        ("mangle", "POSTROUTING"),
+    )
+}
+
+/// `duplication`.
+pub fn duplication() -> Fault {
+    share(
+        "duplication",
+        "send twice",
+        "Send a share of a container's packets twice, by tc netem.",
+        NEEDS_NETEM,
+        |duplicate| Impairment {
+            duplicate: Some(duplicate),
+            ..Impairment::default()
+        },
     )
 }
 
@@ -138,50 +150,24 @@ fn share(
     name: &'static str,
     verb: &'static str,
     summary: &'static str,
-    packets: fn(&Share) -> PacketQueue,
-    (table, chain): (&'static str, &'static str),
+    needs: &'static [&'static str],
+    impairment: fn(draft::Share) -> Impairment,
 ) -> Fault {
     Fault::for_each(name, summary, move |share: &Share, target, scene| {
-        let impairment = Impairment {
-            packets: packets(share),
-            ..NONE
+        let packets = draft::Share {
+            percent: share.percent,
+            correlation_percent: share.correlation_percent,
         };
-        let mechanism = Mechanism::available(table, chain);
-        impairment.put(
+        let description = share.describe(verb);
+        impair(
+            impairment(packets),
             share.link(),
             target,
             scene,
-            share.told(verb),
-            Token::fresh(),
-            mechanism,
+            description,
         )
     })
-    .requires(NEEDS)
-}
-
-/// `duplication`.
-pub fn duplication() -> Fault {
-    Fault::for_each(
-        "duplication",
-        "Send a share of a container's packets twice, by tc netem.",
-        |share: &Share, target, scene| {
-            let impairment = Impairment {
-                duplicate_percent: share.percent,
-                duplicate_correlation_percent: share.correlation_percent,
-                ..NONE
-            };
-            let told = share.told("send twice");
-            impairment.put(
-                share.link(),
-                target,
-                scene,
-                told,
-                Token::fresh(),
-                Mechanism::Netem,
-            )
-        },
-    )
-    .requires(NEEDS_NETEM)
+    .requires(needs)
 }
 
 impl Share {
@@ -192,13 +178,13 @@ impl Share {
         }
     }
 
-    fn told(&self, verb: &str) -> Told {
+    fn describe(&self, verb: &str) -> Description {
         let Self {
             percent,
             correlation_percent,
             ..
         } = self;
-        Told {
+        Description {
             what: format!("{verb} {percent} % of the packets"),
             facts: facts! { "percent": percent, "correlation_percent": correlation_percent },
         }
@@ -222,7 +208,7 @@ pub struct Reordering {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(regex(pattern = "^[A-Za-z0-9][A-Za-z0-9_.-]{0,14}$"))]
     pub interface: Option<String>,
-    /// Services and addresses, each with or without a port: only what is sent to these. None: all that is sent.
+    /// Services, addresses and networks (`10.0.0.0/8`), each with or without a port: only what is sent to these. None: all that is sent.
     #[schemars(extend("x-duress" = "destinations"))]
     pub to: Vec<String>,
 }
@@ -253,20 +239,24 @@ pub fn reordering() -> Fault {
         |reordering: &Reordering, target, scene| {
             let Reordering { percent: share, correlation_percent, delay_ms, interface, to } = reordering;
             let impairment = Impairment {
-                packets: PacketQueue {
-                    delay_ms: f64::from(*delay_ms),
-                    reorder_percent: *share,
-                    reorder_correlation_percent: *correlation_percent,
-                    ..NONE.packets
-                },
-                ..NONE
+                delay: Some(Delay {
+                    mean_ms: f64::from(*delay_ms),
+                    jitter_ms: 0.0,
+                    correlation_percent: 0.0,
+                    distribution: Distribution::Uniform,
+                }),
+                reorder: Some(draft::Share {
+                    percent: *share,
+                    correlation_percent: *correlation_percent,
+                }),
+                ..Impairment::default()
             };
-            let told = Told {
+            let description = Description {
                 what: format!("let {share} % of the packets overtake the others by {delay_ms} ms"),
                 facts: facts! { "percent": share, "correlation_percent": correlation_percent, "delay_ms": delay_ms },
             };
-            let mechanism = Mechanism::available("filter", "OUTPUT");
-            impairment.put(Link { interface: interface.as_deref(), to }, target, scene, told, Token::fresh(), mechanism)
+            let link = Link { interface: interface.as_deref(), to };
+            impair(impairment, link, target, scene, description)
         },
     )
     .requires(NEEDS)

@@ -18,12 +18,15 @@ pub fn fault() -> Fault {
 pub fn kill(target: &str) -> Step {
     Step {
         facts: facts! {"target_container": target, "signal": SIGNAL},
-        changes: vec![Change {
-            container: target.into(),
-            summary: format!("kill {target} with {SIGNAL}"),
-            apply: vec![Action::Signal(SIGNAL.into())],
-            revert: vec![Action::Start],
-            in_force: None,
-        }],
+        changes: vec![
+            Change {
+                container: target.into(),
+                summary: format!("kill {target} with {SIGNAL}"),
+                apply: vec![Action::Signal(SIGNAL.into())],
+                revert: vec![Action::Start],
+                in_force: None,
+            }
+            .into(),
+        ],
     }
 }

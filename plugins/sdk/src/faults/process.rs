@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use super::facts;
 use crate::bindings::duress::plugin::changes::ProcessSignal;
 use crate::bindings::duress::plugin::containers::Process;
-use crate::{Action, Change, Error, Fault, Parameters, Problem, Result, Step, containers};
+use crate::{Action, Change, Error, Fault, Parameters, Planned, Problem, Result, Step, containers};
 
 /// Grace for a container that is restarted, in milliseconds. The host does not wait for a first
 /// process that ignores the signal to stop.
@@ -232,8 +232,10 @@ fn plan_kill(kill: &ProcessKill, target: &str, all: &[Process]) -> Result<Step> 
     let signal = format!("{:?}", kill.signal);
     let mut step = step(target, "kill", &found, &signal, |_| vec![back.clone()]);
     // Reverted last: one restart is enough.
-    for change in step.changes.iter_mut().skip(1) {
-        change.revert = vec![Action::Start];
+    for planned in step.changes.iter_mut().skip(1) {
+        if let Planned::Change(change) = planned {
+            change.revert = vec![Action::Start];
+        }
     }
     Ok(step)
 }
@@ -282,7 +284,12 @@ fn newcomers(which: &Which, target: &str, all: &[Process], steps: &[Step]) -> Op
         steps
             .iter()
             .flat_map(|step| &step.changes)
-            .any(|change| change.container == target && change.apply.contains(&action))
+            .any(|planned| match planned {
+                Planned::Change(change) => {
+                    change.container == target && change.apply.contains(&action)
+                }
+                Planned::Draft(_) => false,
+            })
     };
     let mut found = which.among(target, all).ok()?;
     found.retain(|process| !stopped(process));
@@ -293,13 +300,16 @@ fn newcomers(which: &Which, target: &str, all: &[Process], steps: &[Step]) -> Op
 fn freeze(target: &str) -> Step {
     Step {
         facts: facts! { "target_container": target },
-        changes: vec![Change {
-            container: target.into(),
-            summary: format!("pause {target}"),
-            apply: vec![Action::Pause],
-            revert: vec![Action::Unpause],
-            in_force: None,
-        }],
+        changes: vec![
+            Change {
+                container: target.into(),
+                summary: format!("pause {target}"),
+                apply: vec![Action::Pause],
+                revert: vec![Action::Unpause],
+                in_force: None,
+            }
+            .into(),
+        ],
     }
 }
 
@@ -339,7 +349,7 @@ fn step(
         changes: found
             .chunks(PER_CHANGE)
             .zip(names.chunks(PER_CHANGE))
-            .map(change)
+            .map(|chunk| change(chunk).into())
             .collect(),
     }
 }
@@ -400,7 +410,7 @@ mod tests {
         ] {
             let step = plan(&named(name)).expect("a plan");
             assert_eq!(step.facts["pids"], serde_json::json!([pid]), "{name}");
-            assert_eq!(step.changes[0].revert, [Action::Restart(GRACE)]);
+            assert_eq!(step.changes[0].change().revert, [Action::Restart(GRACE)]);
         }
     }
 
@@ -440,7 +450,7 @@ mod tests {
             ..named("init")
         };
         let step = plan(&asked).expect("a plan");
-        assert_eq!(step.changes[0].revert, [Action::Start]);
+        assert_eq!(step.changes[0].change().revert, [Action::Start]);
     }
 
     #[test]
@@ -454,7 +464,7 @@ mod tests {
         };
         let step = plan_kill(&everyone, "db", &all).expect("a plan");
         assert_eq!(step.facts["pids"], serde_json::json!([1, 2, 3]));
-        assert_eq!(step.changes[0].revert, [Action::Start]);
+        assert_eq!(step.changes[0].change().revert, [Action::Start]);
     }
 
     #[test]
@@ -471,14 +481,26 @@ mod tests {
     fn many_processes_are_several_changes_and_one_restart() {
         let all = workers(&["worker"; 450]);
         let step = plan_kill(&named("worker"), "db", &all).expect("a plan");
-        let sizes: Vec<_> = step.changes.iter().map(|one| one.apply.len()).collect();
+        let sizes: Vec<_> = step
+            .changes
+            .iter()
+            .map(|one| one.change().apply.len())
+            .collect();
         assert_eq!(sizes, [200, 200, 49]);
-        let reverts: Vec<_> = step.changes.iter().map(|one| one.revert.clone()).collect();
+        let reverts: Vec<_> = step
+            .changes
+            .iter()
+            .map(|one| one.change().revert.clone())
+            .collect();
         assert_eq!(
             reverts,
             [[Action::Restart(GRACE)], [Action::Start], [Action::Start]]
         );
-        assert!(step.changes.iter().all(|one| one.summary.len() < 500));
+        assert!(
+            step.changes
+                .iter()
+                .all(|one| one.change().summary.len() < 500)
+        );
     }
 
     #[test]

@@ -206,16 +206,19 @@ fn step(target: &str, summary: String, work: Work, own: Map<String, Value>) -> S
     facts.extend(own);
     Step {
         facts,
-        changes: vec![Change {
-            container: target.into(),
-            summary,
-            apply: vec![Action::StartTask(Task {
-                id: id.clone(),
-                work,
-            })],
-            revert: vec![Action::StopTask(id)],
-            in_force: None,
-        }],
+        changes: vec![
+            Change {
+                container: target.into(),
+                summary,
+                apply: vec![Action::StartTask(Task {
+                    id: id.clone(),
+                    work,
+                })],
+                revert: vec![Action::StopTask(id)],
+                in_force: None,
+            }
+            .into(),
+        ],
     }
 }
 

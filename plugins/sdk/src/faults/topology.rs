@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::destination::shared_addresses;
 use super::network_partition::{Direction, NEEDS, cut};
-use crate::{Container, Error, Fault, Parameters, Result, Scene, Step, Token, host};
+use crate::{Container, Error, Fault, Parameters, Result, Scene, Step, host};
 
 /// Who still sees whom.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
@@ -111,7 +111,7 @@ fn sever(
             .map(|(_, other)| *other);
         let ips = shared_addresses(target, peers)?;
         if !ips.is_empty() {
-            steps.push(cut(&target.name, ips, direction, Token::fresh()));
+            steps.push(cut(&target.name, ips, direction));
         }
     }
     if steps.is_empty() {
