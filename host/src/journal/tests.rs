@@ -87,6 +87,7 @@ impl Stage {
             revert: vec![Action::Unpause],
             in_force: None,
             http_hosts: Vec::new(),
+            effect_wait_ms: None,
         }
     }
 
