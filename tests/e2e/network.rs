@@ -372,6 +372,34 @@ async fn several_networks_ipv6_and_shared_networks() {
     stage.cleanup(&metadata).await;
     assert!(seen().iter().all(Option::is_some));
 
+    // Containers in one network are cut off together, when all of them may be hurt.
+    let radius = |names: &[&str]| {
+        let names = names.iter().map(|&name| name.to_owned()).collect();
+        *stage.scope.trial.as_ref().unwrap().radius() = names;
+    };
+    let owner = stage.container("owner");
+    let address = address_on(&owner, "right", "IPAddress");
+    assert!(reaches(&right, &address).is_some());
+    radius(&["owner", "sidecar"]);
+    for targets in [&["owner", "sidecar"][..], &["sidecar"]] {
+        let metadata = stage
+            .break_it("network_partition", json!({}), targets)
+            .await;
+        assert_eq!(reaches(&right, &address), None);
+        stage.cleanup(&metadata).await;
+        assert!(reaches(&right, &address).is_some());
+    }
+    let refused = stage
+        .inject(
+            "partition_topology",
+            json!({ "shape": "one" }),
+            &["owner", "sidecar"],
+        )
+        .await;
+    let said = refused.unwrap_err().to_string();
+    assert!(said.contains("owner and sidecar share a network"), "{said}");
+    radius(&["both", "owner", "bound"]);
+
     for (target, why) in [
         ("owner", "`sidecar` shares it"),
         ("bound", "the machine's own"),

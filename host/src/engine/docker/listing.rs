@@ -32,6 +32,7 @@ impl Docker {
             .into_iter()
             .filter_map(|summary| container(project, summary))
             .collect();
+        share_addresses(&mut containers);
         containers.sort_by(|one, other| one.name.cmp(&other.name));
         Ok(containers)
     }
@@ -175,6 +176,22 @@ pub(super) fn plugin_name(labels: &Labels) -> Option<String> {
         "1" => service.clone(),
         number => format!("{service}-{number}"),
     })
+}
+
+/// Gives containers in another's network that one's addresses, by which they are reached: the engine lists none for them.
+fn share_addresses(containers: &mut [Container]) {
+    let of_owners: HashMap<_, _> = containers
+        .iter()
+        .map(|container| (container.id.clone(), container.addresses.clone()))
+        .collect();
+    for container in containers {
+        if let Network::Of(owner) = &container.network
+            && container.state == State::Running
+            && let Some(addresses) = of_owners.get(owner)
+        {
+            container.addresses.clone_from(addresses);
+        }
+    }
 }
 
 /// The listing tells a container's health only in its status line, e.g. `Up 3 seconds (health: starting)`.

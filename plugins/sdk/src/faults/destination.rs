@@ -69,7 +69,8 @@ pub fn destinations(
     Ok(found)
 }
 
-/// The addresses of other containers on the networks that a container shares with them.
+/// The addresses of other containers on the networks that a container shares with them, without its own: containers in one network
+/// namespace have the same, and there is no link between them.
 pub fn shared_addresses<'a>(
     target: &Container,
     others: impl Iterator<Item = &'a Container>,
@@ -78,6 +79,7 @@ pub fn shared_addresses<'a>(
     others
         .flat_map(|other| &other.addresses)
         .filter(|address| shared(&address.network))
+        .filter(|address| !target.addresses.iter().any(|own| own.ip == address.ip))
         .map(|address| {
             let parsed = address.ip.parse();
             parsed.map_err(|_| Error::Failed(format!("`{}` is no IP address", address.ip)))

@@ -41,6 +41,7 @@ pub fn fault() -> Fault {
         "partition_topology",
         "Cut the links between several containers, in the shape of halves, a minority, one alone, a bridge or a ring.",
         |topology: Topology, scene| {
+            apart(&scene.targets)?;
             let mut order: Vec<&Container> = scene.targets.iter().collect();
             shuffle(&mut order, host::random);
             let links = topology.shape.cuts(order.len())?;
@@ -95,6 +96,23 @@ pub fn between(
         .flat_map(|one| other_side.iter().map(move |other| (*one, *other)))
         .collect();
     sever(&links, scene, direction)
+}
+
+/// Refuses containers in one network namespace: what one of them sees, the others see.
+fn apart(targets: &[Container]) -> Result<()> {
+    for (number, one) in targets.iter().enumerate() {
+        let shares = |other: &&Container| {
+            let mut addresses = other.addresses.iter();
+            addresses.any(|address| one.addresses.iter().any(|own| own.ip == address.ip))
+        };
+        if let Some(other) = targets[..number].iter().find(shares) {
+            return Err(Error::Invalid(format!(
+                "{} and {} share a network, so they are always on the same side: name one of them",
+                other.name, one.name
+            )));
+        }
+    }
+    Ok(())
 }
 
 /// Cut links, all of one container in one step.
@@ -181,6 +199,20 @@ mod tests {
             seen.dedup();
             assert_eq!(seen.len(), all, "{number}");
         }
+    }
+
+    #[test]
+    fn containers_in_one_network_namespace_are_refused() {
+        use super::super::container;
+        let one = container("one", &[("default", "10.0.0.1")]);
+        let other = container("other", &[("default", "10.0.0.2")]);
+        let sidecar = container("sidecar", &[("default", "10.0.0.1")]);
+        assert_eq!(apart(&[one.clone(), other.clone()]), Ok(()));
+        let error = apart(&[one, other, sidecar]).expect_err("one address");
+        assert!(
+            error.text().starts_with("one and sidecar share"),
+            "{error:?}"
+        );
     }
 
     #[test]
