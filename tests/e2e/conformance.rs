@@ -7,7 +7,7 @@ use crate::program::{Program, REQUESTS, noop, repository};
 #[test]
 fn our_own_plugins_conform() {
     let program = Program::new();
-    for name in ["faults", "etcd", "tikv"] {
+    for name in ["faults", "compose", "etcd", "tikv"] {
         let tested = program.run(&["plugin", "test", name]);
         assert_eq!(tested.code(), 0, "{}{}", tested.printed(), tested.said());
         assert!(

@@ -18,12 +18,15 @@ impl Examples {
         let program = Program::new();
         let root = program.folder.path().join("examples");
         copy(&repository().join("plugins/examples"), &root);
-        // The copy lies elsewhere than the SDK.
-        let manifest = root.join("plugins/postgres/Cargo.toml");
-        let text = fs::read_to_string(&manifest).unwrap();
-        let sdk = repository().join("plugins/sdk");
-        let text = text.replace("../../../sdk", sdk.to_str().unwrap());
-        fs::write(&manifest, text).unwrap();
+        // The SDK stays where it is.
+        let sdk = fs::canonicalize(repository().join("plugins/sdk")).unwrap();
+        for plugin in ["postgres", "redis"] {
+            let manifest = root.join(format!("plugins/{plugin}/Cargo.toml"));
+            let text = fs::read_to_string(&manifest).unwrap();
+            let absolute = text.replace("../../../sdk", sdk.to_str().unwrap());
+            assert_ne!(absolute, text, "{plugin} depends on the SDK");
+            fs::write(&manifest, absolute).unwrap();
+        }
         Self { program, root }
     }
 

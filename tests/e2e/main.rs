@@ -35,5 +35,6 @@ mod runs;
 mod sandbox;
 mod stage;
 mod steps;
+mod stranger;
 mod tikv;
 mod wait;

@@ -227,7 +227,9 @@ fn a_new_project_builds_at_once_and_its_fault_holds_in_a_trial() {
     assert_eq!(built.code(), 0, "{}", built.said());
     let checked = duress(&["plugin", "check", "fresh"]);
     assert_eq!(checked.code(), 0, "{}{}", checked.printed(), checked.said());
-    assert_eq!(checked.printed(), "fresh is in order: 1 fault.\n");
+    assert_eq!(checked.printed(), "fresh is in order: 2 faults.\n");
+    let tested = duress(&["plugin", "test", "fresh"]);
+    assert_eq!(tested.code(), 0, "{}{}", tested.printed(), tested.said());
     let added = duress(&["plugin", "add", "plugins/fresh", "--built-here", "--yes"]);
     assert_eq!(added.code(), 0, "{}", added.said());
     // An image that waits for nothing has to be told to wait.
@@ -257,6 +259,64 @@ fn a_new_project_builds_at_once_and_its_fault_holds_in_a_trial() {
 
     fs::write(root.join("plugins/fresh/src/lib.rs"), "this is no Rust").unwrap();
     duress(&["plugin", "build", "fresh"]).refuses(&["does not build"]);
+}
+
+/// The plugin that docs/plugins.md shows, as the whole of a project's source.
+#[test]
+fn the_documented_plugin_conforms_and_its_panics_are_told() {
+    let program = Program::new();
+    let root = program.folder.path().join("documented");
+    fs::create_dir_all(root.join("plugins")).unwrap();
+    let duress = |arguments: &[&str]| {
+        let mut command = program.command(arguments);
+        command.current_dir(&root);
+        if let Ok(sysroot) = std::env::var("DURESS_WASM_SYSROOT") {
+            command.env("RUSTFLAGS", format!("--sysroot={sysroot}"));
+        }
+        Ended::of(&mut command)
+    };
+    let sdk = crate::program::repository().join("plugins/sdk");
+    let new = ["plugin", "new", "two", "--sdk", sdk.to_str().unwrap()];
+    assert_eq!(duress(&new).code(), 0, "{}", duress(&new).said());
+    let source = root.join("plugins/two/src");
+    fs::remove_file(source.join("fault.rs")).unwrap();
+    let page = fs::read_to_string(crate::program::repository().join("docs/plugins.md")).unwrap();
+    let (_, rest) = page.split_once("```rust\n").expect("a plugin in Rust");
+    let (whole, _) = rest.split_once("```").unwrap();
+    assert!(whole.lines().count() <= 45, "it is short");
+    fs::write(source.join("lib.rs"), whole).unwrap();
+    let succeeds = |arguments: &[&str]| {
+        let ended = duress(arguments);
+        assert_eq!(ended.code(), 0, "{}{}", ended.printed(), ended.said());
+        ended.printed()
+    };
+    succeeds(&["plugin", "build", "two"]);
+    assert_eq!(
+        succeeds(&["plugin", "check", "two"]),
+        "two is in order: 2 faults.\n"
+    );
+    assert!(succeeds(&["plugin", "test", "two"]).contains("two conforms"));
+
+    let pausing = "Ok(change.apply(Action::Pause)";
+    assert!(whole.contains(pausing), "{whole}");
+    let panicking = whole.replace(
+        pausing,
+        &format!("assert!(target.name.is_empty(), \"by design\");\n{pausing}"),
+    );
+    fs::write(source.join("lib.rs"), panicking).unwrap();
+    succeeds(&["plugin", "build", "two"]);
+    let tested = duress(&["plugin", "test", "two"]);
+    assert_eq!(tested.code(), 1, "{}", tested.printed());
+    assert!(
+        tested.printed().contains("src/lib.rs:"),
+        "{}",
+        tested.printed()
+    );
+    assert!(
+        tested.printed().contains("by design"),
+        "{}",
+        tested.printed()
+    );
 }
 
 #[test]

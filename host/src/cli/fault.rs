@@ -4,7 +4,8 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use clap::Subcommand;
-use duress::plugin::FaultType;
+use duress::Result;
+use duress::plugin::{BuiltIn, Catalog, FaultType, LoadedPlugin};
 use serde_json::Value;
 
 use super::style::{self, print_line};
@@ -12,7 +13,7 @@ use super::{Done, Global, context};
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Verb {
-    /// List the faults of a subject or a plugin, or of all plugins
+    /// List the faults of all plugins, of a plugin, or those that a subject can be given: its own and the general ones
     List {
         /// A subject's or a plugin's name
         name: Option<String>,
@@ -23,8 +24,12 @@ pub(super) async fn main(global: &Global, verb: Verb) -> Done {
     let Verb::List { name } = verb;
     let catalog = context::catalog(None)?;
     let plugins = match name {
-        Some(name) if catalog.plugin_names().contains(&name) => vec![catalog.plugin(&name).await?],
-        Some(name) => vec![Arc::clone(&catalog.subject(&name).await?.plugin)],
+        // A plugin that brings a subject often has its name.
+        Some(name) if catalog.has_subject(&name) => faults_for(&catalog, &name).await?,
+        Some(name) if catalog.plugin_names().contains(&name) || BuiltIn::named(&name).is_some() => {
+            vec![catalog.plugin(&name).await?]
+        }
+        Some(name) => faults_for(&catalog, &name).await?,
         None => {
             let mut plugins = Vec::new();
             for name in catalog.plugin_names() {
@@ -59,6 +64,14 @@ pub(super) async fn main(global: &Global, verb: Verb) -> Done {
         }
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// The subject's plugin, and those for any subject.
+async fn faults_for(catalog: &Catalog, subject: &str) -> Result<Vec<Arc<LoadedPlugin>>> {
+    let own = Arc::clone(&catalog.subject(subject).await?.plugin);
+    let mut plugins = vec![own];
+    plugins.extend(catalog.general_plugins(&[subject]).await);
+    Ok(plugins)
 }
 
 /// A parameter's sentence, range and default.

@@ -31,13 +31,13 @@ pub(super) async fn main(global: &Global, verb: Verb) -> Done {
                     .map(|fault| fault.name.as_str())
                     .collect();
                 all.push(json!({
-                    "name": manifest.name, "summary": manifest.summary, "plugin": manifest.plugin,
+                    "name": manifest.name, "summary": manifest.summary, "plugin": manifest.plugin(),
                     "directory": subject.directory, "faults": faults,
                 }));
                 rows.add_row([
                     manifest.name.clone(),
                     manifest.summary.clone(),
-                    manifest.plugin.clone(),
+                    manifest.plugin().to_owned(),
                     faults.len().to_string(),
                 ]);
             }

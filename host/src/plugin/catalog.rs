@@ -1,18 +1,19 @@
 //! What there is to run against: the subjects and plugins beneath a few folders, found by name and loaded when they are asked for.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use tokio::sync::Mutex;
 
+use super::built_in::BuiltIn;
 use super::call::CallLimits;
 use super::component::{Kind, Plugin};
 use super::description::FaultType;
 use super::examine::Found;
-use super::lock::LockFile;
+use super::lock::{LOCK_FILE, LockFile};
 use super::manifest::{PluginManifest, SubjectManifest};
-use super::runtime::Runtime;
+use super::runtime::{Runtime, sha256};
 use crate::capability::Services;
 use crate::{Error, Result, yaml};
 
@@ -26,8 +27,8 @@ pub struct LoadedPlugin {
     pub plugin: Plugin,
     /// Every fault that it brings.
     pub faults: Vec<Arc<FaultType>>,
-    /// The folder that holds it.
-    pub directory: PathBuf,
+    /// The digest of its manifest's text.
+    pub manifest_digest: String,
 }
 
 /// A subject that is loaded.
@@ -75,10 +76,13 @@ pub struct Catalog {
     roots: Vec<PathBuf>,
     subjects: BTreeMap<String, Place>,
     plugins: BTreeMap<String, Place>,
+    /// Those of the program itself that no root switches off and that no plugin of a root goes before.
+    built_in: Vec<BuiltIn>,
     /// Plugins whose digests are not kept are refused.
     pinned: bool,
     loaded_subjects: Mutex<BTreeMap<String, Arc<Subject>>>,
     loaded_plugins: Mutex<BTreeMap<PathBuf, Arc<LoadedPlugin>>>,
+    loaded_built_in: Mutex<BTreeMap<BuiltIn, Arc<LoadedPlugin>>>,
 }
 
 impl Catalog {
@@ -109,14 +113,26 @@ impl Catalog {
             find("subjects", "subject.yaml"),
             find("plugins", "plugin.yaml"),
         );
+        // A lock that cannot be read is told by what needs it: a plugin of its root, or a built-in one.
+        let disabled: BTreeSet<BuiltIn> = roots
+            .iter()
+            .filter_map(|root| LockFile::read(root).ok())
+            .flat_map(|lock| lock.disable_built_in)
+            .collect();
+        let built_in = BuiltIn::ALL
+            .into_iter()
+            .filter(|one| !disabled.contains(one) && !plugins.contains_key(one.name()))
+            .collect();
         Self {
             runtime,
             roots,
             subjects,
             plugins,
+            built_in,
             pinned: false,
             loaded_subjects: Mutex::default(),
             loaded_plugins: Mutex::default(),
+            loaded_built_in: Mutex::default(),
         }
     }
 
@@ -163,31 +179,42 @@ impl Catalog {
         start.ancestors().find(is_root).map(Path::to_owned)
     }
 
-    /// The folder of a plugin.
+    /// The plugin of this name that belongs to the program, unless a root has one of that name or switches it off.
+    pub fn built_in(&self, name: &str) -> Option<BuiltIn> {
+        self.built_in.iter().copied().find(|one| one.name() == name)
+    }
+
+    /// The folder of a plugin of a root.
     ///
     /// # Errors
     /// `Input` where there is none of that name.
     pub fn plugin_directory(&self, name: &str) -> Result<PathBuf> {
         let place = self.plugins.get(name);
-        let place = place.ok_or_else(|| self.unknown("plugin", name, &self.plugins))?;
+        let place = place.ok_or_else(|| self.unknown_plugin(name))?;
         Ok(place.directory.clone())
     }
 
-    /// Whether a plugin was granted what it asks for.
+    /// Whether a plugin of a root was granted what it asks for.
     ///
     /// # Errors
     /// `Input`, with what it was not.
     pub fn grant_of(&self, name: &str, found: &Found) -> Result<()> {
         let place = self.plugins.get(name);
-        let Place { root, directory } =
-            place.ok_or_else(|| self.unknown("plugin", name, &self.plugins))?;
+        let Place { root, directory } = place.ok_or_else(|| self.unknown_plugin(name))?;
         let Found { plugin, .. } = found;
         LockFile::read(root)?.check(&plugin.manifest, &plugin.digest, directory, self.pinned)
     }
 
-    /// The names of the plugins that were found.
+    /// The names of the plugins that were found, those of the program among them.
     pub fn plugin_names(&self) -> Vec<String> {
-        self.plugins.keys().cloned().collect()
+        let built_in = self.built_in.iter().map(|one| one.name().to_owned());
+        let names: BTreeSet<String> = self.plugins.keys().cloned().chain(built_in).collect();
+        names.into_iter().collect()
+    }
+
+    /// Whether there is a subject of this name.
+    pub fn has_subject(&self, name: &str) -> bool {
+        self.subjects.contains_key(name)
     }
 
     /// A subject with its plugin.
@@ -198,10 +225,9 @@ impl Catalog {
         if let Some(subject) = self.loaded_subjects.lock().await.get(name) {
             return Ok(Arc::clone(subject));
         }
-        let Place { root, directory } = self
-            .subjects
-            .get(name)
-            .ok_or_else(|| self.unknown("subject", name, &self.subjects))?;
+        let Place { root, directory } = self.subjects.get(name).ok_or_else(|| {
+            self.unknown("subject", name, self.subjects.keys().map(String::as_str))
+        })?;
         let path = directory.join("subject.yaml");
         let (manifest, document) = yaml::load::<SubjectManifest>(&path)?;
         if manifest.name != name {
@@ -224,15 +250,22 @@ impl Catalog {
         if let Some(compose) = &manifest.compose {
             check_targets(&manifest, &document, &directory.join(compose))?;
         }
-        let plugin = if manifest.plugin.starts_with('.') {
-            self.load(root, &directory.join(&manifest.plugin)).await?
+        if manifest.plugin.is_none() && manifest.compose.is_none() {
+            return Err(Error::input(format!(
+                "{} names no compose file, and no plugin that needs none",
+                path.display()
+            ))
+            .hint("add `compose: docker-compose.yaml` with the file beside it"));
+        }
+        let plugin = if manifest.plugin().starts_with('.') {
+            self.load(root, &directory.join(manifest.plugin())).await?
         } else {
-            self.plugin(&manifest.plugin).await?
+            self.plugin(manifest.plugin()).await?
         };
         if plugin.plugin.kind() != Kind::Subject {
             return Err(Error::input(format!(
                 "the plugin `{}` of subject `{name}` brings faults alone, and no subject",
-                manifest.plugin
+                manifest.plugin()
             )));
         }
         let subject = Arc::new(Subject {
@@ -252,11 +285,50 @@ impl Catalog {
     /// # Errors
     /// As for [`Self::subject`].
     pub async fn plugin(&self, name: &str) -> Result<Arc<LoadedPlugin>> {
+        if let Some(built_in) = self.built_in(name) {
+            return self.load_built_in(built_in).await;
+        }
         let Place { root, directory } = self
             .plugins
             .get(name)
-            .ok_or_else(|| self.unknown("plugin", name, &self.plugins))?;
+            .ok_or_else(|| self.unknown_plugin(name))?;
         self.load(root, directory).await
+    }
+
+    /// The plugins with faults for any subject, without those that bring the subjects named. One that cannot be loaded is left aside with
+    /// a warning: that nobody asked for it is no reason to refuse everything else.
+    pub async fn general_plugins(&self, subjects: &[&str]) -> Vec<Arc<LoadedPlugin>> {
+        let mut general = Vec::new();
+        for name in self.plugin_names() {
+            if subjects.contains(&name.as_str()) {
+                continue;
+            }
+            match self.plugin(&name).await {
+                Ok(plugin) if plugin.plugin.kind() == Kind::Chaos => general.push(plugin),
+                Ok(_) => {}
+                Err(error) => tracing::warn!("the plugin `{name}` is left aside: {error}"),
+            }
+        }
+        general
+    }
+
+    async fn load_built_in(&self, built_in: BuiltIn) -> Result<Arc<LoadedPlugin>> {
+        let mut loaded = self.loaded_built_in.lock().await;
+        if let Some(plugin) = loaded.get(&built_in) {
+            return Ok(Arc::clone(plugin));
+        }
+        // Whether it may be used is said there, so what cannot be read may forbid it.
+        for root in &self.roots {
+            LockFile::read(root)?;
+        }
+        let Found { plugin, faults, .. } = self.runtime.examine_built_in(built_in).await?;
+        let plugin = Arc::new(LoadedPlugin {
+            plugin,
+            faults: faults.into_iter().map(Arc::new).collect(),
+            manifest_digest: sha256(built_in.manifest_text().as_bytes()),
+        });
+        loaded.insert(built_in, Arc::clone(&plugin));
+        Ok(plugin)
     }
 
     async fn load(&self, root: &Path, directory: &Path) -> Result<Arc<LoadedPlugin>> {
@@ -264,7 +336,7 @@ impl Catalog {
         if let Some(plugin) = loaded.get(directory) {
             return Ok(Arc::clone(plugin));
         }
-        let (manifest, _) = yaml::load::<PluginManifest>(&directory.join("plugin.yaml"))?;
+        let (manifest, document) = yaml::load::<PluginManifest>(&directory.join("plugin.yaml"))?;
         let plugin = self.runtime.load(manifest, directory)?;
         // Before anything of it is run, and by the digest of what was read: the file may be another by now.
         let Plugin {
@@ -278,18 +350,34 @@ impl Catalog {
         let plugin = Arc::new(LoadedPlugin {
             plugin,
             faults: faults.into_iter().map(Arc::new).collect(),
-            directory: directory.to_owned(),
+            manifest_digest: sha256(document.text().as_bytes()),
         });
         loaded.insert(directory.to_owned(), Arc::clone(&plugin));
         Ok(plugin)
     }
 
-    fn unknown(&self, what: &str, name: &str, known: &BTreeMap<String, Place>) -> Error {
+    fn unknown_plugin(&self, name: &str) -> Error {
+        let names = self.plugin_names();
+        let error = self.unknown("plugin", name, names.iter().map(String::as_str));
+        match BuiltIn::named(name) {
+            Some(_) => error.hint(format!(
+                "it is built in, and `disable_built_in` in {LOCK_FILE} switches it off here"
+            )),
+            None => error,
+        }
+    }
+
+    fn unknown<'a>(
+        &self,
+        what: &str,
+        name: &str,
+        known: impl Iterator<Item = &'a str> + Clone,
+    ) -> Error {
         let mut error = Error::input(format!("unknown {what} `{}`", name.escape_debug()));
-        if let Some(near) = yaml::nearest(name, known.keys().map(String::as_str)) {
+        if let Some(near) = yaml::nearest(name, known.clone()) {
             error = error.hint(format!("did you mean `{near}`?"));
         }
-        if known.is_empty() {
+        if known.clone().next().is_none() {
             let searched: Vec<_> = self
                 .roots
                 .iter()
@@ -303,7 +391,7 @@ impl Catalog {
             };
             return error.hint(format!("{searched}; {PATH_VARIABLE} names further folders"));
         }
-        let names: Vec<_> = known.keys().map(String::as_str).collect();
+        let names: Vec<_> = known.collect();
         error.hint(format!("there are: {}", names.join(", ")))
     }
 }

@@ -4,8 +4,9 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
+use super::built_in::BuiltIn;
 use super::call::CallLimits;
-use super::component::Plugin;
+use super::component::{Kind, Plugin};
 use super::description::FaultType;
 use super::manifest::PluginManifest;
 use super::runtime::Runtime;
@@ -30,17 +31,38 @@ impl Runtime {
     /// `Input` when its manifest or its component is wrong.
     pub async fn examine(&self, folder: &Path) -> Result<Found> {
         let (manifest, _) = yaml::load::<PluginManifest>(&folder.join("plugin.yaml"))?;
-        let plugin = self.load(manifest, folder)?;
-        let faults = plugin
-            .fault_types(&CallLimits::default())
-            .await
-            .map_err(|error| Error::from(error).context("list its faults"))?;
-        Ok(Found {
-            imports: plugin.imports(),
-            plugin,
-            faults,
-        })
+        found(self.load(manifest, folder)?).await
     }
+
+    /// Look at a plugin that belongs to the program.
+    ///
+    /// # Errors
+    /// `Environment` when this program lacks it.
+    pub async fn examine_built_in(&self, built_in: BuiltIn) -> Result<Found> {
+        found(self.load_built_in(built_in)?).await
+    }
+
+    /// Load a plugin that belongs to the program.
+    ///
+    /// # Errors
+    /// `Environment` when this program lacks it.
+    pub(super) fn load_built_in(&self, built_in: BuiltIn) -> Result<Plugin> {
+        let manifest = built_in.manifest()?;
+        let component = manifest.component.clone();
+        self.load_bytes(manifest, &component, built_in.component()?)
+    }
+}
+
+async fn found(plugin: Plugin) -> Result<Found> {
+    let faults = plugin
+        .fault_types(&CallLimits::default())
+        .await
+        .map_err(|error| Error::from(error).context("list its faults"))?;
+    Ok(Found {
+        imports: plugin.imports(),
+        plugin,
+        faults,
+    })
 }
 
 impl Found {
@@ -48,7 +70,8 @@ impl Found {
     pub fn problems(&self) -> Vec<String> {
         let mut problems = Vec::new();
         let mut names = BTreeSet::new();
-        if self.faults.is_empty() {
+        // A subject may leave all faults to the general ones.
+        if self.faults.is_empty() && self.plugin.kind() == Kind::Chaos {
             problems.push("it brings no fault".to_owned());
         }
         for fault in &self.faults {

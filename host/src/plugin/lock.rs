@@ -2,13 +2,14 @@
 //!
 //! The manifest asks, this file grants. A component that is not in it, or that is not what it says, is not run.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::built_in::BuiltIn;
 use super::manifest::PluginManifest;
 use super::runtime::sha256;
 use crate::capability::Requests;
@@ -27,6 +28,9 @@ pub struct LockFile {
     /// The plugins that were granted something, by name.
     #[serde(default)]
     pub plugins: BTreeMap<String, Locked>,
+    /// Plugins of the program's own that are not to be used here, e.g. `[faults]`.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub disable_built_in: BTreeSet<BuiltIn>,
 }
 
 /// What a plugin was when a person granted it what it asked for.
@@ -174,6 +178,7 @@ mod tests {
         };
         LockFile {
             plugins: BTreeMap::from([("p".to_owned(), locked)]),
+            ..LockFile::default()
         }
     }
 
@@ -184,7 +189,16 @@ mod tests {
             LockFile::read(folder.path()).expect("none"),
             LockFile::default()
         );
-        for lock in [lock(None), lock(Some("sha256:1")), LockFile::default()] {
+        let disabling = LockFile {
+            disable_built_in: BTreeSet::from([BuiltIn::Faults]),
+            ..lock(None)
+        };
+        for lock in [
+            lock(None),
+            lock(Some("sha256:1")),
+            disabling,
+            LockFile::default(),
+        ] {
             lock.write(folder.path()).expect("written");
             assert_eq!(LockFile::read(folder.path()).expect("read"), lock);
         }

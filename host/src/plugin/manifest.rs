@@ -6,6 +6,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+use super::built_in::BuiltIn;
 use crate::capability::Requests;
 
 /// `plugin.yaml`: what a component is and what it asks for.
@@ -51,13 +52,16 @@ pub struct SubjectManifest {
     /// One sentence.
     #[schemars(length(min = 1, max = 200))]
     pub summary: String,
-    /// The plugin that knows it: a name, or the path of a plugin's folder that begins with `.` and is relative to this file.
-    pub plugin: String,
+    /// The plugin that knows it: a name, or the path of a plugin's folder that begins with `.` and is relative to this file. Without
+    /// one it is the built-in `compose`, which believes the containers' health checks.
+    #[serde(default)]
+    pub plugin: Option<String>,
     /// The compose file, beside this file; absent for a subject without containers.
     #[serde(default)]
     pub compose: Option<PathBuf>,
-    /// The services that faults may touch at most: names, or beginnings with `*` behind them.
-    #[serde(default)]
+    /// The services that faults may touch at most: names, or beginnings with `*` behind them. All, where it is left out; none of a list
+    /// without any.
+    #[serde(default = "every_service")]
     pub targets: Vec<String>,
     /// Handed to the component.
     #[serde(default)]
@@ -83,6 +87,15 @@ pub struct Timeouts {
     pub fault_seconds: f64,
 }
 
+impl SubjectManifest {
+    /// The name or the path of the plugin that knows it.
+    pub fn plugin(&self) -> &str {
+        self.plugin
+            .as_deref()
+            .unwrap_or_else(|| BuiltIn::Compose.name())
+    }
+}
+
 impl Default for Timeouts {
     fn default() -> Self {
         Self {
@@ -91,6 +104,10 @@ impl Default for Timeouts {
             fault_seconds: 120.0,
         }
     }
+}
+
+fn every_service() -> Vec<String> {
+    vec!["*".to_owned()]
 }
 
 pub(crate) fn object(_: &mut schemars::SchemaGenerator) -> schemars::Schema {

@@ -3,6 +3,7 @@
 //! A plugin has no state: each call gets a fresh store and instance, which are dropped when it ends. So a trap or a time-out harms
 //! one call alone, and cleanup works in another process, after a crash.
 
+mod built_in;
 mod cache;
 mod call;
 mod catalog;
@@ -16,6 +17,7 @@ mod package;
 mod runtime;
 mod source;
 
+pub use built_in::BuiltIn;
 pub use cache::Cache;
 pub use call::{CallError, CallLimits};
 pub use catalog::{Catalog, LoadedPlugin, PATH_VARIABLE, Subject, SubjectEntry};

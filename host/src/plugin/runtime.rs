@@ -68,7 +68,17 @@ impl Runtime {
     pub fn load(&self, manifest: PluginManifest, directory: &Path) -> Result<Plugin> {
         let path = directory.join(&manifest.component);
         let bytes = read(&path)?;
-        let digest = sha256(&bytes);
+        self.load_bytes(manifest, &path, &bytes)
+    }
+
+    /// Load a component that was read already; the path is for messages.
+    pub(super) fn load_bytes(
+        &self,
+        manifest: PluginManifest,
+        path: &Path,
+        bytes: &[u8],
+    ) -> Result<Plugin> {
+        let digest = sha256(bytes);
         let cached = self
             .cache
             .as_ref()
@@ -76,7 +86,7 @@ impl Runtime {
         let component = match cached {
             Some(component) => component,
             None => {
-                let component = self.compile(&path, &bytes)?;
+                let component = self.compile(path, bytes)?;
                 if let Some(cache) = &self.cache
                     && let Err(error) = cache.put(&digest, &component)
                 {

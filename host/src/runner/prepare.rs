@@ -11,7 +11,7 @@ use serde_json::Value;
 
 use crate::campaign::{self, Draft, Plan, TrialSpec};
 use crate::engine::{Engine, Project};
-use crate::plugin::{CallLimits, Catalog, Kind, LoadedPlugin, Subject, sha256};
+use crate::plugin::{CallLimits, Catalog, LoadedPlugin, Subject, sha256};
 use crate::trial::Trial;
 use crate::yaml::LoadError;
 use crate::{Error, Result, doctor};
@@ -136,7 +136,7 @@ async fn digests(plan: &Plan, catalog: &Catalog) -> Result<BTreeMap<String, Stri
         }
         for loaded in plugins {
             let name = &loaded.plugin.manifest.name;
-            let manifest = of_file(loaded.directory.join("plugin.yaml"))?;
+            let manifest = loaded.manifest_digest.clone();
             digests.insert(format!("plugins/{name}/plugin.yaml"), manifest);
             digests.insert(format!("plugins/{name}"), loaded.plugin.digest.clone());
         }
@@ -186,7 +186,7 @@ async fn plugin_for(catalog: &Catalog, subject: &str, name: &str) -> Result<Arc<
 /// What the draft may name: its subjects in full, the others by name.
 async fn known(draft: &Draft, catalog: &Catalog) -> Result<campaign::Catalog> {
     let named = draft.subjects();
-    let general = general_plugins(catalog, &named).await?;
+    let general = catalog.general_plugins(&named).await;
     let mut subjects = BTreeMap::new();
     for entry in catalog.subjects() {
         let subject = if named.contains(&entry.name.as_str()) {
@@ -197,22 +197,6 @@ async fn known(draft: &Draft, catalog: &Catalog) -> Result<campaign::Catalog> {
         subjects.insert(entry.name, subject);
     }
     Ok(campaign::Catalog { subjects })
-}
-
-/// The plugins with faults for any subject. A damaged one that nobody named is no reason to refuse a campaign.
-async fn general_plugins(catalog: &Catalog, named: &[&str]) -> Result<Vec<Arc<LoadedPlugin>>> {
-    let mut general = Vec::new();
-    for name in catalog.plugin_names() {
-        if named.contains(&name.as_str()) {
-            continue;
-        }
-        match catalog.plugin(&name).await {
-            Ok(plugin) if plugin.plugin.kind() == Kind::Chaos => general.push(plugin),
-            Ok(_) => {}
-            Err(error) => tracing::warn!("the plugin `{name}` is left aside: {error}"),
-        }
-    }
-    Ok(general)
 }
 
 fn describe(subject: &Subject, general: &[Arc<LoadedPlugin>]) -> Result<campaign::Subject> {

@@ -39,8 +39,8 @@ impl Run<'_> {
                 Error::failed(format!(
                     "no running container of this stack may be hurt by `{}`: the subject allows {}, the fault takes {}",
                     fault.name,
-                    shown(&self.trial.subject.manifest.targets),
-                    shown(&fault.services),
+                    shown(&self.trial.subject.manifest.targets, "none"),
+                    shown(&fault.services, "any"),
                 ))
                 .hint("`targets` in subject.yaml and in the campaign say which services may be touched"),
             ));
@@ -94,9 +94,9 @@ impl Run<'_> {
     }
 }
 
-fn shown(services: &[String]) -> String {
+fn shown(services: &[String], without: &str) -> String {
     if services.is_empty() {
-        "any".to_owned()
+        without.to_owned()
     } else {
         services.join(", ")
     }

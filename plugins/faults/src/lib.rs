@@ -1,14 +1,6 @@
 //! The standard faults, for any subject: a campaign names them by their names, or as `faults:latency` where the subject has one of the
 //! same name.
 
-// Natively there is no host to export to, and the names would not link.
-#[cfg(target_arch = "wasm32")]
-#[expect(
-    unsafe_code,
-    reason = "what is generated crosses the component's boundary by pointers"
-)]
-mod exports;
-
 use duress_sdk::{Fault, faults};
 
 /// Every fault; the same list at each call.
@@ -39,3 +31,5 @@ pub fn all() -> Vec<Fault> {
         faults::limits::pids_limit(),
     ]
 }
+
+duress_sdk::export_faults!(all);

@@ -1,47 +1,37 @@
-//! The interface `chaos`, over a list of faults: for a component that brings faults alone, in its own bindings of the world
-//! `chaos-plugin`. A subject has all of it from [`crate::export_subject!`].
+//! From the contract's export `chaos` to a list of faults, for both export macros.
 
-use crate::bindings::exports::duress::plugin::chaos::{FaultType, Problem, Request};
-use crate::{Fault, Result, inject as making, log};
+use std::marker::PhantomData;
 
-/// See `chaos.fault-types`.
-pub fn fault_types(faults: &[Fault]) -> Vec<FaultType> {
-    log::hook_panics();
-    faults.iter().map(Fault::describe).collect()
+use crate::bindings::exports::duress::plugin::chaos;
+use crate::{Fault, Problem, Result, inject, log};
+
+/// Where the faults come from: the export macros implement it.
+pub trait Faults {
+    /// Every fault; the same list at each call.
+    fn faults() -> Vec<Fault>;
 }
 
-/// See `chaos.check-parameters`.
-pub fn check_parameters(faults: &[Fault], fault: &str, parameters: &str) -> Vec<Problem> {
-    log::hook_panics();
-    making::check(faults, fault, parameters)
-}
+/// The export `chaos`, over a list of faults.
+pub struct Exports<F>(PhantomData<F>);
 
-/// See `chaos.inject`.
-///
-/// # Errors
-/// What it could not do; all that it had done is taken back.
-pub fn inject(
-    faults: &[Fault],
-    fault: String,
-    parameters: String,
-    targets: Vec<String>,
-) -> Result<String> {
-    log::hook_panics();
-    making::inject(
-        faults,
-        &Request {
-            fault,
-            parameters,
-            targets,
-        },
-    )
-}
+impl<F: Faults> chaos::Guest for Exports<F> {
+    fn fault_types() -> Vec<chaos::FaultType> {
+        log::hook_panics();
+        F::faults().iter().map(Fault::describe).collect()
+    }
 
-/// See `chaos.cleanup`.
-///
-/// # Errors
-/// What could not be taken back.
-pub fn cleanup(metadata: &str) -> Result<()> {
-    log::hook_panics();
-    making::cleanup(metadata)
+    fn check_parameters(fault: String, parameters: String) -> Vec<Problem> {
+        log::hook_panics();
+        inject::check(&F::faults(), &fault, &parameters)
+    }
+
+    fn inject(request: chaos::Request) -> Result<String> {
+        log::hook_panics();
+        inject::inject(&F::faults(), &request)
+    }
+
+    fn cleanup(metadata: String) -> Result<()> {
+        log::hook_panics();
+        inject::cleanup(&metadata)
+    }
 }

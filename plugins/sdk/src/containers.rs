@@ -1,6 +1,10 @@
 //! The trial's containers: asking for them, and choosing among them.
 
+use std::time::Duration;
+
 use crate::bindings::duress::plugin::containers;
+pub use crate::bindings::duress::plugin::containers::Output;
+use crate::wait::milliseconds;
 use crate::{Container, FileSystem, Result};
 
 pub use crate::bindings::duress::plugin::containers::{ContainerDetails, LogLine, LogStream};
@@ -11,6 +15,12 @@ pub const LOG_BYTES: u32 = 64 << 10;
 /// Every container of the stack, by name.
 pub fn list() -> Result<Vec<Container>> {
     containers::list()
+}
+
+/// Runs a program in a container to look at something, without a shell. An exit code other than 0 is no error.
+pub fn exec(container: &str, command: &[&str], limit: Duration) -> Result<Output> {
+    let command: Vec<_> = command.iter().map(|&word| word.to_owned()).collect();
+    containers::exec(container, &command, milliseconds(limit))
 }
 
 /// The file system that holds an absolute path of a container.

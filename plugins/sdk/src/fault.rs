@@ -1,5 +1,7 @@
 //! What a fault is: how it describes itself, and how it plans its changes. It never makes them: [`crate::inject`] does.
 
+use std::time::Duration;
+
 use schemars::JsonSchema;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
@@ -8,7 +10,10 @@ use serde_json::{Map, Value};
 use crate::bindings::duress::plugin::changes;
 use crate::bindings::exports::duress::plugin::chaos::FaultType;
 use crate::draft::Draft;
-use crate::{Change, Choice, Container, Error, Problem, Result};
+use crate::wait::milliseconds;
+use crate::{
+    Action, Change, Choice, Container, Error, Limits, Place, Probe, Problem, Program, Result,
+};
 
 /// The parameters of a fault. The type's schema carries their defaults, ranges and a sentence each.
 pub trait Parameters: DeserializeOwned + JsonSchema + 'static {
@@ -65,6 +70,14 @@ impl From<Draft> for Planned {
 }
 
 impl Planned {
+    /// The container that it changes.
+    pub fn container(&self) -> &str {
+        match self {
+            Self::Change(change) => &change.container,
+            Self::Draft(draft) => &draft.container,
+        }
+    }
+
     /// Apply it. Returns its id, and how links were impaired.
     pub(crate) fn apply(&self) -> Result<(String, Option<String>)> {
         match self {
@@ -89,6 +102,95 @@ impl Planned {
             Self::Change(change) => panic!("{change:?}"),
         }
     }
+}
+
+impl Step {
+    /// One change, with its container in the metadata as `target_container`.
+    pub fn new(change: impl Into<Planned>) -> Self {
+        let change = change.into();
+        let step = Self {
+            facts: Map::new(),
+            changes: Vec::new(),
+        };
+        step.fact("target_container", change.container())
+            .then(change)
+    }
+
+    /// Adds a fact to the metadata.
+    #[must_use]
+    pub fn fact(mut self, name: &str, value: impl Into<Value>) -> Self {
+        self.facts.insert(name.to_owned(), value.into());
+        self
+    }
+
+    /// Adds a change that is made after the others, and reverted before them.
+    #[must_use]
+    pub fn then(mut self, change: impl Into<Planned>) -> Self {
+        self.changes.push(change.into());
+        self
+    }
+}
+
+impl<T: Into<Planned>> From<T> for Step {
+    fn from(change: T) -> Self {
+        Self::new(change)
+    }
+}
+
+impl Change {
+    /// A change of a container that does nothing yet. The summary is one line for the log and the report.
+    pub fn new(container: &Container, summary: impl Into<String>) -> Self {
+        Self {
+            container: container.name.clone(),
+            summary: summary.into(),
+            apply: Vec::new(),
+            revert: Vec::new(),
+            in_force: None,
+        }
+    }
+
+    /// Adds an action that makes the change.
+    #[must_use]
+    pub fn apply(mut self, action: Action) -> Self {
+        self.apply.push(action);
+        self
+    }
+
+    /// Adds an action that reverts it, whatever part of it happened. It must be safe to repeat.
+    #[must_use]
+    pub fn revert(mut self, action: Action) -> Self {
+        self.revert.push(action);
+        self
+    }
+
+    /// Sets what shows the host that the change is in force. A change that runs a program or sends a request needs one; the other
+    /// actions the host sees by itself.
+    #[must_use]
+    pub fn shown_by(mut self, probe: Probe) -> Self {
+        self.in_force = Some(probe);
+        self
+    }
+}
+
+impl Program {
+    /// A program with its arguments, run in the container itself. No shell reads them.
+    pub fn in_container(command: &[&str], limit: Duration) -> Self {
+        Self {
+            place: Place::Container,
+            command: command.iter().map(|&word| word.to_owned()).collect(),
+            timeout: milliseconds(limit),
+            tolerated: Vec::new(),
+        }
+    }
+}
+
+impl Limits {
+    /// Leaves every limit as it is: `Limits { cpus: Some(0.5), ..Limits::UNCHANGED }` changes one.
+    pub const UNCHANGED: Self = Self {
+        cpus: None,
+        memory_bytes: None,
+        pids: None,
+    };
 }
 
 type Check = Box<dyn Fn(&Value) -> Vec<Problem>>;

@@ -1,7 +1,8 @@
 //! What a duress plugin in Rust is written with: the bindings, a few helpers, and the standard faults.
 //!
-//! A plugin implements [`Subject`] for a type of its own and hands the type to [`export_subject!`]. Everything here runs inside
-//! the sandbox: it reaches the world through `wit/plugin.wit` alone, and it must never keep anything between two calls, because
+//! A plugin that brings faults hands a function that lists them to [`export_faults!`]; one that brings a subject implements
+//! [`Subject`] for a type of its own and hands the type to [`export_subject!`]. A panic's message goes to the trial's log in both.
+//! Everything here runs inside the sandbox: it reaches the world through `wit/plugin.wit` alone, and it must never keep anything between two calls, because
 //! the host drops the instance after each.
 //!
 //! What decides is apart from what asks: a fault first plans its changes (and may refuse) and only then makes them, so that plans
@@ -18,17 +19,21 @@ pub mod http;
 mod inject;
 mod log;
 mod subject;
+pub mod subject_bindings;
 pub mod tcp;
 mod token;
 mod wait;
 
-pub use bindings::duress::plugin::changes::{Action, Change, Fill, Place, Probe, Program};
-pub use bindings::duress::plugin::containers::{Address, Container, FileSystem};
+pub use bindings::duress::plugin::changes::{
+    Action, Change, Fill, Limits, Place, Probe, Program, current_limits,
+};
+pub use bindings::duress::plugin::containers::{
+    Address, Container, FileSystem, Health as ContainerHealth, State as ContainerState,
+};
+pub use bindings::duress::plugin::host;
 pub use bindings::duress::plugin::http::Request;
 pub use bindings::duress::plugin::types::{Error, Metric};
-pub use bindings::duress::plugin::{host, stack};
 pub use bindings::exports::duress::plugin::chaos::{Choice, Problem};
-pub use bindings::exports::duress::plugin::subject::{HealthReport, State};
 pub use error::Result;
 pub use fault::{Fault, NoParameters, Parameters, Planned, Scene, Step};
 pub use log::Level;
@@ -36,19 +41,41 @@ pub use log::Level;
 pub use log::line;
 pub use schemars;
 pub use subject::{Exports, Subject, settings};
+pub use subject_bindings::duress::plugin::stack;
+pub use subject_bindings::exports::duress::plugin::subject::{HealthReport, State};
 pub use token::Token;
 pub use wait::wait_until;
 
-/// Make a type that implements [`Subject`] the one that this component exports. Once in a crate, at its root. The type is public:
-/// natively, where nothing is exported, that is what keeps it from being unused.
+/// Exports the faults that a function lists: `export_faults!(all)` with a `fn all() -> Vec<Fault>`. Once in a crate, at its root.
+#[macro_export]
+macro_rules! export_faults {
+    ($faults:expr) => {
+        // Natively there is no host to export to, and the names would not link; but the faults are used all the same.
+        const _: fn() -> ::std::vec::Vec<$crate::Fault> = $faults;
+        #[cfg(target_arch = "wasm32")]
+        const _: () = {
+            struct DuressFaults;
+            impl $crate::chaos::Faults for DuressFaults {
+                fn faults() -> ::std::vec::Vec<$crate::Fault> {
+                    ($faults)()
+                }
+            }
+            type DuressExports = $crate::chaos::Exports<DuressFaults>;
+    $crate::bindings::export!(DuressExports with_types_in $crate::bindings);
+        };
+    };
+}
+
+/// Exports a type that implements [`Subject`], with its faults. Once in a crate, at its root.
 #[macro_export]
 macro_rules! export_subject {
     ($subject:ty) => {
-        // Natively there is no host to export to, and the names would not link.
+        $crate::export_faults!(<$subject as $crate::Subject>::faults);
+        const _: fn() -> $crate::Result<()> = <$subject as $crate::Subject>::reset;
         #[cfg(target_arch = "wasm32")]
         const _: () = {
             type DuressExports = $crate::Exports<$subject>;
-    $crate::bindings::export!(DuressExports with_types_in $crate::bindings);
+    $crate::subject_bindings::export!(DuressExports with_types_in $crate::subject_bindings);
         };
     };
 }

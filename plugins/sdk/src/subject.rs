@@ -4,8 +4,8 @@ use std::marker::PhantomData;
 
 use serde::de::DeserializeOwned;
 
-use crate::bindings::exports::duress::plugin::{chaos, subject};
-use crate::{Error, Fault, HealthReport, Problem, Result, State, host, inject, log};
+use crate::subject_bindings::exports::duress::plugin::subject;
+use crate::{Error, Fault, HealthReport, Result, State, host, log};
 
 /// A system under test, with the faults that it offers.
 ///
@@ -27,7 +27,7 @@ pub fn settings<T: DeserializeOwned>() -> Result<T> {
         .map_err(|error| Error::Invalid(format!("the subject's settings: {error}")))
 }
 
-/// The contract's exports, for [`crate::export_subject!`].
+/// The export `subject`, for [`crate::export_subject!`].
 pub struct Exports<S>(PhantomData<S>);
 
 impl<S: Subject> subject::Guest for Exports<S> {
@@ -44,27 +44,5 @@ impl<S: Subject> subject::Guest for Exports<S> {
     fn capture_state() -> Result<State> {
         log::hook_panics();
         S::capture_state()
-    }
-}
-
-impl<S: Subject> chaos::Guest for Exports<S> {
-    fn fault_types() -> Vec<chaos::FaultType> {
-        log::hook_panics();
-        S::faults().iter().map(Fault::describe).collect()
-    }
-
-    fn check_parameters(fault: String, parameters: String) -> Vec<Problem> {
-        log::hook_panics();
-        inject::check(&S::faults(), &fault, &parameters)
-    }
-
-    fn inject(request: chaos::Request) -> Result<String> {
-        log::hook_panics();
-        inject::inject(&S::faults(), &request)
-    }
-
-    fn cleanup(metadata: String) -> Result<()> {
-        log::hook_panics();
-        inject::cleanup(&metadata)
     }
 }

@@ -1,11 +1,20 @@
 //! The exports, each of which panics where the settings name it.
 
-use duress_sdk::bindings::exports::duress::plugin::{chaos, subject};
-use duress_sdk::{Exports, HealthReport, Problem, Result, State, settings};
+use duress_sdk::bindings::exports::duress::plugin::chaos;
+use duress_sdk::chaos::Faults;
+use duress_sdk::subject_bindings::exports::duress::plugin::subject;
+use duress_sdk::{Exports, Fault, HealthReport, Problem, Result, State, settings};
 
 use crate::{Noop, Settings};
 
 type Sound = Exports<Noop>;
+type SoundFaults = duress_sdk::chaos::Exports<Noop>;
+
+impl Faults for Noop {
+    fn faults() -> Vec<Fault> {
+        <Self as duress_sdk::Subject>::faults()
+    }
+}
 
 struct Panicking;
 
@@ -34,22 +43,22 @@ impl subject::Guest for Panicking {
 impl chaos::Guest for Panicking {
     fn fault_types() -> Vec<chaos::FaultType> {
         panic_in("fault-types");
-        Sound::fault_types()
+        <SoundFaults as chaos::Guest>::fault_types()
     }
 
     fn check_parameters(fault: String, parameters: String) -> Vec<Problem> {
         panic_in("check-parameters");
-        Sound::check_parameters(fault, parameters)
+        <SoundFaults as chaos::Guest>::check_parameters(fault, parameters)
     }
 
     fn inject(request: chaos::Request) -> Result<String> {
         panic_in("inject");
-        Sound::inject(request)
+        <SoundFaults as chaos::Guest>::inject(request)
     }
 
     fn cleanup(metadata: String) -> Result<()> {
         panic_in("cleanup");
-        Sound::cleanup(metadata)
+        <SoundFaults as chaos::Guest>::cleanup(metadata)
     }
 }
 
@@ -61,4 +70,5 @@ mod exports {
     use super::Panicking;
 
     duress_sdk::bindings::export!(Panicking with_types_in duress_sdk::bindings);
+    duress_sdk::subject_bindings::export!(Panicking with_types_in duress_sdk::subject_bindings);
 }

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use duress::plugin::{
-    Fetched, Found, LOCK_FILE, LockFile, Locked, PluginManifest, Runtime, Source,
+    BuiltIn, Fetched, Found, LOCK_FILE, LockFile, Locked, PluginManifest, Runtime, Source,
 };
 use duress::{Error, Result, yaml};
 use serde_json::json;
@@ -65,6 +65,31 @@ pub(super) async fn bring(source: &Source, root: &Path) -> Result<Brought> {
     Ok(Brought {
         folder: folder.path().to_owned(),
         source: source.to_string(),
+        is_elsewhere: true,
+        _folder: Some(folder),
+    })
+}
+
+/// A plugin that belongs to the program, as if it lay in a folder.
+pub(super) fn unpack_built_in(built_in: BuiltIn) -> Result<Brought> {
+    let name = built_in.name();
+    let failed = |error: std::io::Error| {
+        Error::environment(format!("unpack the built-in plugin `{name}`: {error}"))
+    };
+    let folder = tempfile::tempdir().map_err(failed)?;
+    let fetched = Fetched {
+        manifest: built_in.manifest_text().to_owned(),
+        component: built_in.component()?.to_owned(),
+    };
+    unpack(&fetched, folder.path())?;
+    fs::write(
+        folder.path().join("conformance.yaml"),
+        built_in.conformance_text(),
+    )
+    .map_err(failed)?;
+    Ok(Brought {
+        folder: folder.path().to_owned(),
+        source: name.to_owned(),
         is_elsewhere: true,
         _folder: Some(folder),
     })

@@ -4,6 +4,7 @@ mod build;
 mod grant;
 mod new;
 mod push;
+mod sdk;
 mod test;
 
 use std::fs;
@@ -98,7 +99,7 @@ pub(super) struct How {
 pub(super) async fn main(global: &Global, verb: Verb) -> Done {
     match verb {
         Verb::New(arguments) => new::main(global, &arguments),
-        Verb::Build { plugin } => build::main(global, &find(&plugin).await?.folder).await,
+        Verb::Build { plugin } => build::main(global, &source_of(&plugin)?).await,
         Verb::List => list(global).await,
         Verb::Inspect { plugin } => inspect(global, &find(&plugin).await?.folder).await,
         Verb::Check { plugin } => check(global, &find(&plugin).await?.folder).await,
@@ -118,12 +119,30 @@ pub(super) async fn main(global: &Global, verb: Verb) -> Done {
 /// A folder with a manifest, a component with one in it, or a plugin of the catalog.
 async fn find(plugin: &str) -> Result<Brought> {
     let path = Path::new(plugin);
-    let folder = if path.join("plugin.yaml").is_file() || path.is_file() {
-        path.to_owned()
-    } else {
-        context::catalog(None)?.plugin_directory(plugin)?
-    };
+    if path.join("plugin.yaml").is_file() || path.is_file() {
+        return grant::bring(&Source::Path(path.to_owned()), Path::new("")).await;
+    }
+    let catalog = context::catalog(None)?;
+    if let Some(built_in) = catalog.built_in(plugin) {
+        return grant::unpack_built_in(built_in);
+    }
+    let folder = catalog.plugin_directory(plugin)?;
     grant::bring(&Source::Path(folder), Path::new("")).await
+}
+
+/// The folder with a plugin's source.
+fn source_of(plugin: &str) -> Result<PathBuf> {
+    let path = Path::new(plugin);
+    if path.join("plugin.yaml").is_file() {
+        return absolute(path);
+    }
+    let catalog = context::catalog(None)?;
+    if catalog.built_in(plugin).is_some() {
+        return Err(Error::input(format!(
+            "`{plugin}` is built into duress, and has no source here"
+        )));
+    }
+    absolute(&catalog.plugin_directory(plugin)?)
 }
 
 fn root(named: Option<&Path>) -> Result<PathBuf> {
@@ -144,21 +163,37 @@ async fn list(global: &Global) -> Done {
     let mut rows = table::table(&["plugin", "version", "summary", "granted"], 4);
     let mut all = Vec::new();
     for name in catalog.plugin_names() {
-        let directory = catalog.plugin_directory(&name)?;
-        match catalog.runtime().examine(&directory).await {
+        let built_in = catalog.built_in(&name);
+        let (directory, examined) = match built_in {
+            Some(built_in) => (None, catalog.runtime().examine_built_in(built_in).await),
+            None => {
+                let directory = catalog.plugin_directory(&name)?;
+                let examined = catalog.runtime().examine(&directory).await;
+                (Some(directory), examined)
+            }
+        };
+        match examined {
             Ok(found) => {
-                let refusal = catalog.grant_of(&name, &found).err();
+                let refusal = match built_in {
+                    Some(_) => None,
+                    None => catalog.grant_of(&name, &found).err(),
+                };
                 let manifest = &found.plugin.manifest;
                 all.push(json!({
                     "name": name, "version": manifest.version, "summary": manifest.summary, "directory": directory,
                     "digest": found.plugin.digest, "requests": manifest.requests, "granted": refusal.is_none(),
-                    "reason": refusal.as_ref().map(ToString::to_string),
+                    "built_in": built_in.is_some(), "reason": refusal.as_ref().map(ToString::to_string),
                 }));
                 rows.add_row([
                     name,
                     manifest.version.clone(),
                     manifest.summary.clone(),
-                    if refusal.is_none() { "yes" } else { "no" }.to_owned(),
+                    match (built_in, &refusal) {
+                        (Some(_), _) => "built in",
+                        (None, None) => "yes",
+                        (None, Some(_)) => "no",
+                    }
+                    .to_owned(),
                 ]);
             }
             Err(error) => {

@@ -11,6 +11,7 @@ use serde_json::json;
 
 use super::super::style::{self, print_line, say};
 use super::super::{Done, Global};
+use super::sdk;
 
 /// The contract that it is built against.
 const WIT: &str = include_str!("../../../../wit/plugin.wit");
@@ -28,6 +29,9 @@ pub(in crate::cli) struct Arguments {
     /// The folder with `plugins` and `subjects` [default: the nearest at or above the working directory, or that]
     #[arg(long, value_name = "FOLDER")]
     root: Option<PathBuf>,
+    /// For Rust, where the SDK is: the URL of a git repository of duress, or a folder with its sources [default: those of this program]
+    #[arg(long, value_name = "URL|FOLDER")]
+    sdk: Option<String>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -63,7 +67,11 @@ pub(super) fn main(global: &Global, arguments: &Arguments) -> Done {
         Some(root) => root.clone(),
         None => Catalog::nearest_root(&here).unwrap_or(here),
     };
-    let files = files(name, arguments.kind, arguments.lang);
+    let sdk = match arguments.lang {
+        Lang::Rust => sdk::dependency(arguments.sdk.as_deref())?,
+        Lang::C | Lang::Python => String::new(),
+    };
+    let files = files(name, arguments.kind, arguments.lang, &sdk);
     // All or nothing: what is there is somebody's work.
     for folder in [
         root.join("plugins").join(name),
@@ -104,7 +112,7 @@ fn is_name(name: &str) -> bool {
 }
 
 /// Every file, by its path beneath the root.
-fn files(name: &str, kind: Kind, lang: Lang) -> Vec<(String, String)> {
+fn files(name: &str, kind: Kind, lang: Lang, sdk: &str) -> Vec<(String, String)> {
     let folder = format!("plugins/{name}");
     let run = match kind {
         Kind::Chaos => "duress run --subject SUBJECT --chaos starve".to_owned(),
@@ -115,16 +123,28 @@ fn files(name: &str, kind: Kind, lang: Lang) -> Vec<(String, String)> {
         Lang::C | Lang::Python => String::new(),
     };
     let is_subject = kind == Kind::Subject;
-    let mut own = format!("- `src/{}`: the way to break a system\n", lang.fault());
+    let mut own = format!("- `src/{}`: the faults\n", lang.fault());
     if is_subject {
         let subject = lang.subject();
         own.push_str(&format!(
             "- `src/{subject}`: how the system comes up, and whether it is well\n"
         ));
     }
+    if lang != Lang::Rust {
+        own.push_str("- `wit/`: the contract, documented to the last field\n");
+    }
     let fill = |template: &str| {
         template
             .replace("{{needs}}", lang.needs())
+            .replace("{{sdk}}", sdk)
+            .replace(
+                "{{dependencies}}",
+                match kind {
+                    Kind::Chaos => "",
+                    Kind::Subject => "serde_json = \"1\"\n",
+                },
+            )
+            .replace("{{actions}}", lang.actions())
             .replace("{{name}}", name)
             .replace("{{wit}}", WIT_VERSION)
             .replace("{{folder}}", &folder)
@@ -157,12 +177,10 @@ fn files(name: &str, kind: Kind, lang: Lang) -> Vec<(String, String)> {
         .into_iter()
         .map(|(path, template)| (format!("{folder}/{path}"), fill(template)))
         .collect();
-    // The world of a plugin in Rust is one of the contract's own; the others name what they need, for they import all of theirs.
-    let wit = match lang {
-        Lang::Rust => "wit/plugin.wit",
-        Lang::C | Lang::Python => "wit/deps/plugin.wit",
-    };
-    all.push((format!("{folder}/{wit}"), WIT.to_owned()));
+    // The SDK has the contract. The others name what they need of it, because they import all that they name.
+    if lang != Lang::Rust {
+        all.push((format!("{folder}/wit/deps/plugin.wit"), WIT.to_owned()));
+    }
     if is_subject {
         for (path, template) in [
             ("subject.yaml", include_str!("templates/subject.yaml.txt")),
@@ -225,6 +243,14 @@ impl Lang {
             Self::Python => {
                 "      - run: python3 -m venv .venv && .venv/bin/pip install componentize-py\n"
             }
+        }
+    }
+
+    /// The kinds of changes that its faults make.
+    fn actions(self) -> &'static str {
+        match self {
+            Self::Rust => "limit, pause",
+            Self::C | Self::Python => "limit",
         }
     }
 

@@ -1,10 +1,11 @@
 //! What a server says of replication: `INFO replication` (<https://redis.io/docs/latest/commands/info/>).
 
-use crate::duress::plugin::containers;
-use crate::duress::plugin::types::Error;
+use std::time::Duration;
 
-/// For one answer of one server, in milliseconds.
-const LIMIT: u64 = 5_000;
+use duress_sdk::{Error, containers};
+
+/// Time limit for one answer of one server.
+const ANSWER_LIMIT: Duration = Duration::from_secs(5);
 
 /// One server.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -39,8 +40,8 @@ pub(crate) fn ask_all() -> Result<Vec<Server>, Error> {
 }
 
 fn ask(container: &str) -> Result<Replication, String> {
-    let command = ["redis-cli", "info", "replication"].map(str::to_owned);
-    let output = containers::exec(container, &command, LIMIT).map_err(text)?;
+    let command = ["redis-cli", "info", "replication"];
+    let output = containers::exec(container, &command, ANSWER_LIMIT).map_err(|error| error.text())?;
     if output.exit_code != 0 {
         return Err(output.stderr.trim().to_owned());
     }
@@ -65,13 +66,6 @@ fn read(answer: &str) -> Option<Replication> {
         replicas: number("connected_slaves"),
         offset: number("master_repl_offset"),
     })
-}
-
-fn text(error: Error) -> String {
-    match error {
-        Error::Denied(why) | Error::Invalid(why) | Error::Unavailable(why) | Error::Failed(why) => why,
-        Error::Timeout(after) => format!("no answer within {after} ms"),
-    }
 }
 
 #[cfg(test)]

@@ -1,42 +1,41 @@
 //! The subject: one primary that takes writes, and replicas that hear from it.
 
+use std::time::Duration;
+
+use duress_sdk::{Error, Fault, HealthReport, Metric, Result, State, Subject, stack, wait_until};
+
 use serde_json::json;
 
-use crate::duress::plugin::types::{Error, Metric};
-use crate::duress::plugin::{host, stack};
-use crate::exports::duress::plugin::subject::{Guest, HealthReport, State};
 use crate::replication::{Replication, Server, ask_all};
 
 /// How long the stack may take to come up or to go, in milliseconds.
 const STACK_LIMIT: u64 = 120_000;
-/// Between two looks at a stack that comes up, in milliseconds.
-const LOOK_AGAIN: u64 = 200;
-/// What it takes to say why it did not come up, in milliseconds.
-const LAST_WORD: u64 = 1_000;
+/// Time limit for it to be healthy once it is up.
+const HEALTHY_LIMIT: Duration = Duration::from_secs(60);
+/// Pause between two looks at a stack that comes up.
+const POLL_INTERVAL: Duration = Duration::from_millis(200);
 
-impl Guest for crate::Plugin {
-    fn reset() -> Result<(), Error> {
+/// The subject.
+pub struct Redis;
+
+impl Subject for Redis {
+    fn reset() -> Result<()> {
         stack::down(STACK_LIMIT)?;
         stack::up(STACK_LIMIT)?;
-        // A little before the host would end this call without a word.
-        let deadline = host::deadline() - LAST_WORD;
-        loop {
+        wait_until("waited for a healthy replication", HEALTHY_LIMIT, POLL_INTERVAL, || {
             let report = judge(&ask_all()?);
-            if report.healthy {
-                return Ok(());
+            match report.healthy {
+                true => Ok(()),
+                false => Err(Error::Unavailable(report.detail)),
             }
-            if host::now() > deadline {
-                return Err(Error::Unavailable(report.detail));
-            }
-            host::sleep(LOOK_AGAIN);
-        }
+        })
     }
 
-    fn health() -> Result<HealthReport, Error> {
+    fn health() -> Result<HealthReport> {
         Ok(judge(&ask_all()?))
     }
 
-    fn capture_state() -> Result<State, Error> {
+    fn capture_state() -> Result<State> {
         let servers = ask_all()?;
         let said = || servers.iter().filter_map(|server| server.said.as_ref().ok());
         let written = said().filter(|one| one.is_primary).map(|one| one.offset).max();
@@ -58,6 +57,10 @@ impl Guest for crate::Plugin {
                 metric("replication_lag_bytes", lag as f64, "By"),
             ],
         })
+    }
+
+    fn faults() -> Vec<Fault> {
+        crate::fault::all()
     }
 }
 
