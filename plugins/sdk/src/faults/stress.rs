@@ -65,7 +65,7 @@ pub struct MemoryPressure {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 1, max = 100))]
     pub percent: Option<u8>,
-    /// Instead: how much is taken, in mebibytes, whatever the limit is.
+    /// Instead: how much is taken, in mebibytes; no more than the limit leaves or, without a limit, than the machine can spare.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 1, max = 16_777_216))]
     pub memory_mb: Option<u32>,
@@ -109,7 +109,15 @@ impl MemoryPressure {
     /// How much is to be taken, in bytes.
     fn wanted(&self, target: &str, limit: Option<u64>, used: u64) -> Result<u64> {
         if let Some(memory_mb) = self.memory_mb {
-            return Ok(u64::from(memory_mb) << 20);
+            let wanted = u64::from(memory_mb) << 20;
+            return match limit {
+                Some(limit) if used.saturating_add(wanted) > limit => Err(Error::Invalid(format!(
+                    "{target} uses {} MiB, and {memory_mb} MiB more are above its limit of {} MiB: the kernel would end what takes them",
+                    used >> 20,
+                    limit >> 20
+                ))),
+                _ => Ok(wanted),
+            };
         }
         let percent = self.percent.unwrap_or(USUAL_PRESSURE);
         let limit = limit.ok_or_else(|| {
@@ -245,6 +253,9 @@ mod tests {
             ..MemoryPressure::default()
         };
         assert_eq!(pressure.wanted("etcd0", None, 7), Ok(3 << 20));
+        assert_eq!(pressure.wanted("etcd0", Some(4 << 20), 7), Ok(3 << 20));
+        // The kernel would end what takes more than there is.
+        assert!(pressure.wanted("etcd0", Some(3 << 20), 7).is_err());
     }
 
     #[test]
