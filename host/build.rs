@@ -3,6 +3,11 @@
 //! They are WebAssembly and built by `cargo xtask setup`, apart from the host. A host that is built before them compiles all the
 //! same, for lints and for the tests that need none, and says at run time what it lacks.
 
+#![allow(
+    clippy::print_stdout,
+    reason = "that is how a build script speaks to cargo"
+)]
+
 use std::path::{Path, PathBuf};
 use std::{env, fs, io};
 

@@ -134,7 +134,7 @@ fn a_fault_in_c() {
     ];
     let (running, project) = examples.trial(&parameters);
     let [replica, other] = ["replica1", "redis"].map(|name| Container::of(&project, name));
-    // Answers are what the replica receives: with six in ten lost, more than 70 of 100 come once in a hundred million times.
+    // Six in ten of what the replica asks are lost: more than 70 of 100 come once in a hundred million times.
     let answered = replica.pings(&other, 100).len();
     assert!(
         (10..=70).contains(&answered),

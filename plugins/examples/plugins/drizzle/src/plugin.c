@@ -1,4 +1,4 @@
-// The fault `drizzle`: a share of the packets that a container receives is lost.
+// The fault `drizzle`: a share of the packets that a container sends is lost.
 //
 // Each call gets an instance of its own, which ends with the call: nothing is kept between calls, and nothing needs to be freed.
 
@@ -16,8 +16,6 @@
 static const char PARAMETERS[] =
     "{\"type\":\"object\",\"additionalProperties\":false,\"properties\":{\"percent\":{\"type\":\"number\",\"minimum\":1,\"maximum\":100,"
     "\"default\":20,\"description\":\"How many of the packets are lost, in percent.\"}}}";
-// For one program, in milliseconds.
-#define LIMIT 5000
 
 // A text of the host's, as C has texts.
 static char *text(const plugin_string_t *from) {
@@ -59,9 +57,9 @@ static bool number(const char *json, const char *name, double *value) {
 void exports_duress_plugin_chaos_fault_types(exports_duress_plugin_chaos_list_fault_type_t *faults) {
     exports_duress_plugin_chaos_fault_type_t *fault = calloc(1, sizeof *fault);
     plugin_string_dup(&fault->name, DRIZZLE);
-    plugin_string_dup(&fault->summary, "Lose a share of the packets that a container receives; cleanup removes the rule.");
+    plugin_string_dup(&fault->summary, "Lose a share of the packets that a container sends.");
     plugin_string_dup(&fault->parameters, PARAMETERS);
-    fault->requires_ = words("tool:iptables", "CAP_NET_ADMIN", NULL);
+    fault->requires_ = words("CAP_NET_ADMIN", "tool:ip", "kernel:sch_netem|kernel:nfnetlink_queue", NULL);
     fault->choice = EXPORTS_DURESS_PLUGIN_CHAOS_CHOICE_BY_HOST;
     faults->ptr = fault;
     faults->len = 1;
@@ -76,52 +74,29 @@ void exports_duress_plugin_chaos_check_parameters(plugin_string_t *fault, export
     problems->len = 0;
 }
 
-// A program in the container's network. No shell reads it.
-static duress_plugin_changes_program_t program(plugin_list_string_t command) {
-    duress_plugin_changes_program_t program = {0};
-    program.place = DURESS_PLUGIN_CHANGES_PLACE_NETWORK_OF_CONTAINER;
-    program.command = command;
-    program.timeout = LIMIT;
-    return program;
-}
-
-static duress_plugin_changes_action_t *run(duress_plugin_changes_program_t program) {
-    duress_plugin_changes_action_t *action = calloc(1, sizeof *action);
-    action->tag = DURESS_PLUGIN_CHANGES_ACTION_RUN;
-    action->val.run = program;
-    return action;
-}
-
-// One rule: inserted or deleted, found again by its comment.
-static duress_plugin_changes_program_t rule(const char *verb, const char *share, const char *comment) {
-    return program(words("iptables", "-w", "5", verb, "INPUT", "-m", "statistic", "--mode", "random", "--probability", share, "-m",
-                         "comment", "--comment", comment, "-j", "DROP", NULL));
-}
-
-// The way there and the way back. The host writes both down, makes the change, and sees that it is in force.
+// One typed change: the host knows how it is made, reverted and seen.
 static bool drizzle(plugin_string_t *target, double percent, plugin_string_t *id, duress_plugin_types_error_t *error) {
-    char summary[256], share[32], comment[64];
-    snprintf(summary, sizeof summary, "lose %g %% of what %s receives", percent, text(target));
-    snprintf(share, sizeof share, "%g", percent / 100);
-    // Chance from the trial's seed tells rules apart.
-    snprintf(comment, sizeof comment, "drizzle:%016llx", (unsigned long long)duress_plugin_host_random());
-    static int32_t absent = 1;
-    duress_plugin_changes_program_t removal = rule("-D", share, comment);
-    // iptables(8) exits with this when the rule is not there: it may have been taken back before.
-    removal.tolerated.ptr = &absent;
-    removal.tolerated.len = 1;
-    duress_plugin_changes_change_t change = {0};
-    change.container = *target;
-    plugin_string_dup(&change.summary, summary);
-    change.apply.ptr = run(rule("-I", share, comment));
-    change.apply.len = 1;
-    change.revert.ptr = run(removal);
-    change.revert.len = 1;
-    change.in_force.is_some = true;
-    change.in_force.val.tag = DURESS_PLUGIN_CHANGES_PROBE_OUTPUT;
-    change.in_force.val.val.output.f0 = program(words("iptables-save", NULL));
-    change.in_force.val.val.output.f1 = words(comment, NULL);
-    return duress_plugin_changes_apply(&change, id, error);
+    // A link is impaired where packets leave by it; with several networks, there are several.
+    plugin_list_string_t interfaces;
+    if (!duress_plugin_containers_interfaces(target, &interfaces, error)) {
+        return false;
+    }
+    char line[256];
+    snprintf(line, sizeof line, "lose %g %% of what %s sends", percent, text(target));
+    plugin_string_t summary;
+    plugin_string_dup(&summary, line);
+    duress_plugin_effects_borrow_draft_t draft =
+        duress_plugin_effects_borrow_draft(duress_plugin_effects_constructor_draft(target, &summary));
+    duress_plugin_effects_borrow_impairment_t loss =
+        duress_plugin_effects_borrow_impairment(duress_plugin_effects_constructor_impairment());
+    duress_plugin_effects_method_impairment_lose(loss, percent, 0);
+    for (size_t i = 0; i < interfaces.len; i++) {
+        duress_plugin_effects_borrow_packets_t packets = duress_plugin_effects_borrow_packets(
+            duress_plugin_effects_constructor_packets(DURESS_PLUGIN_EFFECTS_DIRECTION_OUTGOING));
+        duress_plugin_effects_method_packets_network_interface(packets, &interfaces.ptr[i]);
+        duress_plugin_effects_method_draft_impair_link(draft, packets, loss);
+    }
+    return duress_plugin_effects_method_draft_apply(draft, id, error);
 }
 
 bool exports_duress_plugin_chaos_inject(exports_duress_plugin_chaos_request_t *request,
