@@ -53,7 +53,7 @@ async fn bandwidth_slows_one_link_and_no_other() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_foreign_discipline_is_refused_and_survives() {
+async fn a_foreign_discipline_survives_and_impairments_beside_it_add_up() {
     let stage = Stage::with_plugin("etcd", "faults", &["etcd0"]).await;
     let pid = stage.container("etcd0").inspect("{{.State.Pid}}");
     let tc = |words: &[&str]| {
@@ -77,7 +77,36 @@ async fn a_foreign_discipline_is_refused_and_survives() {
     let refused = stage
         .inject("bandwidth", json!({ "rate_kbit": 256 }), &["etcd0"])
         .await;
-    assert!(refused.is_err());
+    let why = refused.expect_err("another's discipline").to_string();
+    assert!(
+        why.contains("already has a queueing discipline (tbf 77:)"),
+        "{why}"
+    );
+    // A packet queue needs no discipline, and two of them add up.
+    let [target, peer] = ["etcd0", "etcd1"].map(|name| stage.container(name));
+    let mean = || {
+        let times = peer.pings(&target, 5);
+        times.iter().sum::<f64>() / times.len() as f64
+    };
+    let delay = |ms| stage.inject("latency", json!({ "delay_ms": ms }), &["etcd0"]);
+    let first = delay(100).await.unwrap();
+    let second = delay(80).await.unwrap();
+    assert_eq!(first["mechanism"], "packet_queue");
+    let both = mean();
+    assert!((180.0..280.0).contains(&both), "{both} ms");
+    stage.cleanup(&first).await;
+    let alone = mean();
+    assert!((80.0..170.0).contains(&alone), "{alone} ms");
+    stage.cleanup(&second).await;
+    assert!(mean() < 60.0);
+    let nowhere = stage
+        .inject("latency", json!({ "interface": "eth9" }), &["etcd0"])
+        .await;
+    let why = nowhere.expect_err("no such interface").to_string();
+    assert!(
+        why.contains("etcd0 has no network interface `eth9` that is up; it has: eth0"),
+        "{why}"
+    );
     assert_eq!(tc(&["qdisc", "show", "dev", "eth0"]), before);
     assert_eq!(stage.unsettled().await, 0);
 }

@@ -333,6 +333,22 @@ fn a_dry_run_shows_the_programs_and_changes_nothing() {
     assert_eq!(program.left(), [""; 0]);
 }
 
+#[test]
+fn a_fault_that_meets_no_packet_proves_nothing() {
+    let program = Program::new();
+    let file = program.folder.path().join("quiet.yaml");
+    let campaign = "name: quiet\nsubjects: [etcd]\ndefaults: {duration_seconds: 2}\nchaos_types:\n  - type: faults:network_partition\n    \
+                    params: {to: [\"192.0.2.7\"]}\n";
+    std::fs::write(&file, campaign).unwrap();
+    let ended = program.run(&["run", "campaign", file.to_str().unwrap()]);
+    assert_eq!(ended.code(), 1, "{}", ended.said());
+    let trial = &program.json(&["show", "trial-etcd-network_partition-1"])["trial"];
+    assert_eq!(trial["outcome"], "invalid", "{trial}");
+    let why = trial["error"].to_string();
+    assert!(why.contains("met no packet"), "{why}");
+    assert_eq!(program.left(), [""; 0]);
+}
+
 /// With the containers' own tools, as for somebody who is not root beside the engine.
 #[test]
 fn the_driver_in_the_container_breaks_and_mends_as_well() {

@@ -264,7 +264,11 @@ impl Actor {
         }
     }
 
-    async fn run(&self, change: &Change, program: &PlacedProgram) -> EngineResult<Output> {
+    pub(super) async fn run(
+        &self,
+        change: &Change,
+        program: &PlacedProgram,
+    ) -> EngineResult<Output> {
         let timeout = Duration::from_millis(program.timeout_ms).min(LONGEST_PROGRAM);
         let run = Program {
             command: program.command.clone(),

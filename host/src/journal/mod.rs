@@ -12,6 +12,7 @@ mod report;
 mod revert;
 #[cfg(test)]
 mod tests;
+mod traffic;
 mod trial;
 
 pub use act::Actor;

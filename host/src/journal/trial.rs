@@ -210,6 +210,28 @@ impl TrialJournal {
         finish(tokio::spawn(async move { inner.tend(reapply).await })).await
     }
 
+    /// How many packets met the rules and disciplines of some changes that are in force. `None` where nothing counts them.
+    pub async fn packets(&self, changes: &[String]) -> Option<u64> {
+        let rows: Vec<_> = {
+            let made = self.0.made.lock().await;
+            let own = made.unsettled.iter();
+            own.filter(|row| changes.contains(&row.id))
+                .cloned()
+                .collect()
+        };
+        let mut total = None;
+        for row in rows {
+            let Ok(change) = serde_json::from_value::<Change>(row.change) else {
+                continue;
+            };
+            let counting = self.0.actor.packets(&change);
+            if let Some(packets) = self.0.closing.run_until_cancelled(counting).await? {
+                total = Some(total.unwrap_or(0) + packets);
+            }
+        }
+        total
+    }
+
     /// Every change that this journal has made, in the order in which they were made.
     pub fn held(&self) -> Vec<Held> {
         self.0.history.all()

@@ -104,7 +104,15 @@ impl Run<'_> {
         // What ended in the last moments is seen now, before the rollback ends it anyway.
         self.look_at_changes(false).await?;
         self.look_at_stack().await;
-        Ok(())
+        let held: Vec<_> = self
+            .injected
+            .iter()
+            .map(|one| (one.fault, one.changes.clone()))
+            .collect();
+        for (fault, changes) in held {
+            self.count_packets(fault, &changes).await;
+        }
+        self.check_traffic()
     }
 
     /// When the last fault has held for its time, or the trial's duration is over.

@@ -31,6 +31,7 @@ impl Run<'_> {
             if let Some(due) = injected.due {
                 self.check_hold(injected.fault, due - injected.since, held);
             }
+            self.count_packets(injected.fault, &injected.changes).await;
             self.clean_up(&injected).await;
         }
     }

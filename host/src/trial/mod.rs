@@ -13,6 +13,7 @@ mod pulse;
 mod rollback;
 mod targets;
 mod timeline;
+mod traffic;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -136,6 +137,8 @@ struct Run<'a> {
     timeline: Timeline,
     /// What was injected and not taken back by its own cleanup, in the order of time.
     injected: Vec<Injected>,
+    /// Faults of the network that met no packet.
+    without_traffic: Vec<String>,
     /// The subject's health, as far as it was seen.
     seen: Seen,
     /// What must not change but by this trial.
@@ -212,6 +215,7 @@ impl Trial {
             },
             timeline: Timeline::new(&self.spec.faults, self.dry_run),
             injected: Vec::new(),
+            without_traffic: Vec::new(),
             seen: Seen::default(),
             watch: Watch::default(),
             end: TrialEnd::default(),

@@ -1,0 +1,113 @@
+//! How many packets a change of the network met, as the kernel counts them: a rule that no packet meets shows nothing.
+
+use super::act::Actor;
+use super::change::{Change, Place, PlacedProgram, Probe};
+
+impl Actor {
+    /// How many packets the rules and disciplines of a change met since it was applied. `None` where nothing counts them, or they cannot
+    /// be counted now.
+    pub(super) async fn packets(&self, change: &Change) -> Option<u64> {
+        let mut total = None;
+        let mut probes: Vec<&Probe> = change.in_force.iter().collect();
+        while let Some(probe) = probes.pop() {
+            match probe {
+                Probe::All(several) => probes.extend(several),
+                Probe::Output { program, texts } => {
+                    let Some(counter) = Counter::of(program) else {
+                        continue;
+                    };
+                    let output = self.run(change, &counter.program).await.ok()?;
+                    let stdout = String::from_utf8_lossy(&output.stdout);
+                    let counted = (counter.read)(&stdout, texts)?;
+                    total = Some(total.unwrap_or(0) + counted);
+                }
+                Probe::Run(_) | Probe::Answer { .. } => {}
+            }
+        }
+        total
+    }
+}
+
+/// A program that shows the same as a probe's, with counters.
+struct Counter {
+    program: PlacedProgram,
+    /// Reads how many packets met what the texts name; `None` where there are no counters.
+    read: fn(&str, &[String]) -> Option<u64>,
+}
+
+impl Counter {
+    fn of(program: &PlacedProgram) -> Option<Self> {
+        if program.place != Place::NetworkOfContainer {
+            return None;
+        }
+        let words: Vec<&str> = program.command.iter().map(String::as_str).collect();
+        let (option, read): (_, fn(&str, &[String]) -> Option<u64>) = match words[..] {
+            ["iptables-save" | "ip6tables-save"] => ("-c", of_rules),
+            ["tc", "qdisc", "show", "dev", _] => ("-s", of_disciplines),
+            _ => return None,
+        };
+        let mut command = program.command.clone();
+        command.insert(1, option.to_owned());
+        Some(Self {
+            program: PlacedProgram {
+                command,
+                ..program.clone()
+            },
+            read,
+        })
+    }
+}
+
+/// `iptables-save -c` puts `[packets:bytes]` before each rule.
+fn of_rules(shown: &str, texts: &[String]) -> Option<u64> {
+    let own = shown
+        .lines()
+        .filter(|line| texts.iter().any(|text| line.contains(text.as_str())));
+    let mut total = None;
+    for line in own {
+        let packets = line.strip_prefix('[')?.split(':').next()?;
+        total = Some(total.unwrap_or(0) + packets.parse::<u64>().ok()?);
+    }
+    total
+}
+
+/// `tc -s` puts `Sent … bytes … pkt` below each discipline. The last text names the innermost, which alone has what the filters pick.
+fn of_disciplines(shown: &str, texts: &[String]) -> Option<u64> {
+    let innermost = texts.last()?;
+    let mut below = shown
+        .lines()
+        .skip_while(|line| !line.contains(innermost.as_str()))
+        .skip(1)
+        .take_while(|line| !line.starts_with("qdisc "));
+    let sent = below.find(|line| line.trim_start().starts_with("Sent "))?;
+    let mut words = sent.split_whitespace();
+    let packets = words.by_ref().skip_while(|word| *word != "bytes").nth(1)?;
+    let dropped = sent
+        .split("dropped ")
+        .nth(1)
+        .and_then(|rest| rest.split(',').next()?.parse::<u64>().ok());
+    Some(packets.parse::<u64>().ok()? + dropped.unwrap_or(0))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn packets_are_read_from_what_the_tools_print() {
+        let rules = "*filter\n:INPUT ACCEPT [9:900]\n[3:252] -A INPUT -m comment --comment \"duress:1:e0:in\" -j DROP\n\
+                     [4:336] -A INPUT -m comment --comment other -j DROP\nCOMMIT\n";
+        assert_eq!(of_rules(rules, &["duress:1:e0:in".into()]), Some(3));
+        assert_eq!(of_rules(rules, &["duress:2".into()]), None);
+        let without = rules.replace("[3:252] ", "");
+        assert_eq!(of_rules(&without, &["duress:1:e0:in".into()]), None);
+
+        let disciplines = "qdisc htb 7dee: root refcnt 2 r2q 10\n Sent 900 bytes 10 pkt (dropped 0, overlimits 0 requeues 0)\n \
+                           backlog 0b 0p requeues 0\nqdisc netem 7def: parent 7dee:4 limit 100000 loss 50%\n \
+                           Sent 252 bytes 3 pkt (dropped 2, overlimits 0 requeues 0)\n";
+        let texts = ["qdisc htb 7dee: root", "qdisc netem 7def: parent 7dee:4"].map(str::to_owned);
+        assert_eq!(of_disciplines(disciplines, &texts), Some(5));
+        assert_eq!(of_disciplines(disciplines, &texts[..1]), Some(10));
+        assert_eq!(of_disciplines("qdisc htb 7dee: root\n", &texts[..1]), None);
+    }
+}
