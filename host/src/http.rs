@@ -1,7 +1,8 @@
 //! HTTP on behalf of plugins: to the containers of one stack by name, and to granted hosts. Never anywhere else.
 //!
 //! The destination is checked before a socket is opened. Redirects are not followed and no proxy is used, and a granted name that
-//! suddenly means this machine or its neighbours on the link (DNS rebinding) leads nowhere: what was checked is what is asked.
+//! suddenly means this machine, by any of its addresses, or its neighbours on the link (DNS rebinding) leads nowhere: the addresses
+//! that were checked are the ones that are connected to.
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
@@ -65,7 +66,7 @@ impl Resolve for Elsewhere {
             let found = tokio::net::lookup_host((name.as_str(), 0)).await?;
             let is_local_name = name == "localhost" || name.ends_with(".localhost");
             let allowed: Vec<SocketAddr> = found
-                .filter(|found| is_local_name || !is_near(found.ip()))
+                .filter(|found| is_local_name || !(is_near(found.ip()) || is_own(found.ip())))
                 .collect();
             if allowed.is_empty() {
                 let why = format!(
@@ -96,6 +97,33 @@ pub(crate) fn is_near(address: IpAddr) -> bool {
                 || ip.is_multicast()
         }
     }
+}
+
+/// Whether an address is one of this machine's, on whatever interface: a bridge of the engine's, say. The kernel is asked which address
+/// it would send from; to an address of its own it sends from that one. Nothing is sent.
+fn is_own(address: IpAddr) -> bool {
+    let address = address.to_canonical();
+    let any: SocketAddr = match address {
+        IpAddr::V4(_) => (std::net::Ipv4Addr::UNSPECIFIED, 0).into(),
+        IpAddr::V6(_) => (std::net::Ipv6Addr::UNSPECIFIED, 0).into(),
+    };
+    let source = std::net::UdpSocket::bind(any).and_then(|socket| {
+        // Any port but 0 will do.
+        socket.connect((address, 9))?;
+        socket.local_addr()
+    });
+    // Where no way leads, no request goes either.
+    source.is_ok_and(|source| source.ip() == address)
+}
+
+/// The host and the port of a URL, as grants name them.
+pub(crate) fn authority_of(url: &str) -> Option<String> {
+    let url = Url::parse(url).ok()?;
+    Some(format!(
+        "{}:{}",
+        url.host_str()?,
+        url.port_or_known_default()?
+    ))
 }
 
 /// Where requests may go.
@@ -440,6 +468,29 @@ mod tests {
         ] {
             assert!(!is_near(far.parse().expect("an address")), "{far}");
         }
+    }
+
+    #[tokio::test]
+    async fn a_granted_name_does_not_lead_to_another_interface_of_this_machine() {
+        // Whatever address this machine has beside loopback: no packet is sent to find it.
+        let socket = std::net::UdpSocket::bind("0.0.0.0:0").expect("a socket");
+        let Ok(own) = socket
+            .connect("198.51.100.1:9")
+            .and_then(|()| socket.local_addr())
+        else {
+            return;
+        };
+        assert!(is_own(own.ip()) && is_own("127.0.0.1".parse().expect("an address")));
+        for far in ["198.51.100.1", "2001:db8::1"] {
+            assert!(!is_own(far.parse().expect("an address")), "{far}");
+        }
+        // As a name server would have it; every resolver knows an address as a name.
+        let name = own.ip().to_string().parse().expect("a name");
+        let refused = Elsewhere
+            .resolve(name)
+            .await
+            .map(Iterator::collect::<Vec<_>>);
+        assert!(refused.is_err(), "{refused:?}");
     }
 
     proptest::proptest! {

@@ -9,6 +9,7 @@ pub mod conformance;
 pub mod doctor;
 pub mod engine;
 mod error;
+pub mod files;
 pub mod http;
 pub mod journal;
 pub mod network;
@@ -16,6 +17,7 @@ pub mod plugin;
 pub mod runner;
 pub mod simulated;
 pub mod store;
+pub mod text;
 pub mod trial;
 pub mod yaml;
 

@@ -36,5 +36,6 @@ mod sandbox;
 mod stage;
 mod steps;
 mod stranger;
+mod terminal;
 mod tikv;
 mod wait;

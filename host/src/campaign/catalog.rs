@@ -46,4 +46,8 @@ impl Subject {
 pub struct Catalog {
     /// By name.
     pub subjects: BTreeMap<String, Subject>,
+    /// Where they were looked for, for whoever finds none.
+    pub searched: String,
+    /// Plugins with faults for any subject that are left aside, each with what to do about it.
+    pub left_aside: BTreeMap<String, String>,
 }

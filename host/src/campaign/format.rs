@@ -40,6 +40,24 @@ const FAULT_RIGHT: &str =
 const TIME: &str = "^[0-9]+(\\.[0-9]+)?(ms|s|m|h)( ?[0-9]+(\\.[0-9]+)?(ms|s|m|h))*$";
 const TIME_RIGHT: &str = "a time with its unit (`500ms`, `10s`, `1m 30s`)";
 
+/// Whether campaigns can name a fault of that name.
+pub(crate) fn is_fault_name(name: &str) -> bool {
+    let is_first = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit();
+    name.len() <= limits::NAME
+        && name.starts_with(is_first)
+        && name.chars().all(|c| is_first(c) || matches!(c, '-' | '_'))
+}
+
+/// What a pattern of this format means, for messages about items of a list, whose schemas have no place for it.
+pub(crate) fn form_in_words(pattern: &str) -> Option<&'static str> {
+    match pattern {
+        NAME => Some(NAME_RIGHT),
+        FAULT => Some(FAULT_RIGHT),
+        TIME => Some(TIME_RIGHT),
+        _ => None,
+    }
+}
+
 /// A campaign of duress: subjects × chaos types × trials.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]

@@ -157,7 +157,9 @@ impl<'a> Resolving<'a> {
                 message.push_str(&format!("; did you mean `{near}`?"));
             }
             let mut problem = self.document.problem(&pointer, message);
-            if near.is_none() && known().next().is_some() {
+            if known().next().is_none() {
+                problem = problem.help(self.catalog.searched.clone());
+            } else if near.is_none() {
                 problem = problem.help(format!("there are {}", list_of(known())));
             }
             self.tell(problem);
@@ -216,8 +218,16 @@ impl<'a> Resolving<'a> {
             message.push_str(&format!("; did you mean `{near}`?"));
         }
         let at = format!("{}/type", part.pointer);
+        let left_aside = self.left_aside(fault);
+        if let Some((plugin, _)) = fault.split_once(':')
+            && self.catalog.left_aside.contains_key(plugin)
+        {
+            message = format!("the plugin `{}` is left aside", shown(plugin));
+        }
         let mut problem = self.document.problem(&at, message);
-        if near.is_none() {
+        if let Some(help) = left_aside {
+            problem = problem.help(help);
+        } else if near.is_none() {
             problem = problem.help(match subject.faults.is_empty() {
                 true => format!("`{name}` has no faults"),
                 false => format!("`{name}` has {}", list_of(names)),
@@ -225,6 +235,23 @@ impl<'a> Resolving<'a> {
         }
         // One fault may be unknown to several subjects, each with a mistake of its own.
         self.problems.push(problem);
+    }
+
+    /// Which plugins may have a fault, and were left aside; and what to do about it.
+    fn left_aside(&self, fault: &str) -> Option<String> {
+        let named = fault.split_once(':').map(|(plugin, _)| plugin);
+        let aside = self.catalog.left_aside.iter();
+        let lines: Vec<String> = aside
+            .filter(|(plugin, _)| named.is_none_or(|named| named == plugin.as_str()))
+            .take(5)
+            .map(|(plugin, why)| match named {
+                Some(_) => why.clone(),
+                None => {
+                    format!("it may be one of the plugin `{plugin}`, which is left aside: {why}")
+                }
+            })
+            .collect();
+        (!lines.is_empty()).then(|| lines.join("\n"))
     }
 
     fn parameters(

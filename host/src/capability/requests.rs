@@ -5,12 +5,38 @@ use std::collections::BTreeSet;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{MESSAGE_LIMIT, tame};
+use crate::http::authority_of;
 use crate::journal::change::{Action, Change, Place, PlacedProgram, Probe};
 use crate::network::{Draft, Effect};
 
 /// In `http`, the endpoints of the trial's own containers.
 pub const STACK: &str = "stack";
+
+/// A program's name, or an absolute path of such names.
+const PROGRAM: &str = r"^([A-Za-z0-9._+-]{1,64}|(/[A-Za-z0-9._+-]{1,64}){1,16})$";
+/// The same in words.
+const PROGRAM_RIGHT: &str = "a program's name of at most 64 letters, digits, `.`, `_`, `+` and `-`, or an absolute path of such names";
+/// What `http` may name.
+const HOST: &str =
+    r"^(stack|([a-z0-9]([a-z0-9._-]{0,251}[a-z0-9])?|\[[0-9a-f:.]{2,45}\]):[0-9]{1,5})$";
+/// The same in words.
+const HOST_RIGHT: &str = "`stack`, or `host:port` in lower case, e.g. `prometheus:9090`";
+
+fn programs(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+    names(PROGRAM, PROGRAM_RIGHT)
+}
+
+fn hosts(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+    names(HOST, HOST_RIGHT)
+}
+
+/// A set of names, of which a person can read every one before granting them.
+fn names(pattern: &str, right: &str) -> schemars::Schema {
+    schemars::json_schema!({
+        "type": "array", "uniqueItems": true, "maxItems": 64,
+        "items": { "type": "string", "pattern": pattern, "patternErrorMessage": right },
+    })
+}
 
 /// The `requests` of a `plugin.yaml`.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -23,6 +49,7 @@ pub struct Requests {
     #[serde(skip_serializing_if = "Programs::is_empty")]
     pub programs: Programs,
     /// Where it sends HTTP requests: `stack` for the trial's own containers, `host:port` for anything else.
+    #[schemars(schema_with = "hosts")]
     #[serde(skip_serializing_if = "BTreeSet::is_empty")]
     pub http: BTreeSet<String>,
     /// Where it opens TCP connections.
@@ -52,16 +79,33 @@ pub enum TcpReach {
 pub struct Programs {
     /// In a container of the trial, as that container's own: in changes, with their ways back and their probes.
     #[serde(skip_serializing_if = "BTreeSet::is_empty")]
+    #[schemars(schema_with = "programs")]
     pub container: BTreeSet<String>,
     /// In a container of the trial, to look at something: by `containers.exec`, whose effects are not journaled and not reverted.
     #[serde(skip_serializing_if = "BTreeSet::is_empty")]
+    #[schemars(schema_with = "programs")]
     pub look: BTreeSet<String>,
     /// In a container's network alone.
     #[serde(skip_serializing_if = "BTreeSet::is_empty")]
+    #[schemars(schema_with = "programs")]
     pub network_of_container: BTreeSet<String>,
 }
 
 impl Programs {
+    /// What is in these and not in others.
+    fn beyond(&self, others: &Self) -> Self {
+        let Self {
+            container,
+            look,
+            network_of_container,
+        } = self;
+        Self {
+            container: container - &others.container,
+            look: look - &others.look,
+            network_of_container: network_of_container - &others.network_of_container,
+        }
+    }
+
     fn is_empty(&self) -> bool {
         self.container.is_empty() && self.look.is_empty() && self.network_of_container.is_empty()
     }
@@ -194,6 +238,27 @@ impl Requests {
         hosts.cloned().collect()
     }
 
+    /// What is in these and not in others.
+    #[must_use]
+    pub fn beyond(&self, others: &Self) -> Self {
+        let Self {
+            actions,
+            programs,
+            http,
+            tcp,
+            logs,
+            stack,
+        } = self;
+        Self {
+            actions: actions - &others.actions,
+            programs: programs.beyond(&others.programs),
+            http: http - &others.http,
+            tcp: tcp - &others.tcp,
+            logs: *logs && !others.logs,
+            stack: *stack && !others.stack,
+        }
+    }
+
     /// Whether it may send requests to the trial's own containers.
     pub fn asks_the_stack(&self) -> bool {
         self.http.contains(STACK)
@@ -211,7 +276,7 @@ impl Requests {
     fn unasked_probe(&self, probe: &Probe) -> Option<Unasked> {
         match probe {
             Probe::Run(program) | Probe::Output { program, .. } => self.unasked_program(program),
-            Probe::Answer { .. } => self.unasked_request(),
+            Probe::Answer { request, .. } => self.unasked_request(&request.url),
             Probe::All(probes) => probes.iter().find_map(|probe| self.unasked_probe(probe)),
         }
     }
@@ -233,7 +298,7 @@ impl Requests {
         use crate::engine::Work;
         let kinds: &[ActionKind] = match action {
             Action::Run(program) => return self.unasked_program(program),
-            Action::Ask(_) => return self.unasked_request(),
+            Action::Ask(request) => return self.unasked_request(&request.url),
             // It ends what the same change has started.
             Action::StopTask { .. } => return None,
             Action::Signal(_) => &[ActionKind::Signal],
@@ -305,9 +370,11 @@ impl Requests {
         })
     }
 
-    fn unasked_request(&self) -> Option<Unasked> {
-        self.http.is_empty().then(|| Unasked {
-            what: "sends an HTTP request".into(),
+    /// Where a request goes is checked again when it is sent: to a granted host, or else to a container of the trial.
+    fn unasked_request(&self, url: &str) -> Option<Unasked> {
+        let to_granted_host = authority_of(url).is_some_and(|host| self.http.contains(&host));
+        (!to_granted_host && !self.asks_the_stack()).then(|| Unasked {
+            what: "sends an HTTP request to its trial's containers".into(),
             line: format!("http: [{STACK}]"),
         })
     }
@@ -338,7 +405,11 @@ impl Requests {
 
     /// What a person is told that it asks for, a line each; none: it only looks.
     pub fn in_words(&self) -> Vec<String> {
-        let list = |names: &BTreeSet<String>| names.iter().cloned().collect::<Vec<_>>().join(", ");
+        // Names are checked where they are read. A line break in one could pass for a line of this list.
+        let list = |names: &BTreeSet<String>| {
+            let names = names.iter().map(|name| name.escape_debug().to_string());
+            names.collect::<Vec<_>>().join(", ")
+        };
         let mut lines: Vec<String> = self
             .actions
             .iter()
@@ -364,6 +435,7 @@ impl Requests {
             lines.push("send HTTP requests to its own trial's containers".into());
         }
         for host in self.hosts() {
+            let host = host.escape_debug();
             lines.push(format!("send HTTP requests to {host}, beyond its trial"));
         }
         if self.tcp.contains(&TcpReach::Stack) {
@@ -378,122 +450,9 @@ impl Requests {
         if self.stack {
             lines.push("bring its own trial's stack up, and take it down".into());
         }
-        // Names are its author's, and may be anything.
-        lines.iter().map(|line| tame(line, MESSAGE_LIMIT)).collect()
+        lines
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::engine::{ContainerId, Project};
-
-    fn requests(yaml: &str) -> Requests {
-        let document = crate::yaml::Document::parse("requests", yaml).expect("YAML");
-        let (requests, problems) = document.interpret();
-        assert!(problems.is_empty(), "{problems:?}");
-        requests.expect("requests")
-    }
-
-    fn change(apply: Vec<Action>, revert: Vec<Action>, in_force: Option<Probe>) -> Change {
-        Change {
-            project: Project("p".into()),
-            container: ContainerId("c".into()),
-            container_name: "c".into(),
-            summary: "s".into(),
-            apply,
-            revert,
-            in_force,
-            http_hosts: Vec::new(),
-            effect_wait_ms: None,
-        }
-    }
-
-    fn program(place: Place, name: &str) -> PlacedProgram {
-        PlacedProgram {
-            place,
-            command: vec![name.into(), "-x".into()],
-            timeout_ms: 1,
-            tolerated: Vec::new(),
-        }
-    }
-
-    #[test]
-    fn nothing_is_allowed_that_was_not_asked_for() {
-        let none = Requests::default();
-        let freeze = change(vec![Action::Pause], vec![Action::Unpause], None);
-        let unasked = none.unasked(&freeze).expect("refused");
-        assert_eq!(unasked.line, "actions: [pause]");
-        assert_eq!(requests("actions: [pause]").unasked(&freeze), None);
-
-        let run = |place| Action::Run(program(place, "tc"));
-        let tc = change(
-            vec![run(Place::NetworkOfContainer)],
-            vec![run(Place::NetworkOfContainer)],
-            None,
-        );
-        let elsewhere = requests("programs: {container: [tc]}");
-        let unasked = elsewhere.unasked(&tc).expect("another place");
-        assert_eq!(unasked.line, "programs: {network_of_container: [tc]}");
-        let asked = requests("programs: {network_of_container: [tc]}");
-        assert_eq!(asked.unasked(&tc), None);
-        let probed = change(
-            tc.apply.clone(),
-            tc.revert.clone(),
-            Some(Probe::Run(program(Place::Container, "cat"))),
-        );
-        assert!(asked.unasked(&probed).is_some(), "a probe is a program too");
-        let hidden = change(vec![Action::Pause], vec![run(Place::Container)], None);
-        assert!(
-            requests("actions: [pause]").unasked(&hidden).is_some(),
-            "and so is a way back"
-        );
-    }
-
-    #[test]
-    fn a_program_for_changes_is_none_to_look_with() {
-        let changes = requests("programs: {container: [redis-cli]}");
-        let unasked = changes.unasked_look("redis-cli").expect("refused");
-        assert_eq!(unasked.line, "programs: {look: [redis-cli]}");
-        let looks = requests("programs: {look: [redis-cli]}");
-        assert_eq!(looks.unasked_look("redis-cli"), None);
-        assert!(
-            looks.unasked_run(Place::Container, "redis-cli").is_some(),
-            "and the other way round"
-        );
-    }
-
-    #[test]
-    fn whoever_may_end_a_container_may_start_it_again() {
-        let kill = change(
-            vec![Action::Signal("SIGKILL".into())],
-            vec![Action::Start],
-            None,
-        );
-        assert_eq!(requests("actions: [signal]").unasked(&kill), None);
-        let start = change(vec![Action::Start], vec![Action::Start], None);
-        assert!(requests("actions: [pause]").unasked(&start).is_some());
-    }
-
-    #[test]
-    fn what_it_asks_for_is_told_in_words() {
-        assert_eq!(Requests::default().in_words(), [""; 0]);
-        let words = requests(
-            "{actions: [pause], programs: {network_of_container: [tc, ip]}, http: [stack, 'p:9090'], tcp: [stack], \
-             logs: true, stack: true}",
-        )
-        .in_words();
-        assert_eq!(
-            words,
-            [
-                "to the containers that a trial picks: freeze them",
-                "in these containers' networks, run: ip, tc",
-                "send HTTP requests to its own trial's containers",
-                "send HTTP requests to p:9090, beyond its trial",
-                "open TCP connections to its own trial's containers, and send there what it likes",
-                "read what its own trial's containers log",
-                "bring its own trial's stack up, and take it down",
-            ]
-        );
-    }
-}
+mod tests;

@@ -1,6 +1,7 @@
 //! Text that a component gives: short enough to be stored for each of many trials, and harmless on a terminal.
 
 use super::GuestError;
+use crate::text::is_steering;
 
 /// The longest message that is kept of a component, in bytes.
 pub(crate) const MESSAGE_LIMIT: usize = 4 << 10;
@@ -15,7 +16,7 @@ pub(crate) fn tame(text: &str, limit: usize) -> String {
         }
         match character {
             '\n' | '\t' => tamed.push(character),
-            _ if steers(character) => tamed.extend(character.escape_unicode()),
+            _ if is_steering(character) => tamed.extend(character.escape_unicode()),
             _ => tamed.push(character),
         }
     }
@@ -32,12 +33,6 @@ pub(crate) fn tamed(error: GuestError) -> GuestError {
         GuestError::Failed(text) => GuestError::Failed(tame(text)),
         GuestError::Timeout(after) => GuestError::Timeout(after),
     }
-}
-
-/// Control characters, and those that Unicode has for the direction of writing (UAX #9).
-fn steers(character: char) -> bool {
-    character.is_control()
-        || matches!(character, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
 #[cfg(test)]
@@ -62,7 +57,7 @@ mod tests {
         fn nothing_that_steers_passes_and_nothing_grows_beyond_its_limit(text in "\\PC*|(?s).*", limit in 0_usize..200) {
             let tamed = tame(&text, limit);
             proptest::prop_assert!(tamed.len() <= limit + 16, "{} bytes", tamed.len());
-            proptest::prop_assert!(!tamed.chars().any(|c| c != '\n' && c != '\t' && steers(c)));
+            proptest::prop_assert!(!tamed.chars().any(|c| c != '\n' && c != '\t' && is_steering(c)));
         }
     }
 }

@@ -55,7 +55,7 @@ impl Failure {
                         &json!({ "error": invalid.to_string(), "problems": invalid.problems() }),
                     );
                 } else {
-                    say!("{}", invalid.render(style::colours()).trim_end());
+                    style::write_drawn(invalid.render(style::colours()).trim_end());
                 }
                 exit_code(Kind::Input)
             }

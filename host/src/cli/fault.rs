@@ -70,7 +70,7 @@ pub(super) async fn main(global: &Global, verb: Verb) -> Done {
 async fn faults_for(catalog: &Catalog, subject: &str) -> Result<Vec<Arc<LoadedPlugin>>> {
     let own = Arc::clone(&catalog.subject(subject).await?.plugin);
     let mut plugins = vec![own];
-    plugins.extend(catalog.general_plugins(&[subject]).await);
+    plugins.extend(catalog.general_plugins(&[subject]).await.0);
     Ok(plugins)
 }
 

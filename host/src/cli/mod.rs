@@ -147,7 +147,13 @@ pub(crate) fn main() -> ExitCode {
     });
     // A blocking task that hangs (a terminal, a dead disk) must not keep the prompt from coming back.
     runtime.shutdown_timeout(std::time::Duration::from_secs(1));
-    done.unwrap_or_else(|failure| failure.report(cli.global.json))
+    let code = done.unwrap_or_else(|failure| failure.report(cli.global.json));
+    let Some(why) = style::lost() else {
+        return code;
+    };
+    let error = duress::Error::environment(format!("write the output: {why}"))
+        .hint("some of it is lost: make room, or send it elsewhere");
+    Failure::from(error).report(false)
 }
 
 #[cfg(test)]

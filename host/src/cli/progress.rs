@@ -188,7 +188,7 @@ impl Display {
             bar
         });
         bar.reset_elapsed();
-        bar.set_message(text);
+        bar.set_message(duress::text::harmless(&text).into_owned());
     }
 
     fn clear(&mut self) {

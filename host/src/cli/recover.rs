@@ -28,6 +28,18 @@ pub(super) async fn main(global: &Global, arguments: Arguments) -> Done {
     if arguments.all {
         return all(global, arguments.dry_run).await;
     }
+    let path = context::database(global)?;
+    if arguments.dry_run && !path.exists() {
+        if global.json {
+            style::print_json(&json!({ "changes": [], "stacks": [], "campaigns": [] }));
+        } else {
+            print_line!(
+                "Nothing to recover: there is no database at {}.",
+                path.display()
+            );
+        }
+        return Ok(ExitCode::SUCCESS);
+    }
     let store = context::open(global)?;
     let engine = context::engine(global).await.map_err(Error::from)?;
     let remains = Remains::find(&store, engine.as_ref()).await?;

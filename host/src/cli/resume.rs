@@ -4,6 +4,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use clap::Args;
+use duress::files::{Links, read_regular};
 use duress::runner::{self, Record, Tally};
 use duress::store::{CampaignRow, Store, StoredCampaign};
 
@@ -25,7 +26,7 @@ pub(super) struct Arguments {
 #[derive(Debug, Clone, Copy, Args)]
 pub(super) struct Common {
     /// Trials at once (instead of the campaign's own number)
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", allow_negative_numbers = true, value_parser = super::run::whole)]
     pub(super) parallel: Option<u64>,
     /// Refuse plugins whose digests are not kept in duress.lock
     #[arg(long)]
@@ -57,7 +58,8 @@ pub(super) async fn main(global: &Global, arguments: Arguments) -> Done {
     // A file that is gone cannot contradict what is stored.
     if !arguments.stored
         && let Some(path) = stored.source_path.as_deref().map(Path::new)
-        && let Ok(now) = std::fs::read_to_string(path)
+        && let Ok(now) = read_regular(path, 1 << 20, Links::Followed)
+        && let Ok(now) = String::from_utf8(now)
     {
         runner::check_source(&campaign.id, &stored, path, &now).map_err(|error| {
             error.hint(format!(

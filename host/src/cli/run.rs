@@ -11,7 +11,7 @@ use super::execute::{self, job};
 use super::{Done, Global, context, resume};
 
 #[derive(Debug, Args)]
-#[command(args_conflicts_with_subcommands = true, subcommand_negates_reqs = true)]
+#[command(args_conflicts_with_subcommands = true)]
 pub(super) struct Arguments {
     #[command(subcommand)]
     what: Option<What>,
@@ -54,7 +54,7 @@ struct How {
 #[derive(Debug, Args)]
 struct FlagArguments {
     /// The system to run against
-    #[arg(long, value_name = "NAME", required = true)]
+    #[arg(long, value_name = "NAME")]
     subject: Vec<String>,
     /// How to break it
     #[arg(long, value_name = "FAULT")]
@@ -63,32 +63,44 @@ struct FlagArguments {
     #[arg(long = "param", value_name = "NAME=VALUE")]
     params: Vec<String>,
     /// Trials of each combination
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", allow_negative_numbers = true, value_parser = whole)]
     trials: Option<u64>,
     /// Add trials without a fault
     #[arg(long)]
     baseline: bool,
     /// How long the fault holds
-    #[arg(long, value_name = "SECONDS")]
+    #[arg(long, value_name = "SECONDS", allow_negative_numbers = true, value_parser = seconds)]
     duration: Option<f64>,
     /// How long the subject may take to be healthy again [default: the subject's own]
     #[arg(long, value_name = "SECONDS")]
     recovery_timeout: Option<f64>,
     /// A pause between the trials of a slot
-    #[arg(long, value_name = "SECONDS")]
+    #[arg(long, value_name = "SECONDS", allow_negative_numbers = true, value_parser = seconds)]
     cooldown: Option<f64>,
     /// A service that may be hurt [default: all that the subject allows]
     #[arg(long = "target", value_name = "SERVICE")]
     targets: Vec<String>,
     /// How many containers are hurt at once
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", allow_negative_numbers = true, value_parser = whole)]
     target_count: Option<u64>,
     /// The number from which every choice is drawn
-    #[arg(long)]
+    #[arg(long, allow_negative_numbers = true, value_parser = whole)]
     seed: Option<u64>,
     /// A name for what is compared
     #[arg(long, value_name = "NAME")]
     variant: Option<String>,
+}
+
+/// A whole number that is not negative.
+pub(super) fn whole(text: &str) -> Result<u64, String> {
+    text.parse()
+        .map_err(|_| "it must be a whole number, and not negative".to_owned())
+}
+
+/// A number of seconds; its range is the campaign's matter.
+fn seconds(text: &str) -> Result<f64, String> {
+    let number = text.parse::<f64>().ok().filter(|number| number.is_finite());
+    number.ok_or_else(|| "it must be a number of seconds, e.g. 10 or 0.5".to_owned())
 }
 
 impl FlagArguments {
@@ -115,6 +127,7 @@ pub(super) async fn main(global: &Global, arguments: Arguments) -> Done {
     match arguments.what {
         Some(What::Campaign { file, resume, how }) => campaign(global, &file, resume, &how).await,
         Some(What::Trial { trial, how }) => again(global, &trial, &how).await,
+        None if arguments.flags.subject.is_empty() => Err(nothing_to_run().into()),
         None => {
             let how = arguments.how;
             let draft = Draft::from_flags(&arguments.flags.flags(how.common.parallel));
@@ -125,6 +138,14 @@ pub(super) async fn main(global: &Global, arguments: Arguments) -> Done {
             execute::main(global, job, how.common.guardian).await
         }
     }
+}
+
+fn nothing_to_run() -> Error {
+    Error::input("nothing to run: neither a campaign nor a subject was named")
+        .hint("a campaign from a file: duress run campaign FILE")
+        .hint("trials from flags: duress run --subject NAME --chaos FAULT, or --baseline")
+        .hint("a trial again: duress run trial TRIAL")
+        .hint("`duress subject list` and `duress fault list` say what there is")
 }
 
 async fn campaign(global: &Global, file: &Path, resume: bool, how: &How) -> Done {

@@ -3,7 +3,8 @@
 use std::process::ExitCode;
 
 use clap::Args;
-use duress::store::{CampaignRow, Store, TrialRow};
+use duress::journal::change::Change;
+use duress::store::{AuditRow, CampaignRow, ChangeRow, Store, TrialRow};
 use serde_json::{Value, json};
 
 use super::style::{self, print_line, say};
@@ -16,12 +17,34 @@ pub(super) struct Arguments {
     /// Every host call of the trial's plugins, allowed or denied
     #[arg(long)]
     audit: bool,
+    /// Of the audit, the calls made in this function alone, e.g. `inject` [default: all but `health`]
+    #[arg(long, value_name = "NAME", requires = "audit")]
+    function: Option<String>,
+    /// Of the audit, the calls of this plugin alone
+    #[arg(long, value_name = "NAME", requires = "audit")]
+    plugin: Option<String>,
     /// The trial's log
     #[arg(long)]
     log: bool,
     /// How many of a campaign's trials, the newest; 0 for all
     #[arg(long, value_name = "N", default_value_t = 100)]
     limit: usize,
+}
+
+impl Arguments {
+    /// Whether a call is to be shown. Health checks are many, and seldom what one looks for.
+    fn wants(&self, call: &AuditRow) -> bool {
+        let short = call.function.rsplit('.').next().unwrap_or_default();
+        let function = match &self.function {
+            Some(wanted) => *wanted == call.function || wanted == short,
+            None => short != "health",
+        };
+        function
+            && self
+                .plugin
+                .as_ref()
+                .is_none_or(|wanted| *wanted == call.plugin)
+    }
 }
 
 pub(super) async fn main(global: &Global, arguments: Arguments) -> Done {
@@ -133,10 +156,17 @@ async fn trial(
 ) -> duress::Result<()> {
     let phases = store.phases(&trial.id).await?;
     let changes = store.changes_of_trial(&trial.id).await?;
-    let audit = if arguments.audit {
-        Some(store.audit(&trial.id).await?)
+    let (audit, left_out) = if arguments.audit {
+        let all = store.audit(&trial.id).await?;
+        let number = all.len();
+        let wanted: Vec<_> = all
+            .into_iter()
+            .filter(|call| arguments.wants(call))
+            .collect();
+        let left_out = number - wanted.len();
+        (Some(wanted), left_out)
     } else {
-        None
+        (None, 0)
     };
     let log = if arguments.log {
         Some(store.log(&trial.id).await?)
@@ -208,6 +238,11 @@ async fn trial(
             rows.add_row([&change.summary, &change.container_name, &change.status]);
         }
         print_line!("{}", table::lines(&rows));
+        if arguments.audit {
+            for change in changes.iter().rev() {
+                programs(change);
+            }
+        }
     }
     if let Some(metadata) = &trial.metadata {
         print_line!();
@@ -229,6 +264,14 @@ async fn trial(
             call.call,
             call.arguments
         );
+    }
+    if left_out > 0 {
+        let calls = if left_out == 1 {
+            "call is"
+        } else {
+            "calls are"
+        };
+        say!("{left_out} {calls} left out; `--function health` shows those of health checks.");
     }
     for line in log.iter().flatten() {
         print_line!(
@@ -274,6 +317,24 @@ fn circumstances(trial: &TrialRow) {
             false => "work of this machine waited for",
         };
         print_line!("{word} {pressure} of the time");
+    }
+}
+
+/// What a change did, and what its rollback does, action by action.
+fn programs(change: &ChangeRow) {
+    // One that an older version wrote may have another form.
+    let Ok(whole) = serde_json::from_value::<Change>(change.change.clone()) else {
+        return;
+    };
+    print_line!();
+    print_line!("{} on {}", change.summary, change.container_name);
+    for (verb, actions) in [("apply", &whole.apply), ("revert", &whole.revert)] {
+        for action in actions {
+            print_line!(
+                "  {} {action}",
+                style::FAINT.paint(format_args!("{verb:<6}"))
+            );
+        }
     }
 }
 

@@ -28,6 +28,9 @@ pub struct Report {
     pub subject: Vec<Check>,
     /// Of each fault, by its name.
     pub faults: Vec<(String, Vec<Check>)>,
+    /// What the plugin wrote to its log, and what went on, in order: `level source: message`.
+    #[serde(skip)]
+    pub log: Vec<String>,
     /// What was asked that `conformance.yaml` has no answer for.
     pub unanswered: BTreeSet<String>,
 }
@@ -108,7 +111,9 @@ pub fn test(found: &Found, script: &Script) -> Result<Report> {
         .map_err(failed)?;
     let report = runtime.block_on(async {
         let workshop = Workshop::open(&found.plugin, script, folder.path()).await?;
-        all(&workshop, found).await
+        let mut report = all(&workshop, found).await?;
+        report.log = workshop.log().await?;
+        Ok(report)
     });
     runtime.shutdown_background();
     report

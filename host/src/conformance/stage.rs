@@ -133,6 +133,20 @@ impl<'a> Workshop<'a> {
         })
     }
 
+    /// What was logged on all stages.
+    pub(super) async fn log(&self) -> Result<Vec<String>> {
+        let mut lines = Vec::new();
+        for number in 1..=self.made.get() {
+            for line in self.store.log(&format!("trial-{number}")).await? {
+                lines.push(format!(
+                    "{:<5} {}: {}",
+                    line.level, line.source, line.message
+                ));
+            }
+        }
+        Ok(lines)
+    }
+
     fn journal(&self, world: &World, trial: &str) -> TrialJournal {
         let actor = Actor {
             engine: Arc::new(SimulatedEngine(world.clone())),

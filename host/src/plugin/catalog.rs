@@ -295,10 +295,14 @@ impl Catalog {
         self.load(root, directory).await
     }
 
-    /// The plugins with faults for any subject, without those that bring the subjects named. One that cannot be loaded is left aside with
-    /// a warning: that nobody asked for it is no reason to refuse everything else.
-    pub async fn general_plugins(&self, subjects: &[&str]) -> Vec<Arc<LoadedPlugin>> {
+    /// The plugins with faults for any subject, without those that bring the subjects named; and those that cannot be loaded, each with the
+    /// reason and what to do. These are left aside with a warning: that nobody named one is no reason to refuse everything else.
+    pub async fn general_plugins(
+        &self,
+        subjects: &[&str],
+    ) -> (Vec<Arc<LoadedPlugin>>, BTreeMap<String, String>) {
         let mut general = Vec::new();
+        let mut left_aside = BTreeMap::new();
         for name in self.plugin_names() {
             if subjects.contains(&name.as_str()) {
                 continue;
@@ -306,10 +310,15 @@ impl Catalog {
             match self.plugin(&name).await {
                 Ok(plugin) if plugin.plugin.kind() == Kind::Chaos => general.push(plugin),
                 Ok(_) => {}
-                Err(error) => tracing::warn!("the plugin `{name}` is left aside: {error}"),
+                Err(error) => {
+                    tracing::warn!("the plugin `{name}` is left aside: {error}");
+                    let hints = error.hints().iter().map(|hint| format!("; {hint}"));
+                    let why = format!("{error}{}", hints.collect::<String>());
+                    left_aside.insert(name, why);
+                }
             }
         }
-        general
+        (general, left_aside)
     }
 
     async fn load_built_in(&self, built_in: BuiltIn) -> Result<Arc<LoadedPlugin>> {
@@ -356,6 +365,19 @@ impl Catalog {
         Ok(plugin)
     }
 
+    /// Where subjects and plugins were looked for: a hint where there are none.
+    pub fn searched(&self) -> String {
+        let roots = self.roots.iter().map(|root| root.display().to_string());
+        let roots: Vec<_> = roots.collect();
+        let searched = if roots.is_empty() {
+            "no folder named `subjects` or `plugins` is at or above the working directory"
+                .to_owned()
+        } else {
+            format!("none is beneath {}", roots.join(", "))
+        };
+        format!("{searched}; {PATH_VARIABLE} names further folders")
+    }
+
     fn unknown_plugin(&self, name: &str) -> Error {
         let names = self.plugin_names();
         let error = self.unknown("plugin", name, names.iter().map(String::as_str));
@@ -378,18 +400,7 @@ impl Catalog {
             error = error.hint(format!("did you mean `{near}`?"));
         }
         if known.clone().next().is_none() {
-            let searched: Vec<_> = self
-                .roots
-                .iter()
-                .map(|root| root.display().to_string())
-                .collect();
-            let searched = if searched.is_empty() {
-                "no folder named `subjects` or `plugins` is at or above the working directory"
-                    .to_owned()
-            } else {
-                format!("none is beneath {}", searched.join(", "))
-            };
-            return error.hint(format!("{searched}; {PATH_VARIABLE} names further folders"));
+            return error.hint(self.searched());
         }
         let names: Vec<_> = known.collect();
         error.hint(format!("there are: {}", names.join(", ")))

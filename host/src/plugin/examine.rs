@@ -65,6 +65,16 @@ async fn found(plugin: Plugin) -> Result<Found> {
     })
 }
 
+/// A compose service's name, a beginning of one with `*` behind it, or `*`.
+fn is_service_pattern(pattern: &str) -> bool {
+    let name = pattern.strip_suffix('*').unwrap_or(pattern);
+    let fit = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-');
+    !pattern.is_empty()
+        && name.len() <= 64
+        && name.chars().all(fit)
+        && !name.starts_with(['.', '-'])
+}
+
 impl Found {
     /// What its author should mend, a sentence each.
     pub fn problems(&self) -> Vec<String> {
@@ -78,6 +88,9 @@ impl Found {
             let mut found = |why: String| problems.push(format!("fault `{}`: {why}", fault.name));
             if !names.insert(&fault.name) {
                 found("there are two of that name".into());
+            }
+            if !crate::campaign::is_fault_name(&fault.name) {
+                found("campaigns cannot name it: a name is 1 to 64 lower-case letters, digits, `-` and `_`, a letter or a digit first".into());
             }
             if fault.summary.trim().is_empty() {
                 found("it has no summary".into());
@@ -98,6 +111,19 @@ impl Found {
                     .is_empty()
                 {
                     found(format!("its parameter `{name}` has no description"));
+                }
+            }
+            for (name, default) in crate::campaign::wrong_defaults(&fault.parameters) {
+                found(format!(
+                    "the default of its parameter `{name}` is {default}, which its schema does not allow"
+                ));
+            }
+            for service in &fault.services {
+                if !is_service_pattern(service) {
+                    found(format!(
+                        "it may hurt the service `{}`, which is neither a service's name nor a beginning with `*` behind it",
+                        service.escape_debug()
+                    ));
                 }
             }
             for requirement in &fault.requires {

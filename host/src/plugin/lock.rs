@@ -3,16 +3,18 @@
 //! The manifest asks, this file grants. A component that is not in it, or that is not what it says, is not run.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs;
 use std::path::{Path, PathBuf};
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::built_in::BuiltIn;
-use super::manifest::PluginManifest;
-use super::runtime::sha256;
+use super::catalog::Catalog;
+use super::manifest::{PluginManifest, is_plugin_name, read_component};
+use super::package::embedded;
+use super::runtime::{COMPONENT_LIMIT, sha256};
 use crate::capability::Requests;
+use crate::files::{Links, read_regular, replace};
 use crate::{Error, Result, yaml};
 
 /// The file's name.
@@ -58,7 +60,22 @@ impl LockFile {
         if !path.exists() {
             return Ok(Self::default());
         }
-        let (lock, _) = yaml::load::<Self>(&path)?;
+        let (lock, document) = yaml::load::<Self>(&path)?;
+        // A name becomes the name of a folder beneath `plugins`.
+        let wrong = lock.plugins.keys().filter(|name| !is_plugin_name(name));
+        let problems: Vec<_> = wrong
+            .map(|name| {
+                let escaped = name.replace('~', "~0").replace('/', "~1");
+                let shown = yaml::shown(name);
+                document.problem_at_key(
+                    &format!("/plugins/{escaped}"),
+                    format!("`{shown}` is not the name of a plugin"),
+                )
+            })
+            .collect();
+        if !problems.is_empty() {
+            return Err(yaml::LoadError::from(document.invalid(problems)).into());
+        }
         Ok(lock)
     }
 
@@ -70,9 +87,7 @@ impl LockFile {
         let path = path(root);
         let failed = |why: String| Error::environment(format!("write {}: {why}", path.display()));
         let text = serde_saphyr::to_string(self).map_err(|error| failed(error.to_string()))?;
-        let temporary = path.with_extension("lock.tmp");
-        fs::write(&temporary, format!("{HEADER}{text}"))
-            .and_then(|()| fs::rename(&temporary, &path))
+        replace(&path, format!("{HEADER}{text}").as_bytes())
             .map_err(|error| failed(error.to_string()))
     }
 
@@ -93,8 +108,8 @@ impl LockFile {
                 "the plugin `{name}` was granted nothing yet: it is not in {LOCK_FILE}"
             ))
             .hint(format!(
-                "see what it asks for, and grant it: duress plugin add {}",
-                folder.display()
+                "see what it asks for, and grant it: {}",
+                how_to_add(folder)
             )));
         };
         let differences = locked.differences(manifest, digest);
@@ -118,14 +133,21 @@ impl LockFile {
 }
 
 impl Locked {
-    /// Whether a folder holds the component with this digest, and its manifest.
+    /// Whether a folder holds the component with this digest, and the manifest that the component brings.
     pub fn is_in(&self, folder: &Path) -> bool {
-        let manifest = yaml::load::<PluginManifest>(&folder.join("plugin.yaml"));
-        let component = manifest
-            .ok()
-            .and_then(|(manifest, _)| fs::read(folder.join(manifest.component)).ok());
-        let found = component.map(|component| sha256(&component));
-        found.is_some() && found == self.digest
+        let path = folder.join("plugin.yaml");
+        let read = || {
+            let (manifest, _) = yaml::load::<PluginManifest>(&path).ok()?;
+            let text = read_regular(&path, COMPONENT_LIMIT, Links::Refused).ok()?;
+            let file = manifest.component_file().ok()?;
+            let component = read_component(folder, file, COMPONENT_LIMIT).ok()?;
+            Some((text, component))
+        };
+        read().is_some_and(|(text, component)| {
+            let brought = embedded(&component).ok().flatten();
+            brought.is_some_and(|brought| brought.as_bytes() == text)
+                && self.digest.as_deref() == Some(sha256(&component).as_str())
+        })
     }
 
     /// What is not as it was, a phrase each.
@@ -134,13 +156,37 @@ impl Locked {
         if let Some(before) = self.digest.as_deref().filter(|before| *before != digest) {
             differences.push(format!("its digest was {before} and is {digest}"));
         }
-        let (granted, asked) = (self.grants.in_words(), manifest.requests.in_words());
-        let more = asked.iter().filter(|line| !granted.contains(line));
-        differences.extend(more.map(|line| format!("it asks for more: {line}")));
-        let less = granted.iter().filter(|line| !asked.contains(line));
-        differences.extend(less.map(|line| format!("it does not ask any more: {line}")));
+        // What is granted is compared, and never the text in which a person is told of it.
+        let (granted, asked) = (&self.grants, &manifest.requests);
+        let more = asked.beyond(granted).in_words();
+        differences.extend(more.iter().map(|line| format!("it asks for more: {line}")));
+        let less = granted.beyond(asked).in_words();
+        differences.extend(
+            less.iter()
+                .map(|line| format!("it does not ask any more: {line}")),
+        );
+        debug_assert!(granted == asked || !differences.is_empty());
         differences
     }
+}
+
+/// The command that grants the plugin of a folder, with the flags that fit.
+fn how_to_add(folder: &Path) -> String {
+    let mut command = format!("duress plugin add {}", folder.display());
+    // Built from source here, and so from time to time another component.
+    if folder.join("src").is_dir() {
+        command.push_str(" --built-here");
+    }
+    let root = folder
+        .parent()
+        .filter(|plugins| plugins.ends_with("plugins"))
+        .and_then(Path::parent);
+    let here = std::env::current_dir().ok();
+    let nearest = here.as_deref().and_then(Catalog::nearest_root);
+    if let Some(root) = root.filter(|root| root.is_absolute() && nearest.as_deref() != Some(root)) {
+        command.push_str(&format!(" --root {}", root.display()));
+    }
+    command
 }
 
 /// Where the lock of a root is.
@@ -202,7 +248,7 @@ mod tests {
             lock.write(folder.path()).expect("written");
             assert_eq!(LockFile::read(folder.path()).expect("read"), lock);
         }
-        let text = fs::read_to_string(path(folder.path())).expect("a text");
+        let text = std::fs::read_to_string(path(folder.path())).expect("a text");
         assert!(text.starts_with("# What"), "{text}");
     }
 
@@ -254,5 +300,55 @@ mod tests {
             error.to_string().contains("does not ask any more"),
             "{error}"
         );
+    }
+
+    #[test]
+    fn a_name_that_is_a_path_is_refused() {
+        let folder = tempfile::tempdir().expect("a folder");
+        for name in [
+            "../outside",
+            "/etc/outside",
+            ".",
+            "..",
+            "a/b",
+            "A",
+            "",
+            "-x",
+            "x y",
+        ] {
+            let text = format!(
+                "plugins:\n  {name:?}:\n    version: 0.1.0\n    source: https://a.example/x.wasm\n    grants: {{}}\n"
+            );
+            std::fs::write(path(folder.path()), text).expect("written");
+            let error = LockFile::read(folder.path()).expect_err(name);
+            assert!(
+                error.to_string().contains("not the name of a plugin"),
+                "{error}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_program_among_many_is_not_hidden() {
+        let many = |more: Option<&str>| {
+            let names = (0..60).map(|number| format!("{:a<60}{number}", "program"));
+            let mut manifest = manifest(&[]);
+            manifest.requests.programs.container = names.chain(more.map(str::to_owned)).collect();
+            manifest
+        };
+        let locked = Locked {
+            version: "0.1.0".into(),
+            source: "plugins/p".into(),
+            digest: None,
+            grants: many(None).requests,
+        };
+        assert_eq!(locked.differences(&many(None), "sha256:1"), [""; 0]);
+        let differences = locked.differences(&many(Some("sh")), "sha256:1");
+        assert_eq!(
+            differences,
+            ["it asks for more: in any container of its own trial, run: sh"]
+        );
+        let question = many(Some("sh")).requests.in_words().join("\n");
+        assert!(question.ends_with(", sh"), "{question}");
     }
 }

@@ -1,6 +1,7 @@
 //! `plugin.yaml` and `subject.yaml`: what stands beside a component, and beside a subject's compose file.
 
-use std::path::PathBuf;
+use std::ffi::OsStr;
+use std::path::{Path, PathBuf};
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -8,30 +9,38 @@ use serde_json::{Map, Value};
 
 use super::built_in::BuiltIn;
 use crate::capability::Requests;
+use crate::{Error, Result};
+
+/// What a plugin or a subject may be called.
+const NAME: &str = r"^[a-z0-9][a-z0-9_-]{0,63}$";
+/// The same in words.
+const NAME_RIGHT: &str =
+    "1 to 64 lower-case letters, digits, `_` and `-`, a letter or a digit first";
 
 /// `plugin.yaml`: what a component is and what it asks for.
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct PluginManifest {
     /// The name by which subjects and campaigns call it, e.g. `etcd`.
-    #[schemars(regex(pattern = r"^[a-z0-9][a-z0-9_-]{0,63}$"))]
+    #[schemars(regex(pattern = NAME), extend("patternErrorMessage" = NAME_RIGHT))]
     pub name: String,
     /// Its own version, e.g. `0.1.0`.
-    #[schemars(regex(pattern = r"^[0-9]+\.[0-9]+\.[0-9]+([-+][0-9A-Za-z.+-]+)?$"))]
+    #[schemars(regex(pattern = r"^[0-9]+\.[0-9]+\.[0-9]+([-+][0-9A-Za-z.+-]{1,64})?$"), extend("patternErrorMessage" = "three numbers with dots between them, e.g. 1.2.3"))]
     pub version: String,
     /// One sentence.
     #[schemars(
         length(min = 1, max = 200),
-        regex(pattern = r"^[^\x00-\x1f\x7f-\x9f]*$")
+        regex(pattern = r"^[^\x00-\x1f\x7f-\x9f]*$"),
+        extend("patternErrorMessage" = "one line without control characters")
     )]
     pub summary: String,
     /// An SPDX expression, e.g. `Apache-2.0`.
-    #[schemars(length(min = 1, max = 100), regex(pattern = r"^[A-Za-z0-9 .()+-]*$"))]
+    #[schemars(length(min = 1, max = 100), regex(pattern = r"^[A-Za-z0-9 .()+-]*$"), extend("patternErrorMessage" = "an SPDX expression, e.g. `Apache-2.0`"))]
     pub license: String,
     /// The component, beside this file, e.g. `etcd.wasm`.
     pub component: PathBuf,
     /// The version of `duress:plugin` that it was built for, e.g. `0.1.0`.
-    #[schemars(regex(pattern = r"^[0-9]+\.[0-9]+\.[0-9]+$"))]
+    #[schemars(regex(pattern = r"^[0-9]+\.[0-9]+\.[0-9]+$"), extend("patternErrorMessage" = "three numbers with dots between them, e.g. 0.1.0"))]
     pub wit: String,
     /// What it asks for; it gets nothing else.
     #[serde(default)]
@@ -42,12 +51,44 @@ pub struct PluginManifest {
     pub settings: Value,
 }
 
+impl PluginManifest {
+    /// The component's file, which lies beside the manifest.
+    ///
+    /// # Errors
+    /// `Input` for the path of anything else.
+    pub fn component_file(&self) -> Result<&OsStr> {
+        match self.component.file_name() {
+            Some(name) if name == self.component.as_os_str() && name != "plugin.yaml" => Ok(name),
+            _ => Err(Error::input(format!(
+                "the component `{}` does not lie beside its plugin.yaml",
+                self.component.display().to_string().escape_debug()
+            ))
+            .hint("put both into one folder, and name the file alone: `component: NAME.wasm`")),
+        }
+    }
+}
+
+/// Whether a plugin may be called that. Such a name is never a path.
+pub fn is_plugin_name(name: &str) -> bool {
+    let is_first = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();
+    matches!(name.as_bytes(), [first, rest @ ..] if is_first(*first) && rest.len() < 64
+        && rest.iter().all(|&byte| is_first(byte) || matches!(byte, b'_' | b'-')))
+}
+
+/// Reads the component beside a manifest: a regular file of bounded size.
+///
+/// # Errors
+/// As open(2), and what is not so.
+pub(super) fn read_component(folder: &Path, file: &OsStr, limit: u64) -> std::io::Result<Vec<u8>> {
+    crate::files::read_regular(&folder.join(file), limit, crate::files::Links::Refused)
+}
+
 /// `subject.yaml`: a system under test.
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct SubjectManifest {
     /// The name by which campaigns call it, e.g. `tikv`.
-    #[schemars(regex(pattern = r"^[a-z0-9][a-z0-9_-]{0,63}$"))]
+    #[schemars(regex(pattern = NAME), extend("patternErrorMessage" = NAME_RIGHT))]
     pub name: String,
     /// One sentence.
     #[schemars(length(min = 1, max = 200))]

@@ -9,7 +9,7 @@ use wasmtime::{Config, Engine};
 
 use super::cache::Cache;
 use super::component::Plugin;
-use super::manifest::PluginManifest;
+use super::manifest::{PluginManifest, read_component};
 use crate::capability::{self, Ctx};
 use crate::{Error, Result};
 
@@ -18,7 +18,7 @@ const TICK: Duration = Duration::from_millis(10);
 /// The most stack that a guest may use, in bytes; recursion without end traps there.
 const STACK_LIMIT: usize = 1 << 20;
 /// The largest component that is read, in bytes: an interpreter with its library has some 20 MB.
-pub(super) const COMPONENT_LIMIT: u64 = 256 << 20;
+pub const COMPONENT_LIMIT: u64 = 256 << 20;
 
 /// Compiles and links components.
 pub struct Runtime {
@@ -66,8 +66,9 @@ impl Runtime {
     /// # Errors
     /// `Input` for a file that is missing, is no component, or was built for another interface.
     pub fn load(&self, manifest: PluginManifest, directory: &Path) -> Result<Plugin> {
-        let path = directory.join(&manifest.component);
-        let bytes = read(&path)?;
+        let file = manifest.component_file()?;
+        let path = directory.join(file);
+        let bytes = read(directory, file)?;
         self.load_bytes(manifest, &path, &bytes)
     }
 
@@ -180,30 +181,24 @@ fn unusable(error: &wasmtime::Error) -> Error {
     ))
 }
 
-fn read(path: &Path) -> Result<Vec<u8>> {
-    let failed = |error: std::io::Error| {
+fn read(directory: &Path, file: &std::ffi::OsStr) -> Result<Vec<u8>> {
+    read_component(directory, file, COMPONENT_LIMIT).map_err(|error| {
+        let path = directory.join(file);
         let message = Error::input(format!("read the component {}: {error}", path.display()));
         match error.kind() {
             std::io::ErrorKind::NotFound => {
                 message.hint("build it: `duress plugin build NAME`, or fetch it: `duress plugin fetch`; `cargo xtask setup` builds those of duress itself")
             }
+            std::io::ErrorKind::InvalidInput => {
+                message.hint("it must be a regular file beside its plugin.yaml, and no link")
+            }
             _ => message,
         }
-    };
-    let size = std::fs::metadata(path).map_err(failed)?.len();
-    if size > COMPONENT_LIMIT {
-        return Err(Error::input(format!(
-            "{} has {} MiB; a component may have {}",
-            path.display(),
-            size >> 20,
-            COMPONENT_LIMIT >> 20
-        )));
-    }
-    std::fs::read(path).map_err(failed)
+    })
 }
 
 /// The digest by which a component is known, e.g. `sha256:2c26…`.
-pub(crate) fn sha256(bytes: &[u8]) -> String {
+pub fn sha256(bytes: &[u8]) -> String {
     use std::fmt::Write as _;
 
     use sha2::Digest as _;

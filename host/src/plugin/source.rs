@@ -8,23 +8,21 @@ use std::fmt;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
-use std::time::Duration;
 
+use bytes::Bytes;
 use docker_credential::{CredentialRetrievalError, DockerCredential};
-use oci_client::client::{ClientConfig, ClientProtocol};
-use oci_client::errors::OciDistributionError;
-use oci_client::manifest::OciDescriptor;
+use oci_client::Reference;
+use oci_client::manifest::{OCI_IMAGE_MEDIA_TYPE, OciImageManifest};
 use oci_client::secrets::RegistryAuth;
-use oci_client::{Client, Reference};
-use oci_wasm::{WASM_LAYER_MEDIA_TYPE, WasmClient, WasmConfig};
-use reqwest::{StatusCode, Url};
+use oci_wasm::{ToConfig as _, WASM_LAYER_MEDIA_TYPE, WasmConfig};
+use reqwest::Url;
 
+use super::download::{DEADLINE, download, is_here, within};
 use super::package::embedded;
+use super::registry::Registry;
 use super::runtime::{COMPONENT_LIMIT, sha256};
+use crate::files::{Links, read_regular, replace};
 use crate::{Error, Result};
-
-/// For a registry or a server to take a connection, and to send something more.
-const PATIENCE: Duration = Duration::from_secs(20);
 
 /// Where a plugin comes from.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -69,6 +67,12 @@ impl FromStr for Source {
             }
             return Ok(Self::Url(url));
         }
+        if let Some((scheme, _)) = text.split_once("://") {
+            return Err(Error::input(format!(
+                "`{text}` cannot be fetched: `{scheme}` is not supported"
+            ))
+            .hint("https://, http:// on this machine, and oci:// are; anything else is the path of a folder or a file"));
+        }
         Ok(Self::Path(PathBuf::from(text)))
     }
 }
@@ -97,12 +101,22 @@ impl Source {
         let kept = Kept(kept);
         let known = digest.and_then(|digest| kept.get(digest));
         let component = match (known, self) {
-            (_, Self::Path(path)) if path.is_file() => fs::read(path)
-                .map_err(|error| Error::environment(format!("read {}: {error}", path.display())))?,
-            (_, Self::Path(_)) => return Ok(None),
+            (_, Self::Path(path)) if path.is_dir() => return Ok(None),
+            (_, Self::Path(path)) => read_regular(path, COMPONENT_LIMIT, Links::Followed)
+                .map_err(|error| Error::input(format!("read {}: {error}", path.display())))?,
             (Some(component), _) => component,
-            (None, Self::Url(url)) => download(url).await?,
-            (None, Self::Registry(reference)) => pull(reference, &kept).await?,
+            (None, Self::Url(url)) => {
+                within(DEADLINE, &format!("fetch {url}"), download(url)).await?
+            }
+            (None, Self::Registry(reference)) => {
+                let what = format!("pull oci://{reference}");
+                within(
+                    DEADLINE,
+                    &what,
+                    pull(reference, credentials(reference)?, &kept),
+                )
+                .await?
+            }
         };
         let found = sha256(&component);
         if let Some(wanted) = digest.filter(|wanted| *wanted != found) {
@@ -129,48 +143,41 @@ impl Source {
 /// # Errors
 /// As for [`Source::fetch`].
 pub async fn push(reference: &Reference, component: Vec<u8>, license: &str) -> Result<String> {
-    let failed = |error: OciDistributionError| refused(reference, "push", &error);
+    let undescribed = |why: String| Error::input(format!("describe the component: {why}"));
     let (config, layer) = WasmConfig::from_raw_component(component, None)
-        .map_err(|error| Error::input(format!("describe the component: {error:#}")))?;
-    let client = client(reference);
-    let auth = credentials(reference)?;
-    // Otherwise the first request is made without them.
-    client
-        .store_auth_if_needed(reference.resolve_registry(), &auth)
-        .await;
+        .map_err(|error| undescribed(format!("{error:#}")))?;
+    let config = config
+        .to_config()
+        .map_err(|error| undescribed(format!("{error:#}")))?;
     let annotations = [(
         "org.opencontainers.image.licenses".to_owned(),
         license.to_owned(),
     )];
-    let client = WasmClient::new(client);
-    let pushed = client
-        .push(reference, &auth, layer, config, Some(annotations.into()))
-        .await;
-    pushed.map_err(|error| match error.downcast::<OciDistributionError>() {
-        Ok(error) => failed(error),
-        Err(error) => Error::environment(format!("push oci://{reference}: {error:#}")),
-    })?;
-    client
-        .fetch_manifest_digest(reference, &auth)
-        .await
-        .map_err(failed)
+    let layers = [layer];
+    let mut manifest = OciImageManifest::build(&layers, &config, Some(annotations.into()));
+    manifest.media_type = Some(OCI_IMAGE_MEDIA_TYPE.to_owned());
+    let [layer] = layers;
+    let blobs: [Bytes; 2] = [layer.data, config.data];
+    let mut registry = Registry::new(reference, "push", credentials(reference)?)?;
+    let what = format!("push oci://{reference}");
+    within(DEADLINE, &what, registry.push(blobs, &manifest)).await
 }
 
 /// The component of an artifact.
-async fn pull(reference: &Reference, kept: &Kept<'_>) -> Result<Vec<u8>> {
-    let failed = |error: OciDistributionError| refused(reference, "pull", &error);
-    let client = client(reference);
-    let auth = credentials(reference)?;
-    let (manifest, _) = client
-        .pull_image_manifest(reference, &auth)
-        .await
-        .map_err(failed)?;
+async fn pull(
+    reference: &Reference,
+    credentials: RegistryAuth,
+    kept: &Kept<'_>,
+) -> Result<Vec<u8>> {
+    let mut registry = Registry::new(reference, "pull", credentials)?;
+    let manifest = registry.manifest().await?;
     let layer = match manifest.layers.as_slice() {
         [layer] if layer.media_type == WASM_LAYER_MEDIA_TYPE => layer,
         layers => {
             let kinds: Vec<_> = layers
                 .iter()
-                .map(|layer| layer.media_type.as_str())
+                .take(8)
+                .map(|layer| crate::capability::tame(&layer.media_type, 80))
                 .collect();
             return Err(Error::input(format!(
                 "oci://{reference} is no WebAssembly component: it is one layer of `{WASM_LAYER_MEDIA_TYPE}`, and this has {}",
@@ -179,98 +186,10 @@ async fn pull(reference: &Reference, kept: &Kept<'_>) -> Result<Vec<u8>> {
             .hint("is it the image of a container?"));
         }
     };
-    if let Some(component) = kept.get(&layer.digest) {
-        return Ok(component);
+    match kept.get(&layer.digest) {
+        Some(component) => Ok(component),
+        None => registry.blob(layer).await,
     }
-    check_size(reference, layer)?;
-    let mut component = Vec::new();
-    client
-        .pull_blob(reference, layer, &mut component)
-        .await
-        .map_err(failed)?;
-    Ok(component)
-}
-
-fn check_size(reference: &Reference, layer: &OciDescriptor) -> Result<()> {
-    match u64::try_from(layer.size) {
-        Ok(size) if size <= COMPONENT_LIMIT => Ok(()),
-        _ => Err(too_large(&format!("oci://{reference}"), layer.size >> 20)),
-    }
-}
-
-fn too_large(what: &str, mebibytes: i64) -> Error {
-    Error::input(format!(
-        "{what} has {mebibytes} MiB; a component may have {}",
-        COMPONENT_LIMIT >> 20
-    ))
-}
-
-async fn download(url: &Url) -> Result<Vec<u8>> {
-    let unreachable = |error: reqwest::Error| {
-        Error::environment(format!("fetch {url}: {}", crate::http::causes(&error)))
-            .hint("is it written rightly, and can this machine reach it?")
-    };
-    let client = reqwest::Client::builder()
-        .connect_timeout(PATIENCE)
-        .read_timeout(PATIENCE)
-        .https_only(url.scheme() == "https")
-        .user_agent(concat!("duress/", env!("CARGO_PKG_VERSION")))
-        .build()
-        .map_err(unreachable)?;
-    let mut response = client.get(url.clone()).send().await.map_err(unreachable)?;
-    let status = response.status();
-    if !status.is_success() {
-        let refused = format!("fetch {url}: the server answered {status}");
-        return Err(match status {
-            StatusCode::NOT_FOUND | StatusCode::GONE => {
-                Error::input(refused).hint("is it written rightly?")
-            }
-            _ => Error::environment(refused),
-        });
-    }
-    let mut component = Vec::new();
-    while let Some(chunk) = response.chunk().await.map_err(unreachable)? {
-        component.extend_from_slice(&chunk);
-        if component.len() as u64 > COMPONENT_LIMIT {
-            return Err(too_large(url.as_str(), component.len() as i64 >> 20));
-        }
-    }
-    if !component.starts_with(b"\0asm") {
-        return Err(
-            Error::input(format!("what {url} gives is no WebAssembly component"))
-                .hint("the URL must be that of the component itself, not of a page about it"),
-        );
-    }
-    Ok(component)
-}
-
-/// Whether a host is this machine.
-fn is_here(host: &str) -> bool {
-    let host = host.trim_start_matches('[').trim_end_matches(']');
-    host == "localhost"
-        || host
-            .parse::<std::net::IpAddr>()
-            .is_ok_and(|address| address.is_loopback())
-}
-
-/// A client for a registry: by https, but for one on this machine, as Docker has it.
-fn client(reference: &Reference) -> Client {
-    let registry = reference.resolve_registry();
-    let host = match registry.rsplit_once(':') {
-        Some((host, port)) if port.parse::<u16>().is_ok() => host,
-        _ => registry,
-    };
-    let protocol = match is_here(host) {
-        true => ClientProtocol::Http,
-        false => ClientProtocol::Https,
-    };
-    Client::new(ClientConfig {
-        protocol,
-        read_timeout: Some(PATIENCE),
-        connect_timeout: Some(PATIENCE),
-        user_agent: concat!("duress/", env!("CARGO_PKG_VERSION")),
-        ..ClientConfig::default()
-    })
 }
 
 /// What `docker login` has stored for a registry.
@@ -293,71 +212,6 @@ fn credentials(reference: &Reference) -> Result<RegistryAuth> {
     }
 }
 
-/// What a registry's refusal means, and what to do.
-fn refused(reference: &Reference, verb: &str, error: &OciDistributionError) -> Error {
-    use OciDistributionError as E;
-    let registry = reference.resolve_registry();
-    let what = format!("{verb} oci://{reference}");
-    let unauthorized = || {
-        Error::environment(format!(
-            "{what}: the registry wants to know who asks, or does not let them (401)"
-        ))
-        .hint(format!("docker login {registry}"))
-    };
-    let not_found = || {
-        Error::input(format!("{what}: the registry has no such thing (404)"))
-            .hint("are the name and the tag written rightly?")
-    };
-    match error {
-        E::UnauthorizedError { .. } | E::AuthenticationFailure(_) => unauthorized(),
-        E::ImageManifestNotFoundError(_) => not_found(),
-        E::ServerError {
-            code: 401 | 403, ..
-        } => unauthorized(),
-        E::ServerError { code: 404, .. } => not_found(),
-        E::ServerError { code, message, .. } => Error::environment(format!(
-            "{what}: the registry answered {code}: {}",
-            crate::capability::tame(message, 200)
-        )),
-        E::RegistryError { envelope, .. } => {
-            let codes: Vec<_> = envelope
-                .errors
-                .iter()
-                .map(|one| format!("{:?}", one.code))
-                .collect();
-            match codes.iter().any(|code| code.ends_with("Unknown")) {
-                true => not_found(),
-                false
-                    if codes
-                        .iter()
-                        .any(|code| code == "Unauthorized" || code == "Denied") =>
-                {
-                    unauthorized()
-                }
-                false => Error::environment(format!(
-                    "{what}: the registry refused: {}",
-                    codes.join(", ")
-                )),
-            }
-        }
-        E::RequestError(error) if error.is_decode() => garbage(&what, &crate::http::causes(error)),
-        E::RequestError(error) => Error::environment(format!(
-            "{what}: {registry} does not answer: {}",
-            crate::http::causes(error)
-        ))
-        .hint("is it written rightly, and can this machine reach it?"),
-        other => garbage(&what, &other.to_string()),
-    }
-}
-
-fn garbage(what: &str, why: &str) -> Error {
-    Error::environment(format!(
-        "{what}: the answer is not that of a registry: {}",
-        crate::capability::tame(why, 200)
-    ))
-    .hint("does the address belong to an OCI registry?")
-}
-
 /// Components that were fetched before, each under its digest.
 struct Kept<'a>(Option<&'a Path>);
 
@@ -371,7 +225,7 @@ impl Kept<'_> {
 
     /// What somebody else has put there has another digest.
     fn get(&self, digest: &str) -> Option<Vec<u8>> {
-        let bytes = fs::read(self.path(digest)?).ok()?;
+        let bytes = read_regular(&self.path(digest)?, COMPONENT_LIMIT, Links::Refused).ok()?;
         (sha256(&bytes) == digest).then_some(bytes)
     }
 
@@ -380,11 +234,8 @@ impl Kept<'_> {
         let Some(path) = self.path(digest) else {
             return;
         };
-        let temporary = path.with_extension(format!("{}.tmp", std::process::id()));
         let folder = path.parent().unwrap_or(Path::new("."));
-        let written = fs::create_dir_all(folder)
-            .and_then(|()| fs::write(&temporary, component))
-            .and_then(|()| fs::rename(&temporary, &path));
+        let written = fs::create_dir_all(folder).and_then(|()| replace(&path, component));
         if let Err(error) = written {
             tracing::warn!("{} is not kept: {error}", path.display());
         }
@@ -412,6 +263,10 @@ mod tests {
         assert!(plain.to_string().contains("on the way"), "{plain}");
         let registry = source("oci://127.0.0.1:5000/x/y:1").expect("a reference");
         assert_eq!(registry.to_string(), "oci://127.0.0.1:5000/x/y:1");
+        for other in ["ftp://x/y", "file:///x", "ssh://x", "HTTPS://x"] {
+            let refused = source(other).expect_err(other);
+            assert!(refused.to_string().contains("not supported"), "{refused}");
+        }
         assert!(source("oci://").is_err());
         assert!(source("oci://UPPER/Case:?").is_err());
     }

@@ -1,14 +1,17 @@
 //! What the duress processes of one machine know of one another: which of them run trials, and whether somebody has halted them all.
 //!
-//! It is a folder that everybody on the machine may write to. A process that runs trials holds a locked file there; while the file
+//! It is a folder that everybody on the machine may write to, and that belongs to root or to this user. What lies there is anybody's:
+//! links and pipes are refused, reads are bounded, text is made harmless. A process that runs trials holds a locked file there; while the file
 //! `halted` is there, none begins and those that run end. The file outlives a restart of the machine: it is there until it is released.
 
 use std::fs::{self, OpenOptions};
 use std::io::Write as _;
-use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use crate::capability::tame;
+use crate::files::{Links, make_shared_folder, read_regular};
 use crate::store::HostLock;
 use crate::{Error, Result};
 
@@ -18,6 +21,10 @@ const VARIABLE: &str = "DURESS_MACHINE_DIR";
 const DIRECTORY: &str = "/var/tmp/duress";
 /// How often a process looks whether it was halted.
 const LOOKS: Duration = Duration::from_millis(100);
+/// Maximum size of the file `halted`, in bytes.
+const SIGN_LIMIT: u64 = 4 << 10;
+/// Maximum length of what another user's file says, as it is shown, in bytes.
+const SHOWN_LIMIT: usize = 400;
 
 /// The machine that this process runs on.
 #[derive(Debug, Clone)]
@@ -132,8 +139,8 @@ impl Machine {
     /// Why it is halted, if it is.
     pub fn halted(&self) -> Option<String> {
         let sign = self.sign();
-        match fs::read_to_string(&sign) {
-            Ok(why) => Some(why.trim().to_owned()),
+        match read_regular(&sign, SIGN_LIMIT, Links::Refused) {
+            Ok(why) => Some(one_line(&String::from_utf8_lossy(&why))),
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => None,
             // A sign that cannot be read is a sign.
             Err(error) => Some(format!("{} cannot be read: {error}", sign.display())),
@@ -147,7 +154,7 @@ impl Machine {
             let line = |key: &str| note.lines().find_map(|line| line.strip_prefix(key));
             Running {
                 pid: line("pid ").and_then(|pid| pid.parse().ok()).unwrap_or(0),
-                database: line("database ").unwrap_or("?").to_owned(),
+                database: one_line(line("database ").unwrap_or("?")),
                 id,
             }
         });
@@ -180,21 +187,23 @@ impl Machine {
 
     /// As `/tmp` is: everybody may add, and remove what is their own.
     fn make_directory(&self) -> Result<()> {
-        for directory in [&self.directory, &self.locks()] {
-            if directory.is_dir() {
-                continue;
-            }
-            let made = fs::create_dir_all(directory)
-                .and_then(|()| fs::set_permissions(directory, fs::Permissions::from_mode(0o1777)));
-            made.map_err(|error| {
-                Error::environment(format!("make the folder {}: {error}", directory.display()))
-                    .hint(format!(
-                        "{VARIABLE} names another folder, the same for every duress of this machine"
-                    ))
-            })?;
-        }
-        Ok(())
+        make_shared_folder(&self.directory, &["running"]).map_err(|error| {
+            let directory = self.directory.display();
+            Error::environment(format!("use the folder {directory}: {error}"))
+                .hint(format!(
+                    "every duress of this machine shares it, and it must belong to root or to you: remove it (`rm -r {directory}`) and run duress as root once"
+                ))
+                .hint(format!(
+                    "{VARIABLE} names another folder, the same for every duress of this machine"
+                ))
+        })
     }
+}
+
+/// A text of another user's, on one line and harmless for a terminal.
+fn one_line(text: &str) -> String {
+    let words: Vec<_> = text.split_whitespace().collect();
+    tame(&words.join(" "), SHOWN_LIMIT)
 }
 
 impl Presence {
@@ -255,5 +264,58 @@ mod tests {
             machine.halt("smoke").expect("halted");
         });
         assert_eq!(why, "smoke");
+    }
+
+    #[test]
+    fn what_other_users_put_there_neither_hangs_nor_floods_nor_escapes() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let machine = Machine::at(folder.path().join("machine"));
+        machine.make_directory().expect("made");
+        let database = Path::new("/d.db");
+        let refused = |planted: &str| {
+            let refused = machine.enter(database).expect_err(planted).to_string();
+            machine.release().expect("removed");
+            refused
+        };
+        crate::files::tests::make_pipe(&machine.sign());
+        assert!(refused("a pipe").contains("named pipe"));
+        std::os::unix::fs::symlink("/dev/zero", machine.sign()).expect("a link");
+        assert!(refused("a link").contains("symbolic link"));
+        fs::write(machine.sign(), vec![b'x'; 1 << 20]).expect("a flood");
+        assert!(refused("a flood").len() < 300);
+        fs::write(machine.sign(), "by me\n\u{1b}]0;owned\u{7}\nerror: forged").expect("escapes");
+        let text = refused("escapes");
+        assert!(
+            text.ends_with("by me \\u{1b}]0;owned\\u{7} error: forged"),
+            "{text}"
+        );
+
+        crate::files::tests::make_pipe(&machine.locks().join("pipe.lock"));
+        let note = "database /d\u{1b}[2J\n";
+        let _lock = HostLock::acquire_with(&machine.locks(), note).expect("a lock");
+        let running = machine.running();
+        assert_eq!(running.len(), 1, "{running:?}");
+        assert_eq!(running[0].database, "/d\\u{1b}[2J");
+    }
+
+    #[test]
+    fn a_folder_that_is_a_link_or_somebody_elses_is_refused() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let victim = folder.path().join("victim");
+        fs::create_dir(&victim).expect("a folder");
+        let link = folder.path().join("link");
+        std::os::unix::fs::symlink(&victim, &link).expect("a link");
+        let refused = Machine::at(link)
+            .enter(Path::new("/d.db"))
+            .expect_err("a link");
+        assert!(refused.to_string().contains("symbolic link"), "{refused}");
+        assert!(fs::read_dir(&victim).expect("a folder").next().is_none());
+        if crate::files::tests::give_away(&victim) {
+            let machine = Machine::at(victim);
+            machine
+                .enter(Path::new("/d.db"))
+                .expect_err("somebody else's");
+            machine.halt("why").expect_err("somebody else's");
+        }
     }
 }

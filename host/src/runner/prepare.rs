@@ -186,7 +186,7 @@ async fn plugin_for(catalog: &Catalog, subject: &str, name: &str) -> Result<Arc<
 /// What the draft may name: its subjects in full, the others by name.
 async fn known(draft: &Draft, catalog: &Catalog) -> Result<campaign::Catalog> {
     let named = draft.subjects();
-    let general = catalog.general_plugins(&named).await;
+    let (general, left_aside) = catalog.general_plugins(&named).await;
     let mut subjects = BTreeMap::new();
     for entry in catalog.subjects() {
         let subject = if named.contains(&entry.name.as_str()) {
@@ -196,7 +196,11 @@ async fn known(draft: &Draft, catalog: &Catalog) -> Result<campaign::Catalog> {
         };
         subjects.insert(entry.name, subject);
     }
-    Ok(campaign::Catalog { subjects })
+    Ok(campaign::Catalog {
+        subjects,
+        searched: catalog.searched(),
+        left_aside,
+    })
 }
 
 fn describe(subject: &Subject, general: &[Arc<LoadedPlugin>]) -> Result<campaign::Subject> {

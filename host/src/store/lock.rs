@@ -8,10 +8,13 @@ use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use crate::files::{Links, open_regular, read_regular};
 use crate::{Error, Result};
 
 /// A lock file may be this old before it is locked.
 const NEW: Duration = Duration::from_secs(60);
+/// Maximum size of a lock file that is read, in bytes: a few lines.
+const CONTENT_LIMIT: u64 = 16 << 10;
 
 /// The end of the name of the file that tells a host that it was taken over.
 const TAKEN_OVER: &str = ".taken-over";
@@ -70,7 +73,8 @@ impl HostLock {
 
     /// Whether the host of that name has ended. Its lock file may be gone, or be there unlocked.
     pub fn is_dead(directory: &Path, id: &str) -> bool {
-        match File::open(path(directory, id)) {
+        // Other users may write to the machine's folder: what lies there may be a pipe, a device or a link.
+        match open_regular(&path(directory, id), Links::Refused) {
             Err(error) => error.kind() == std::io::ErrorKind::NotFound,
             // Shared, so that of two who look at once neither takes the other for the host.
             Ok(file) => match file.try_lock_shared() {
@@ -91,9 +95,11 @@ impl HostLock {
             name.to_str()?.strip_suffix(".lock").map(str::to_owned)
         });
         ids.filter(|id| !Self::is_dead(directory, id))
-            .map(|id| {
-                let content = fs::read_to_string(path(directory, &id)).unwrap_or_default();
-                (id, content)
+            .filter_map(|id| {
+                // What cannot be read is not a lock that duress made.
+                let content =
+                    read_regular(&path(directory, &id), CONTENT_LIMIT, Links::Refused).ok()?;
+                Some((id, String::from_utf8_lossy(&content).into_owned()))
             })
             .collect()
     }
@@ -173,5 +179,27 @@ mod tests {
         drop(lock);
         assert!(HostLock::is_dead(&directory, &id));
         fs::remove_dir_all(&directory).expect("clean up");
+    }
+
+    #[test]
+    fn what_others_put_among_the_locks_is_neither_waited_for_nor_read() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let at = |id: &str| path(folder.path(), id);
+        crate::files::tests::make_pipe(&at("pipe"));
+        std::os::unix::fs::symlink("/dev/zero", at("device")).expect("a link");
+        let flood = File::create(at("flood")).expect("a file");
+        flood.set_len(CONTENT_LIMIT + 1).expect("long");
+        flood.lock().expect("locked");
+        let lock = HostLock::acquire_with(folder.path(), "note").expect("acquire");
+        let alive = HostLock::alive(folder.path());
+        assert_eq!(alive.len(), 1, "{alive:?}");
+        assert_eq!(alive[0].0, lock.id());
+        for id in ["pipe", "device", "flood"] {
+            assert!(
+                !HostLock::is_dead(folder.path(), id),
+                "{id}: unknown is not dead"
+            );
+        }
+        HostLock::tidy(folder.path());
     }
 }

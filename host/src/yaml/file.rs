@@ -1,10 +1,10 @@
 //! Reading a file that a person named, with hints when it is not there.
 
-use std::fs::File;
-use std::io::{ErrorKind, Read};
+use std::io::ErrorKind;
 use std::path::Path;
 
 use super::nearest::nearest;
+use crate::files::{Links, read_regular};
 use crate::{Error, Result};
 
 /// The largest file that is read, in bytes: a hundred times any campaign that a person writes, and no way to fill the memory.
@@ -21,17 +21,8 @@ pub(super) fn read(path: &Path) -> Result<String> {
         }
         return Err(error);
     }
-    let mut file = File::open(path).map_err(|error| missing(path, &error))?;
-    let mut bytes = Vec::new();
-    file.by_ref()
-        .take(SIZE_LIMIT as u64 + 1)
-        .read_to_end(&mut bytes)
-        .map_err(|error| Error::input(format!("cannot read {shown}: {error}")))?;
-    if bytes.len() > SIZE_LIMIT {
-        return Err(Error::input(format!(
-            "cannot read {shown}: it is larger than 1 MiB"
-        )));
-    }
+    let bytes = read_regular(path, SIZE_LIMIT as u64, Links::Followed)
+        .map_err(|error| missing(path, &error))?;
     let text = String::from_utf8(bytes).map_err(|error| {
         let good = &error.as_bytes()[..error.utf8_error().valid_up_to()];
         let line = 1 + good.iter().filter(|byte| **byte == b'\n').count();

@@ -9,6 +9,8 @@ use miette::{
 };
 use serde::Serialize;
 
+use crate::text::{harmless, is_steering};
+
 /// How many mistakes of one file are drawn. Who has made more than this has named the wrong file.
 pub const PROBLEMS_SHOWN: usize = 25;
 /// The longest line that is drawn, in bytes: about five lines of a terminal.
@@ -91,13 +93,21 @@ impl Source {
     fn drawable(&self) -> String {
         let mut drawable = String::with_capacity(self.text.len());
         for c in self.text.chars() {
-            if c.is_control() && !matches!(c, '\n' | '\r' | '\t') {
+            if is_steering(c) && !matches!(c, '\n' | '\r' | '\t') {
                 drawable.extend(std::iter::repeat_n('?', c.len_utf8()));
             } else {
                 drawable.push(c);
             }
         }
-        drawable
+        // A line's end may be `\r\n`; anywhere else this one is a terminal's too.
+        let mut bytes = drawable.into_bytes();
+        for at in 0..bytes.len() {
+            if bytes[at] == b'\r' && bytes.get(at + 1) != Some(&b'\n') {
+                bytes[at] = b'?';
+            }
+        }
+        // One ASCII character took the place of another.
+        String::from_utf8(bytes).unwrap_or_default()
     }
 }
 
@@ -113,13 +123,22 @@ impl Invalid {
     pub(super) fn new(source: Arc<Source>, mut problems: Vec<Problem>) -> Self {
         problems.sort_by(|a, b| (a.span.0, &a.message).cmp(&(b.span.0, &b.message)));
         problems.dedup_by(|a, b| a.span == b.span && a.message == b.message);
-        let text = Arc::new(NamedSource::new(&source.name, source.drawable()));
+        let text = Arc::new(NamedSource::new(harmless(&source.name), source.drawable()));
         let drawn = problems.iter().take(PROBLEMS_SHOWN).map(|problem| Drawn {
-            message: problem.message.clone(),
-            help: problem.help.clone(),
+            message: harmless(&problem.message).into_owned(),
+            help: problem
+                .help
+                .as_deref()
+                .map(|help| harmless(help).into_owned()),
             span: problem.span.into(),
-            place: (source.line_length(problem.span.0) > LINE_DRAWN)
-                .then(|| format!("{}:{}:{}", source.name, problem.line, problem.column)),
+            place: (source.line_length(problem.span.0) > LINE_DRAWN).then(|| {
+                format!(
+                    "{}:{}:{}",
+                    harmless(&source.name),
+                    problem.line,
+                    problem.column
+                )
+            }),
             source: Arc::clone(&text),
         });
         Self {
@@ -158,7 +177,7 @@ impl Invalid {
             }
             text.push('\n');
         }
-        text.push_str(&format!("{self}\n"));
+        text.push_str(&format!("{}\n", harmless(&self.to_string())));
         text
     }
 }

@@ -7,10 +7,13 @@ use super::words::shown;
 
 /// How a message begins that has none of our own words.
 const BROKEN: &str = "this is not valid YAML";
+const TOO_DEEP: &str = "lists and mappings are nested too deeply here";
+const TOO_MANY_ALIASES: &str = "the file is too large once its aliases (`*name`) are followed";
 
 /// The parser's error as a message without a place.
 pub(super) fn words(error: &Error) -> String {
-    match error {
+    // The parser wraps some of its errors, and tells others as text alone.
+    match error.without_snippet() {
         Error::MultipleDocuments { .. }
         | Error::Budget {
             breach: BudgetBreach::Documents { .. },
@@ -19,13 +22,11 @@ pub(super) fn words(error: &Error) -> String {
         Error::Budget {
             breach: BudgetBreach::Depth { .. },
             ..
-        } => "lists and mappings are nested too deeply here".to_owned(),
+        } => TOO_DEEP.to_owned(),
         Error::Budget { .. }
         | Error::AliasReplayLimitExceeded { .. }
         | Error::AliasExpansionLimitExceeded { .. }
-        | Error::AliasReplayStackDepthExceeded { .. } => {
-            "the file is too large once its aliases (`*name`) are followed".to_owned()
-        }
+        | Error::AliasReplayStackDepthExceeded { .. } => TOO_MANY_ALIASES.to_owned(),
         Error::RecursiveReferencesRequireWeakTypes { .. } => {
             "an alias (`*name`) stands within what it repeats".to_owned()
         }
@@ -42,7 +43,16 @@ pub(super) fn words(error: &Error) -> String {
         Error::NonFiniteFloat { value, .. } => {
             format!("`{}` is no number that can be used", shown(value))
         }
-        other => format!("{BROKEN}: {}", without_place(other)),
+        other => {
+            let told = other.to_string().to_lowercase();
+            if told.contains("replay") || told.contains("alias expansion") {
+                return TOO_MANY_ALIASES.to_owned();
+            }
+            if told.contains("nesting") || told.contains("depth") || told.contains("recursion") {
+                return TOO_DEEP.to_owned();
+            }
+            format!("{BROKEN}: {}", without_place(other))
+        }
     }
 }
 

@@ -193,3 +193,62 @@ fn a_good_file() {
     let (example, _) = load::<Example>(&path).expect("it is good");
     assert_eq!(example.mode, Some(Mode::Thorough));
 }
+
+#[test]
+fn what_is_too_deep_or_repeats_too_much_is_called_that() {
+    let block: String = (0..200)
+        .map(|level| format!("{}a:\n", " ".repeat(level)))
+        .collect();
+    let flow = "name: ".to_owned() + &"[".repeat(60) + &"]".repeat(60);
+    for deep in [block, flow, "[".repeat(100_000)] {
+        let problems = Document::parse("deep.yaml", deep).expect_err("it is too deep");
+        let problem = &problems.problems()[0];
+        assert!(problem.message.contains("nested too deeply"), "{problem:?}");
+        assert_eq!(problem.help, None);
+    }
+    // Each of them on one line, and one alias after another.
+    let mut bomb = format!("a: &a [{}]\nb:\n", vec!["x"; 300].join(", "));
+    bomb.push_str(&"- *a\n".repeat(300));
+    let problems = Document::parse("bomb.yaml", bomb).expect_err("it is a bomb");
+    let problem = &problems.problems()[0];
+    assert!(problem.message.contains("once its aliases"), "{problem:?}");
+    assert_eq!(problem.help, None);
+}
+
+#[test]
+fn a_dash_without_a_space_is_told() {
+    let text = "name: a\nsteps:\n  -pause\n";
+    let document = Document::parse("example.yaml", text).expect("it is YAML");
+    let (_, problems) = document.interpret::<Example>();
+    let help = problems[0].help.as_deref().unwrap_or_default();
+    assert_eq!(help, "put a space behind the `-` of each item: `- pause`");
+}
+
+#[test]
+fn a_name_is_listed_once() {
+    assert_eq!(list_of(["a", "b", "a"]), "`a`, `b`");
+}
+
+#[test]
+fn only_regular_files_are_read() {
+    let directory = tempfile::tempdir().expect("a directory");
+    crate::files::tests::make_pipe(&directory.path().join("pipe.yaml"));
+    assert!(file_error(directory.path(), "pipe.yaml").contains("named pipe"));
+    assert!(file_error(Path::new("/dev"), "zero").contains("device"));
+}
+
+#[test]
+fn nothing_that_steers_a_terminal_is_drawn() {
+    let text = "name: \"\u{202e}a\u{9b}31m\u{1b}[2J\"\nb\rc: 1\n";
+    let steers = |seen: &str| {
+        let found = seen.chars().filter(|c| crate::text::is_steering(*c));
+        found.filter(|c| *c != '\n').collect::<String>()
+    };
+    let Err(invalid) = Document::parse("a\u{1b}[2J.yaml", text).and_then(|document| {
+        let (_, problems) = document.interpret::<Example>();
+        Err::<(), _>(document.invalid(problems))
+    }) else {
+        panic!("it is wrong");
+    };
+    assert_eq!(steers(&invalid.render(false)), "");
+}

@@ -112,7 +112,13 @@ impl<'a> Violations<'a> {
             Kind::MaxProperties { limit } => format!("{name} may hold at most {limit} keys"),
             Kind::Pattern { pattern } => match self.beside(error, "patternErrorMessage") {
                 Some(Value::String(right)) => format!("{name} is {is}; it must be {right}"),
-                _ => format!("{name} is {is}; it must match `{pattern}`"),
+                _ => match crate::campaign::form_in_words(pattern) {
+                    Some(right) => format!("{name} is {is}; it must be {right}"),
+                    None => format!(
+                        "{name} is {is}; it does not have the form that it must have, which is the regular expression `{}`",
+                        shown(pattern)
+                    ),
+                },
             },
             Kind::Format { format } => format!("{name} is {is}; it must be a {format}"),
             Kind::FalseSchema if self.noun == "parameter" => {
@@ -179,6 +185,13 @@ impl<'a> Violations<'a> {
         let scalar = !value.is_array() && !value.is_object() && !value.is_null();
         if types == ["string"] && scalar {
             problem.help = Some(format!("put it in quotes: \"{value}\""));
+        } else if types == ["array"]
+            && let Some(item) = value.as_str().and_then(|text| text.strip_prefix('-'))
+        {
+            problem.help = Some(format!(
+                "put a space behind the `-` of each item: `- {}`",
+                shown(item.trim_start())
+            ));
         } else if types == ["array"] && scalar {
             problem.help = Some(format!("write it as a list: [{}]", quoted_item(value)));
         }

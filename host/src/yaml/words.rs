@@ -2,6 +2,8 @@
 
 use serde_json::Value;
 
+use crate::text::is_steering;
+
 /// The longest piece of a person's own text that a message repeats, in characters.
 const SHOWN_LENGTH: usize = 60;
 /// How many names a message lists before it stops.
@@ -12,7 +14,7 @@ pub(crate) fn shown(text: &str) -> String {
     let mut shown: String = text
         .chars()
         .take(SHOWN_LENGTH)
-        .map(|c| if c.is_control() { '?' } else { c })
+        .map(|c| if is_steering(c) { '?' } else { c })
         .collect();
     if text.chars().nth(SHOWN_LENGTH).is_some() {
         shown.push('…');
@@ -24,7 +26,12 @@ pub(crate) fn shown(text: &str) -> String {
 pub(crate) fn list_of<'a>(names: impl IntoIterator<Item = &'a str>) -> String {
     let mut words = Vec::new();
     let mut more = 0;
+    let mut seen = std::collections::BTreeSet::new();
     for name in names {
+        // Two plugins may have a fault of the same name.
+        if !seen.insert(name) {
+            continue;
+        }
         if words.len() < NAMES_SHOWN {
             words.push(format!("`{}`", shown(name)));
         } else {

@@ -40,6 +40,7 @@ static CATALOG: LazyLock<Catalog> = LazyLock::new(|| {
     };
     Catalog {
         subjects: BTreeMap::from([("etcd".to_owned(), subject)]),
+        ..Catalog::default()
     }
 });
 

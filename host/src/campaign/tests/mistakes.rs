@@ -225,3 +225,47 @@ chaos_types:
 "
     )));
 }
+
+#[test]
+fn a_plugin_that_is_left_aside_is_named() {
+    let mut catalog = super::catalog();
+    let why =
+        "the plugin `mine` was granted nothing yet; duress plugin add plugins/mine --built-here";
+    catalog.left_aside.insert("mine".into(), why.into());
+    for fault in ["starve", "mine:starve"] {
+        let text = format!("name: x\nsubjects: [tikv]\nchaos_types: [{{type: {fault}}}]\n");
+        let invalid = draft(&text)
+            .resolve(&catalog)
+            .finish()
+            .expect_err("left aside");
+        let help = invalid.problems()[0].help.clone().unwrap_or_default();
+        assert!(
+            help.ends_with("duress plugin add plugins/mine --built-here"),
+            "{help}"
+        );
+    }
+}
+
+#[test]
+fn where_subjects_were_looked_for_is_told() {
+    let catalog = crate::campaign::Catalog {
+        searched: "none is beneath /here".into(),
+        ..Default::default()
+    };
+    let text = "name: x\nsubjects: [tikv]\ninclude_baseline: true\n";
+    let invalid = draft(text).resolve(&catalog).finish().expect_err("none");
+    assert_eq!(
+        invalid.problems()[0].help.as_deref(),
+        Some("none is beneath /here")
+    );
+}
+
+#[test]
+fn a_subject_that_is_no_name_is_told_what_a_name_is() {
+    let text = "name: x\nsubjects: [TiKV]\ninclude_baseline: true\n";
+    let seen = seen(draft(text));
+    assert!(seen.contains("it must be lower-case letters"), "{seen}");
+    let text = "name: x\nsubjects:\n  -etcd\ninclude_baseline: true\n";
+    let seen = super::seen(draft(text));
+    assert!(seen.contains("put a space behind the `-`"), "{seen}");
+}

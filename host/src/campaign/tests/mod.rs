@@ -73,6 +73,7 @@ fn catalog() -> Catalog {
     };
     Catalog {
         subjects: [("tikv".to_owned(), tikv), ("etcd".to_owned(), etcd)].into(),
+        ..Catalog::default()
     }
 }
 

@@ -1,19 +1,19 @@
 //! `duress plugin add`, `update`, `fetch`, `remove`: what a root's plugins are granted, and whence they come.
 
-use std::fs;
-use std::io::{BufRead as _, IsTerminal as _, Write as _};
+use std::io::IsTerminal as _;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use duress::plugin::{
-    BuiltIn, Fetched, Found, LOCK_FILE, LockFile, Locked, PluginManifest, Runtime, Source,
+    BuiltIn, Fetched, LOCK_FILE, LockFile, Locked, Runtime, Source, is_plugin_name,
 };
-use duress::{Error, Result, yaml};
+use duress::{Error, Result};
 use serde_json::json;
 use tempfile::TempDir;
 
 use super::super::style::{self, print_line, say};
 use super::super::{Done, Global, context};
+use super::place::{Unpacked, remove_files};
 use super::{How, absolute, root, show};
 
 /// A plugin that lies somewhere, and what holds it there.
@@ -61,7 +61,7 @@ pub(super) async fn bring(source: &Source, root: &Path) -> Result<Brought> {
     let fetched = fetched(source, None).await?;
     let folder = tempfile::tempdir()
         .map_err(|error| Error::environment(format!("make a folder for {source}: {error}")))?;
-    unpack(&fetched, folder.path())?;
+    Unpacked::from(fetched)?.write_to(folder.path())?;
     Ok(Brought {
         folder: folder.path().to_owned(),
         source: source.to_string(),
@@ -81,8 +81,8 @@ pub(super) fn unpack_built_in(built_in: BuiltIn) -> Result<Brought> {
         manifest: built_in.manifest_text().to_owned(),
         component: built_in.component()?.to_owned(),
     };
-    unpack(&fetched, folder.path())?;
-    fs::write(
+    Unpacked::from(fetched)?.write_to(folder.path())?;
+    std::fs::write(
         folder.path().join("conformance.yaml"),
         built_in.conformance_text(),
     )
@@ -101,31 +101,6 @@ async fn fetched(source: &Source, digest: Option<&str>) -> Result<Fetched> {
     fetched.ok_or_else(|| Error::input(format!("{source} is a folder, and not to be fetched")))
 }
 
-/// Write a manifest and its component beside each other.
-fn unpack(fetched: &Fetched, folder: &Path) -> Result<PluginManifest> {
-    let failed = |error: std::io::Error| {
-        Error::environment(format!("write to {}: {error}", folder.display()))
-    };
-    let path = folder.join("plugin.yaml");
-    fs::write(&path, &fetched.manifest).map_err(failed)?;
-    let (manifest, _) = yaml::load::<PluginManifest>(&path)?;
-    let component = beside(&manifest)?;
-    fs::write(folder.join(component), &fetched.component).map_err(failed)?;
-    Ok(manifest)
-}
-
-/// The component's name, which must be that of a file beside the manifest.
-fn beside(manifest: &PluginManifest) -> Result<&Path> {
-    match manifest.component.file_name() {
-        Some(name) if name == manifest.component.as_os_str() => Ok(Path::new(name)),
-        _ => Err(Error::input(format!(
-            "the component {} does not lie beside its plugin.yaml",
-            manifest.component.display()
-        ))
-        .hint("put both into one folder")),
-    }
-}
-
 /// Show what it asks for, ask, and write the answer down.
 async fn grant(
     global: &Global,
@@ -138,12 +113,15 @@ async fn grant(
     if !global.json {
         show(&found);
     }
-    if !yes && !is_wanted()? {
+    if !yes && !is_wanted("Grant this?")? {
         say!("Nothing was granted.");
         return Ok(ExitCode::from(1));
     }
     if brought.is_elsewhere {
-        take_in(&found, &brought.folder, root)?;
+        // What lies there may be another by now: what was looked at is what is taken in.
+        let unpacked = Unpacked::read(&brought.folder)?;
+        unpacked.must_be(&found.plugin.digest, &found.plugin.manifest)?;
+        unpacked.take_in(root)?;
     }
     let manifest = &found.plugin.manifest;
     let mut lock = LockFile::read(root)?;
@@ -156,23 +134,6 @@ async fn grant(
     lock.plugins.insert(manifest.name.clone(), locked);
     lock.write(root)?;
     told(global, &manifest.name, root)
-}
-
-/// Copy what makes the plugin beneath the root.
-fn take_in(found: &Found, folder: &Path, root: &Path) -> Result<()> {
-    let manifest = &found.plugin.manifest;
-    let to = root.join("plugins").join(&manifest.name);
-    let component = beside(manifest)?;
-    let copied = fs::create_dir_all(&to)
-        .and_then(|()| fs::copy(folder.join("plugin.yaml"), to.join("plugin.yaml")))
-        .and_then(|_| fs::copy(folder.join(component), to.join(component)));
-    copied.map(drop).map_err(|error| {
-        Error::environment(format!(
-            "copy {} to {}: {error}",
-            folder.display(),
-            to.display()
-        ))
-    })
 }
 
 pub(super) async fn update(global: &Global, name: &str, how: &How) -> Done {
@@ -223,16 +184,15 @@ pub(super) async fn fetch(global: &Global, named: Option<&Path>) -> Done {
             continue;
         }
         let fetched = fetched(&source, Some(digest)).await?;
-        fs::create_dir_all(&folder)
-            .map_err(|error| Error::environment(format!("make {}: {error}", folder.display())))?;
-        let manifest = unpack(&fetched, &folder)?;
-        if manifest.name != *name {
+        let unpacked = Unpacked::from(fetched)?;
+        let brought_name = &unpacked.manifest().name;
+        if brought_name != name {
             return Err(Error::input(format!(
-                "{source} is the plugin `{}`; {LOCK_FILE} has it as `{name}`",
-                manifest.name
+                "{source} is the plugin `{brought_name}`; {LOCK_FILE} has it as `{name}`"
             ))
             .hint("name it rightly there"))?;
         }
+        unpacked.take_in(&root)?;
         if !global.json {
             print_line!("{name}: fetched from {source}");
         }
@@ -246,22 +206,28 @@ pub(super) async fn fetch(global: &Global, named: Option<&Path>) -> Done {
     Ok(ExitCode::SUCCESS)
 }
 
-pub(super) fn remove(global: &Global, name: &str, named: Option<&Path>) -> Done {
-    let root = root(named)?;
+pub(super) fn remove(global: &Global, name: &str, how: &How) -> Done {
+    let root = root(how.root.as_deref())?;
     let mut lock = LockFile::read(&root)?;
     let locked = lock
         .plugins
         .remove(name)
+        .filter(|_| is_plugin_name(name))
         .ok_or_else(|| unknown(name, &root))?;
-    lock.write(&root)?;
-    let folder = root.join("plugins").join(name);
     let was_taken_in = match locked.source.parse()? {
         Source::Path(path) => path.is_absolute(),
         Source::Url(_) | Source::Registry(_) => true,
     };
-    if was_taken_in && folder.is_dir() {
-        fs::remove_dir_all(&folder)
-            .map_err(|error| Error::environment(format!("remove {}: {error}", folder.display())))?;
+    if was_taken_in && !how.yes && std::io::stdin().is_terminal() {
+        let question = format!("Remove plugins/{name} too?");
+        if !is_wanted(&question)? {
+            say!("Nothing was removed.");
+            return Ok(ExitCode::from(1));
+        }
+    }
+    lock.write(&root)?;
+    if was_taken_in {
+        remove_files(&root, name)?;
     }
     if global.json {
         style::print_json(&json!({ "removed": name, "files": was_taken_in }));
@@ -294,22 +260,14 @@ fn told(global: &Global, name: &str, root: &Path) -> Done {
 }
 
 /// Ask whoever sits there.
-fn is_wanted() -> Result<bool> {
+fn is_wanted(question: &str) -> Result<bool> {
     if !std::io::stdin().is_terminal() {
         return Err(
             Error::input("nobody can be asked: standard input is no terminal")
                 .hint("--yes grants it without a question"),
         );
     }
-    let failed = |error: std::io::Error| Error::environment(format!("ask: {error}"));
-    let mut out = anstream::stderr();
-    write!(out, "Grant this? [y/N] ")
-        .and_then(|()| out.flush())
-        .map_err(failed)?;
-    let mut answer = String::new();
-    std::io::stdin()
-        .lock()
-        .read_line(&mut answer)
-        .map_err(failed)?;
-    Ok(matches!(answer.trim().to_lowercase().as_str(), "y" | "yes"))
+    let answer = style::ask(&format!("{question} [y/N]"))
+        .map_err(|error| Error::environment(format!("ask: {error}")))?;
+    Ok(matches!(answer.as_str(), "y" | "yes"))
 }

@@ -3,6 +3,7 @@
 mod build;
 mod grant;
 mod new;
+mod place;
 mod push;
 mod sdk;
 mod test;
@@ -41,7 +42,7 @@ pub(super) enum Verb {
         /// Its folder, its component's file, or the name of one that can be found from here
         plugin: String,
     },
-    /// Try every fault on a simulated machine, in every way that can go well or wrong
+    /// Try every fault on a simulated machine, in every way that can go well or wrong; with -v, show what it logs
     Test {
         /// Its folder, its component's file, or the name of one that can be found from here
         plugin: String,
@@ -80,15 +81,14 @@ pub(super) enum Verb {
     Remove {
         /// Its name
         name: String,
-        /// As for `add`
-        #[arg(long, value_name = "FOLDER")]
-        root: Option<PathBuf>,
+        #[command(flatten)]
+        how: How,
     },
 }
 
 #[derive(Debug, Args)]
 pub(super) struct How {
-    /// Grant it without a question
+    /// Ask nothing
     #[arg(long)]
     yes: bool,
     /// The folder with `plugins`, `subjects` and the lock [default: the nearest at or above the working directory]
@@ -112,7 +112,7 @@ pub(super) async fn main(global: &Global, verb: Verb) -> Done {
         Verb::Update { name, how } => grant::update(global, &name, &how).await,
         Verb::Fetch { root } => grant::fetch(global, root.as_deref()).await,
         Verb::Push { plugin, to } => push::main(global, &find(&plugin).await?.folder, &to).await,
-        Verb::Remove { name, root } => grant::remove(global, &name, root.as_deref()),
+        Verb::Remove { name, how } => grant::remove(global, &name, &how),
     }
 }
 
@@ -252,10 +252,23 @@ fn show(found: &Found) {
     print_line!("It gets nothing else: nothing of this machine, and nothing of other trials.");
 }
 
+/// Whether a plugin's folder beneath `plugins` has another name than the plugin: then the folder's is the one that counts.
+fn misnamed(folder: &Path, name: &str) -> Option<String> {
+    let folder = absolute(folder).ok()?;
+    let is_beneath = folder
+        .parent()
+        .is_some_and(|parent| parent.ends_with("plugins"));
+    let own = folder.file_name()?.to_string_lossy();
+    (is_beneath && own != name).then(|| {
+        format!("it is called `{name}` in its plugin.yaml, and its folder `{own}`: give both the same name")
+    })
+}
+
 async fn check(global: &Global, folder: &Path) -> Done {
     let runtime = context::runtime()?;
     let found = runtime.examine(folder).await?;
-    let problems = found.problems();
+    let mut problems = found.problems();
+    problems.extend(misnamed(folder, &found.plugin.manifest.name));
     if global.json {
         style::print_json(&json!({ "plugin": found.plugin.manifest.name, "problems": problems }));
     } else if problems.is_empty() {

@@ -1,6 +1,5 @@
 //! `duress plugin push`: into a registry, with the manifest in the component.
 
-use std::fs;
 use std::path::Path;
 use std::process::ExitCode;
 
@@ -10,6 +9,7 @@ use serde_json::json;
 
 use super::super::style::{self, print_line};
 use super::super::{Done, Global, context};
+use super::place::Unpacked;
 
 pub(super) async fn main(global: &Global, folder: &Path, to: &str) -> Done {
     let Source::Registry(reference) = to.parse()? else {
@@ -24,12 +24,10 @@ pub(super) async fn main(global: &Global, folder: &Path, to: &str) -> Done {
             .hint("duress plugin check lists everything")
             .into());
     }
-    let read = |path: &Path| {
-        fs::read(path).map_err(|error| Error::input(format!("read {}: {error}", path.display())))
-    };
     let manifest = &found.plugin.manifest;
-    let text = String::from_utf8_lossy(&read(&folder.join("plugin.yaml"))?).into_owned();
-    let component = embed(&read(&folder.join(&manifest.component))?, &text)?;
+    let there = Unpacked::read(folder)?;
+    there.must_be(&found.plugin.digest, manifest)?;
+    let component = embed(there.component(), &there.text())?;
     let digest = push(&reference, component, &manifest.license).await?;
     if global.json {
         style::print_json(&json!({ "plugin": manifest.name, "pushed": to, "digest": digest }));

@@ -35,6 +35,12 @@ pub(super) async fn main(global: &Global, folder: &Path) -> Done {
             "plugin": found.plugin.manifest.name, "digest": found.plugin.digest, "passed": report.passed(), "report": report,
         }));
     } else {
+        if global.verbose > 0 {
+            say!("What was logged in all cases:");
+            for line in &report.log {
+                say!("  {line}");
+            }
+        }
         print(&found, &report);
     }
     Ok(ExitCode::from(if report.passed() { 0 } else { 1 }))

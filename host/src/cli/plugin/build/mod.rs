@@ -53,8 +53,8 @@ pub(super) async fn main(global: &Global, folder: &Path) -> Done {
         bytes
     };
     let component = embed(&component, &String::from_utf8_lossy(&text))?;
-    let place = folder.join(&manifest.component);
-    fs::write(&place, &component)
+    let place = folder.join(manifest.component_file()?);
+    duress::files::replace(&place, &component)
         .map_err(|error| Error::environment(format!("write {}: {error}", place.display())))?;
     let found = context::runtime()?.examine(folder).await?;
     if global.json {

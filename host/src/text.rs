@@ -1,0 +1,75 @@
+//! Text of others, made harmless for a terminal.
+//!
+//! Control characters move the cursor, change the window's title or hide what follows; those of the direction of writing make a text
+//! read otherwise than it is. Both are spelt out.
+
+use std::borrow::Cow;
+use std::fmt::Write as _;
+
+/// Whether a terminal would obey a character instead of showing it: control characters, separators of lines and paragraphs, and what
+/// Unicode has for the direction of writing (UAX #9).
+pub fn is_steering(character: char) -> bool {
+    character.is_control()
+        || matches!(character,
+            '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+}
+
+/// The text with everything that steers spelt out, but for line breaks and tabs.
+pub fn harmless(text: &str) -> Cow<'_, str> {
+    let steers = |c: char| is_steering(c) && !matches!(c, '\n' | '\t');
+    if !text.contains(steers) {
+        return Cow::Borrowed(text);
+    }
+    let mut harmless = String::with_capacity(text.len() + 16);
+    for character in text.chars() {
+        match steers(character) {
+            true => harmless.extend(character.escape_unicode()),
+            false => harmless.push(character),
+        }
+    }
+    Cow::Owned(harmless)
+}
+
+/// A JSON document with everything that steers written as JSON writes it (RFC 8259, 7): the same document for whoever parses it.
+pub fn harmless_json(json: &str) -> Cow<'_, str> {
+    // What JSON has between its values stays; within its texts these two are spelt out already.
+    let steers = |c: char| is_steering(c) && !matches!(c, '\n' | '\t');
+    if !json.contains(steers) {
+        return Cow::Borrowed(json);
+    }
+    let mut harmless = String::with_capacity(json.len() + 16);
+    for character in json.chars() {
+        if steers(character) {
+            // Each of them lies in the basic plane. Writing to a string cannot fail.
+            let _ = write!(harmless, "\\u{:04x}", u32::from(character));
+        } else {
+            harmless.push(character);
+        }
+    }
+    Cow::Owned(harmless)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_steers_is_spelt_out() {
+        assert_eq!(harmless("größer\n\t日本"), "größer\n\t日本");
+        assert_eq!(
+            harmless("\u{1b}[2J\u{9b}31m\u{202e}\r\u{7f}"),
+            "\\u{1b}[2J\\u{9b}31m\\u{202e}\\u{d}\\u{7f}"
+        );
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn a_json_document_stays_the_same(text in "(?s).*") {
+            let json = serde_json::to_string(&text).expect("JSON");
+            let harmless = harmless_json(&json);
+            proptest::prop_assert!(!harmless.contains(is_steering));
+            let read: String = serde_json::from_str(&harmless).expect("JSON");
+            proptest::prop_assert_eq!(read, text);
+        }
+    }
+}
