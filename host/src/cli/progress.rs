@@ -208,13 +208,17 @@ fn recovered(recovery_ms: Option<i64>, circumstances: &Circumstances) -> Option<
             .filter(|stayed| *stayed)
             .map(|_| "stayed healthy".to_owned()),
         Some(ms) => {
-            let waited = match circumstances.engine_wait_ms {
-                0 => String::new(),
-                waited => format!(
-                    ", beside {} of waiting for the engine",
-                    style::duration(waited)
-                ),
-            };
+            let waits = [
+                (circumstances.engine_wait_ms, "the engine"),
+                (circumstances.database_wait_ms, "the database"),
+            ];
+            let waits = waits.iter().filter(|(waited, _)| *waited > 0);
+            let waited: String = waits
+                .map(|(waited, what)| {
+                    let waited = style::duration(*waited);
+                    format!(", beside {waited} of waiting for {what}")
+                })
+                .collect();
             Some(format!("recovered in {}{waited}", style::duration(ms)))
         }
     }

@@ -299,11 +299,14 @@ fn circumstances(trial: &TrialRow) {
         None if found.stayed_healthy == Some(true) => print_line!("stayed healthy"),
         None => {}
     }
-    if found.engine_wait_ms > 0 {
-        print_line!(
-            "waited {} for the engine meanwhile, which does not count",
-            style::duration(found.engine_wait_ms)
-        );
+    for (waited, what) in [
+        (found.engine_wait_ms, "engine"),
+        (found.database_wait_ms, "database"),
+    ] {
+        if waited > 0 {
+            let waited = style::duration(waited);
+            print_line!("waited {waited} for the {what} meanwhile, which does not count");
+        }
     }
     for what in &found.disturbances {
         print_line!("{} {what}", style::WARN.paint("disturbed:"));

@@ -18,6 +18,10 @@ pub struct Circumstances {
     /// Waits for the engine while the subject recovered, in milliseconds. The time to recover does not include them.
     #[serde(skip_serializing_if = "is_zero")]
     pub engine_wait_ms: i64,
+    /// The wait for the database between the last revert and the first look at the subject's health, in milliseconds. The time to recover
+    /// does not include it.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub database_wait_ms: i64,
     /// How long this machine kept work waiting, where its kernel counts that.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub pressure: Option<Pressure>,

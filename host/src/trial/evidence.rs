@@ -35,6 +35,8 @@ pub(super) struct Watch {
     since: Option<Duration>,
     waits: Option<Waits>,
     engine: Option<EngineWatch>,
+    /// While the rollback waited for the database, though every fault was gone.
+    recording: Option<(Instant, Instant)>,
 }
 
 /// Hears that the engine ended. Dropped, it listens no more.
@@ -258,6 +260,14 @@ impl Run<'_> {
         self.end.circumstances.pressure = pressure;
     }
 
+    /// The journal's rollback, which began then, is over. What it took after the last fault was gone went into the database.
+    pub(super) fn note_recording(&mut self, began: Instant) {
+        let gone = self.held().iter().filter_map(|held| held.gone).max();
+        let from = gone.map(|gone| gone.max(began));
+        let slow = from.filter(|from| from.elapsed() >= SLOW_ANSWER);
+        self.watch.recording = slow.map(|from| (from, Instant::now()));
+    }
+
     /// Ask the engine again and again, to see how long it keeps everybody waiting.
     pub(super) fn watch_engine_waits(&self) -> Option<EngineWaits> {
         // In simulated time nobody waits for an engine but who asks it.
@@ -278,10 +288,15 @@ impl Run<'_> {
             .healthy_since
             .filter(|since| *since >= gone)
             .unwrap_or(at);
-        let waited = waits.map_or(Duration::ZERO, |waits| waits.between(gone, at));
+        let for_engine = waits.map_or(Duration::ZERO, |waits| waits.between(gone, at));
+        let for_database = self.watch.recording.map_or(Duration::ZERO, |(from, to)| {
+            to.min(at).saturating_duration_since(from)
+        });
         let milliseconds = |time: Duration| i64::try_from(time.as_millis()).unwrap_or(i64::MAX);
-        self.end.circumstances.engine_wait_ms = milliseconds(waited);
-        let took = at.saturating_duration_since(gone).saturating_sub(waited);
+        self.end.circumstances.engine_wait_ms = milliseconds(for_engine);
+        self.end.circumstances.database_wait_ms = milliseconds(for_database);
+        let took = at.saturating_duration_since(gone);
+        let took = took.saturating_sub(for_engine).saturating_sub(for_database);
         self.end.recovery_ms = Some(milliseconds(took));
     }
 

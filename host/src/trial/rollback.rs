@@ -1,5 +1,7 @@
 //! The way back: each fault's own cleanup, and then whatever that left.
 
+use tokio::time::Instant;
+
 use super::{Failed, Injected, Run};
 use crate::Error;
 use crate::capability::Changes;
@@ -17,12 +19,15 @@ impl Run<'_> {
         let Changes::Made(journal) = &self.scope.changes else {
             return Ok(());
         };
-        let report = journal.roll_back().await.map_err(|error| {
+        let began = Instant::now();
+        let rolled_back = journal.roll_back().await;
+        let report = rolled_back.map_err(|error| {
             Failed::new(
                 Outcome::Failed,
                 Error::failed(format!("roll back: {error}")),
             )
         })?;
+        self.note_recording(began);
         if !report.stuck.is_empty() {
             let stuck: Vec<_> = report
                 .stuck
