@@ -18,7 +18,7 @@ pub fn repository() -> &'static Path {
 }
 
 /// What the component that misbehaves asks for.
-pub const REQUESTS: &str = "{actions: [pause], programs: {container: [/bin/true, printf]}, http: [stack], tcp: [stack], logs: true, stack: true}";
+pub const REQUESTS: &str = "{actions: [pause], programs: {container: [/bin/true, printf], look: [/bin/true, printf]}, http: [stack], tcp: [stack], logs: true, stack: true}";
 
 /// The component that misbehaves.
 pub fn noop() -> Vec<u8> {
