@@ -15,6 +15,7 @@ mod evidence;
 mod fates;
 mod faults;
 mod general;
+mod guardian;
 mod halt;
 mod hostile;
 mod http;

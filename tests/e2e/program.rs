@@ -227,6 +227,15 @@ impl Running {
         );
     }
 
+    /// Send it to all of its process group, which it must lead.
+    pub fn signal_group(&self, signal: &str) {
+        let group = format!("-{}", self.child.id());
+        let sent = Command::new("kill")
+            .args(["-s", signal, "--", &group])
+            .status();
+        assert!(sent.unwrap().success());
+    }
+
     /// Wait for its end, and read what is left to read.
     pub fn end(mut self) -> (ExitStatus, Vec<Value>) {
         let rest = self.events.iter().collect();

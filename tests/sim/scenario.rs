@@ -11,7 +11,7 @@ use duress::engine::Engine;
 use duress::http::Client;
 use duress::journal::Recovered;
 use duress::plugin::{Catalog, Runtime};
-use duress::runner::{self, Job, Prepared, Record, Tally};
+use duress::runner::{self, Job, Prepared, Record, Tally, guardian};
 use duress::simulated::{End, SimulatedEngine, Troubles, World};
 use duress::store::{Disk, HostLock, Store};
 use duress::trial::Host;
@@ -257,6 +257,66 @@ impl Simulation {
             let source = Some((file.clone(), self.scenario.text.clone()));
             process.execute(prepared, Record::New { source }).await
         })
+    }
+
+    /// `duress run campaign`, which is stopped at the step that the world says. Its guardian takes it over, and must leave nothing; then it
+    /// goes on, and notices after some more steps.
+    pub fn run_frozen(&self, notices_after: u64) -> std::result::Result<(), Broken> {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .start_paused(true)
+            .build()
+            .expect("a runtime");
+        let file = self.folder.path().join("campaign.yaml");
+        let mut running = Box::pin(async {
+            let disk = Arc::new(WorldDisk(self.world.clone()));
+            let process = Process {
+                world: self.world.clone(),
+                store: Store::open_simulated(&self.database(), disk).expect("open"),
+                engine: Arc::new(SimulatedEngine(self.world.clone())),
+                http: client(),
+            };
+            let draft = Draft::load(&file).expect("a campaign");
+            let prepared = runner::prepare(draft, catalog(), false).await;
+            let source = Some((file.clone(), self.scenario.text.clone()));
+            let record = Record::New { source };
+            process.execute(prepared.expect("a campaign"), record).await
+        });
+        let is_frozen = runtime.block_on(async {
+            tokio::select! {
+                biased;
+                () = self.world.frozen() => true,
+                _ = &mut running => false,
+            }
+        });
+        if is_frozen {
+            // Nothing of the process is polled here: it stands still.
+            self.world.calm();
+            self.guard()
+                .map_err(|why| format!("beside a process that stands still: {why}"))?;
+            self.world.thaw(notices_after);
+            let _ = runtime.block_on(&mut running);
+        }
+        drop(running);
+        runtime.shutdown_background();
+        self.check_journal()
+    }
+
+    /// What the guardian of the one host does, and what must be true afterwards.
+    pub fn guard(&self) -> std::result::Result<(), Broken> {
+        let campaigns = self.look(async |store| store.running_campaigns().await);
+        let Some((_, host)) = campaigns.into_iter().next() else {
+            // It had not begun: nothing can be in force.
+            return self.check_mended();
+        };
+        let taken_over = self.process(async |process| {
+            let engine = Arc::clone(&process.engine);
+            guardian::take_over_in(&process.store, &host, engine, &process.http).await
+        });
+        match taken_over {
+            Some(Ok(recovered)) if recovered.left.is_empty() => self.check_recovered(),
+            other => Err(format!("the guardian: {other:?}")),
+        }
     }
 
     /// `duress resume`.

@@ -1,5 +1,5 @@
-//! The storm: real campaigns on real containers, and a duress that is killed at random moments. Whatever moment that is, what it left
-//! is taken back, and the campaign goes on to its end.
+//! The storm: real campaigns on real containers, and a duress that is killed or stopped at random moments. Nobody calls `duress recover`:
+//! whatever moment that was, nothing is in force once the grace of its guardian is over, and the campaign goes on to its end.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -35,8 +35,10 @@ chaos_types:
 ";
 /// The longest time before a kill: a trial is anywhere in its course by then.
 const LONGEST: Duration = Duration::from_secs(16);
-/// The longest time before a recovery is killed.
-const LONGEST_RECOVERY: Duration = Duration::from_secs(3);
+/// The grace of the guardians, in seconds.
+const GRACE: &str = "2";
+/// The longest time from a kill until nothing is left: the grace, the reverts, and the removal of two stacks on a busy machine.
+const GUARDED: Duration = Duration::from_secs(90);
 
 /// A database of its own, and the program that writes it.
 struct Storm {
@@ -104,12 +106,7 @@ impl Storm {
             } else {
                 return self.check_complete();
             }
-            if self.random.random_ratio(1, 4) {
-                // Not even a recovery that breaks off leaves what the next one does not find.
-                let mut recovery = self.start(&["recover"])?;
-                self.kill(&mut recovery, LONGEST_RECOVERY)?;
-            }
-            self.recover()?;
+            self.await_guardian()?;
             if self.kills >= kills {
                 return Ok(());
             }
@@ -138,6 +135,7 @@ impl Storm {
             .envs(environment.map(|(name, value)| (name.clone(), value.clone())))
             .env("DURESS_DB", self.database())
             .env("DURESS_MACHINE_DIR", machine)
+            .env("DURESS_GUARDIAN", GRACE)
     }
 
     fn database(&self) -> PathBuf {
@@ -165,19 +163,36 @@ impl Storm {
             }
             std::thread::sleep(Duration::from_millis(5));
         }
+        if self.random.random_ratio(1, 4) {
+            // Stopped, and dead only when its guardian has done its work.
+            signal(child, "STOP")?;
+            self.await_guardian()
+                .context("beside a duress that was stopped")?;
+        }
         child.kill().context("kill duress")?;
         child.wait().context("wait for the killed duress")?;
         Ok(true)
     }
 
-    /// Take back what was left, and look that nothing is left of it.
-    fn recover(&self) -> Result<()> {
-        let recovered = self.duress().args(["recover", "--json"]).read();
-        let recovered = recovered.context("recover")?;
-        self.check_machine()
-            .with_context(|| format!("after a recovery that said {}", recovered.trim()))?;
-        let again = self.duress().args(["recover", "--dry-run"]).succeeds()?;
-        ensure!(again, "a second recovery would find something");
+    /// Wait until the guardian of what was killed last has done its work, and ended.
+    fn await_guardian(&self) -> Result<()> {
+        let deadline = Instant::now() + GUARDED;
+        loop {
+            let database = self.database().display().to_string();
+            let guards =
+                programs(|words, _| words.contains(" guard ") && words.contains(&database))?;
+            let checked = self.check_machine();
+            if guards.is_empty() && checked.is_ok() {
+                break;
+            }
+            if Instant::now() >= deadline {
+                checked?;
+                bail!("its guardian has not ended");
+            }
+            std::thread::sleep(Duration::from_millis(200));
+        }
+        let nothing = self.duress().args(["recover", "--dry-run"]).succeeds()?;
+        ensure!(nothing, "a recovery would find something");
         let sound = self.duress().args(["db", "check"]).read();
         sound.context("check the database").map(drop)
     }
@@ -211,7 +226,7 @@ impl Storm {
 
     /// Every trial has ended once.
     fn check_complete(&self) -> Result<()> {
-        self.recover()?;
+        self.await_guardian()?;
         let shown = self
             .duress()
             .args(["show", "storm", "--json", "--limit", "0"])
@@ -260,29 +275,38 @@ impl Storm {
 
 /// Helpers and compose tools that work for no living duress.
 fn stray_programs() -> Result<Vec<String>> {
-    let mut strays = Vec::new();
+    programs(|words, environment| {
+        let file = words.split(' ').next().unwrap_or_default();
+        let name = Path::new(file).file_name();
+        name.is_some_and(|name| name == "duress-helper")
+            || environment.contains("COMPOSE_PROJECT_NAME=duress-")
+    })
+}
+
+/// The processes of the machine that are such, by their command lines and environments.
+fn programs(are_such: impl Fn(&str, &str) -> bool) -> Result<Vec<String>> {
+    let mut found = Vec::new();
     for entry in fs::read_dir("/proc").context("read /proc")?.flatten() {
+        let name = entry.file_name();
+        if !name.to_string_lossy().bytes().all(|b| b.is_ascii_digit()) {
+            continue;
+        }
         let folder = entry.path();
         let read = |name: &str| {
             let bytes = fs::read(folder.join(name)).unwrap_or_default();
             String::from_utf8_lossy(&bytes).replace('\0', " ")
         };
-        if !entry
-            .file_name()
-            .to_string_lossy()
-            .bytes()
-            .all(|b| b.is_ascii_digit())
-        {
-            continue;
-        }
-        let program = read("cmdline");
-        let file = program.split(' ').next().unwrap_or_default();
-        let is_helper = Path::new(file)
-            .file_name()
-            .is_some_and(|name| name == "duress-helper");
-        if is_helper || read("environ").contains("COMPOSE_PROJECT_NAME=duress-") {
-            strays.push(program.trim().to_owned());
+        let words = read("cmdline");
+        if are_such(&words, &read("environ")) {
+            found.push(words.trim().to_owned());
         }
     }
-    Ok(strays)
+    Ok(found)
+}
+
+fn signal(child: &Child, signal: &str) -> Result<()> {
+    let pid = child.id().to_string();
+    let sent = Sh::new("kill").args(["-s", signal, pid.as_str()]).works();
+    ensure!(sent, "send {signal} to duress");
+    Ok(())
 }

@@ -25,6 +25,8 @@ pub struct Flags {
     pub parallel: Option<u64>,
     /// `--cooldown`, in seconds.
     pub cooldown_seconds: Option<f64>,
+    /// `--stop-after-failures`.
+    pub stop_after_failures: Option<u64>,
     /// `--baseline`.
     pub baseline: bool,
     /// `--variant`.
@@ -93,6 +95,12 @@ impl Flags {
             "--cooldown",
             "/cooldown_seconds",
             self.cooldown_seconds,
+            &mut campaign,
+        );
+        line.number(
+            "--stop-after-failures",
+            "/stop_after_failures",
+            self.stop_after_failures,
             &mut campaign,
         );
         line.number("--seed", "/seed", self.seed, &mut campaign);

@@ -97,6 +97,10 @@ pub struct Campaign {
     #[serde(default)]
     #[schemars(range(min = 0.0, max = limits::SECONDS))]
     pub cooldown_seconds: f64,
+    /// After so many trials in a row that did not pass, no more are begun.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1, max = limits::TRIALS))]
+    pub stop_after_failures: Option<u32>,
     /// Add trials without a fault for each subject.
     #[serde(default)]
     pub include_baseline: bool,

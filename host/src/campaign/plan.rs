@@ -84,6 +84,7 @@ impl Plan {
             trials_per_combination: 1,
             parallel: 1,
             cooldown_seconds: 0.0,
+            stop_after_failures: None,
             include_baseline: spec.faults.is_empty(),
             variant: spec.variant.clone(),
             seed: Some(spec.seed),

@@ -1,13 +1,13 @@
 //! `duress db`: the database's own care.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::Subcommand;
-use duress::store::Store;
+use duress::store::damage;
 use serde_json::json;
 
-use super::style::{self, print_line};
+use super::style::{self, print_line, say};
 use super::{Done, Global, context};
 
 #[derive(Debug, Subcommand)]
@@ -19,12 +19,19 @@ pub(super) enum Verb {
     },
     /// Look for damage in the whole database
     Check,
+    /// Put a backup in the place of the database, and keep what was there under another name
+    Restore {
+        /// The backup
+        backup: PathBuf,
+    },
+    /// Make a sound database of all that can still be read of a damaged one, which is kept under another name
+    Salvage,
 }
 
 pub(super) async fn main(global: &Global, verb: Verb) -> Done {
-    let store = context::open_existing(global)?;
     match verb {
         Verb::Backup { file } => {
+            let store = context::open_existing(global)?;
             store.back_up(&file).await?;
             if global.json {
                 style::print_json(&json!({ "backup": file }));
@@ -33,16 +40,62 @@ pub(super) async fn main(global: &Global, verb: Verb) -> Done {
             }
             Ok(ExitCode::SUCCESS)
         }
-        Verb::Check => check(global, &store).await,
+        Verb::Check => check(global),
+        Verb::Restore { backup } => restore(global, &backup),
+        Verb::Salvage => salvage(global),
     }
 }
 
-async fn check(global: &Global, store: &Store) -> Done {
-    let found = store.check().await?;
+fn restore(global: &Global, backup: &Path) -> Done {
+    let database = context::database(global)?;
+    let kept = damage::restore(&database, backup)?;
     if global.json {
-        style::print_json(&json!({ "database": store.path(), "damage": found }));
+        style::print_json(&json!({ "database": database, "kept": kept }));
+    } else {
+        print_line!("{} is what {} was.", database.display(), backup.display());
+        tell_kept(kept.as_deref());
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Exit code 1 where something was lost.
+fn salvage(global: &Global) -> Done {
+    let database = context::database(global)?;
+    let salvaged = damage::salvage(&database)?;
+    let whole = salvaged.tables.iter().all(|(_, _, whole)| *whole);
+    if global.json {
+        style::print_json(&salvaged);
+    } else {
+        for (table, rows, whole) in &salvaged.tables {
+            let lost = if *whole {
+                ""
+            } else {
+                ", and others could not be read"
+            };
+            print_line!("{table}: {rows} rows{lost}");
+        }
+        tell_kept(salvaged.kept.as_deref());
+    }
+    Ok(ExitCode::from(u8::from(!whole)))
+}
+
+fn tell_kept(kept: Option<&Path>) {
+    if let Some(kept) = kept {
+        say!("What was there is kept as {}", kept.display());
+    }
+    say!(
+        "Next: {}",
+        style::HINT.paint("duress recover --dry-run; duress recover --all --dry-run")
+    );
+}
+
+fn check(global: &Global) -> Done {
+    let database = context::database(global)?;
+    let found = damage::check(&database)?;
+    if global.json {
+        style::print_json(&json!({ "database": database, "damage": found }));
     } else if found.is_empty() {
-        print_line!("{} is sound.", store.path().display());
+        print_line!("{} is sound.", database.display());
     }
     for line in found.iter().filter(|_| !global.json) {
         print_line!("{} {line}", style::ERROR.paint("damage:"));

@@ -103,6 +103,13 @@ pub(super) async fn main(global: &Global, job: Job, grace: Grace) -> Done {
     drop(events);
     let _ = stopping.await;
     let _ = display.await;
+    if let Some(saved) = store.rescue().await? {
+        let (gone, saved) = (store.path().display(), saved.display());
+        let lost = format!("the database {gone} was deleted while this run used it");
+        return Err(Error::environment(lost)
+            .hint(format!("what it recorded was saved: mv {saved} {gone}"))
+            .into());
+    }
     let (campaign, tally) = result?;
     // After an error it stays: it records what could not be recorded, and reverts what could not be reverted.
     if let Some(guardian) = guardian {
@@ -117,6 +124,7 @@ pub(super) async fn main(global: &Global, job: Job, grace: Grace) -> Done {
 fn guarded(global: &Global, store: &Store, host: &str, grace: Duration) -> Guarded {
     let mut arguments: Vec<OsString> = vec!["guard".into(), "--db".into(), store.path().into()];
     arguments.extend(["--host".into(), host.into()]);
+    arguments.extend(["--pid".into(), std::process::id().to_string().into()]);
     arguments.extend(["--grace-ms".into(), grace.as_millis().to_string().into()]);
     if let Some(driver) = global
         .net_driver

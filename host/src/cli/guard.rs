@@ -28,6 +28,9 @@ pub(super) struct Arguments {
     /// The run, as its database knows it
     #[arg(long)]
     host: String,
+    /// Its process
+    #[arg(long)]
+    pid: i32,
     /// How long it may be silent, in milliseconds
     #[arg(long)]
     grace_ms: u64,
@@ -75,7 +78,8 @@ async fn guard(global: &Global, arguments: &Arguments) -> Result<()> {
     rustix::stdio::dup2_stdout(nothing.map_err(failed)?).map_err(|error| failed(error.into()))?;
 
     let grace = Duration::from_millis(arguments.grace_ms);
-    if guardian::watch(&mut heard, grace).await == Verdict::TakeOver {
+    let is_stopped = || super::recover::is_stopped(arguments.pid);
+    if guardian::watch(&mut heard, grace, is_stopped).await == Verdict::TakeOver {
         take_over(global, &database, &arguments.host).await;
     }
     Ok(())

@@ -147,6 +147,9 @@ impl Display {
                 ));
                 self.slot(*slot, "waiting for the engine".to_owned());
             }
+            Event::FailedEnough { failures, left } => self.line(format!(
+                "{failures} trials in a row did not pass (`stop_after_failures`): {left} more are not run"
+            )),
             Event::Stopping { halted, taken_over } => {
                 if *taken_over {
                     self.line(

@@ -130,7 +130,7 @@ async fn all(global: &Global, dry_run: bool) -> Done {
 fn tell_of_frozen(database: &Path) {
     let database = database.display().to_string();
     for running in Machine::this().running() {
-        if running.database == database && is_stopped(running.pid) {
+        if running.database == database && is_stopped(i32::try_from(running.pid).unwrap_or(0)) {
             say!(
                 "{} process {} stands still (SIGSTOP), and what it has in force is not recovered",
                 style::WARN.paint("note:"),
@@ -146,13 +146,10 @@ fn tell_of_frozen(database: &Path) {
 }
 
 /// Whether a process was stopped by a signal (proc_pid_stat(5)).
-fn is_stopped(pid: u32) -> bool {
-    let process = i32::try_from(pid).map(procfs::process::Process::new);
-    process.is_ok_and(|process| {
-        process
-            .and_then(|process| process.stat())
-            .is_ok_and(|stat| matches!(stat.state, 'T' | 't'))
-    })
+pub(super) fn is_stopped(pid: i32) -> bool {
+    procfs::process::Process::new(pid)
+        .and_then(|process| process.stat())
+        .is_ok_and(|stat| matches!(stat.state, 'T' | 't'))
 }
 
 /// What a recovery would do. The exit code tells whether it would do anything.

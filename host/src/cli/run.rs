@@ -77,6 +77,9 @@ struct FlagArguments {
     /// A pause between the trials of a slot
     #[arg(long, value_name = "SECONDS", allow_negative_numbers = true, value_parser = seconds)]
     cooldown: Option<f64>,
+    /// Begin no more trials after so many in a row that did not pass
+    #[arg(long, value_name = "N")]
+    stop_after_failures: Option<u64>,
     /// A service that may be hurt [default: all that the subject allows]
     #[arg(long = "target", value_name = "SERVICE")]
     targets: Vec<String>,
@@ -112,6 +115,7 @@ impl FlagArguments {
             trials: self.trials,
             parallel,
             cooldown_seconds: self.cooldown,
+            stop_after_failures: self.stop_after_failures,
             baseline: self.baseline,
             variant: self.variant,
             seed: self.seed,

@@ -60,6 +60,7 @@ impl Job {
             campaign: campaign.clone(),
             parallel: self.parallel,
             cooldown: self.cooldown,
+            stop_after_failures: self.prepared.plan.campaign.stop_after_failures,
             finished_before,
         };
         let result = run(host, self.prepared.trials, &schedule, events, cancel).await;

@@ -89,6 +89,13 @@ pub enum Event {
         /// For how long at most.
         seconds: u64,
     },
+    /// As many trials in a row did not pass as the campaign bears: no more are begun.
+    FailedEnough {
+        /// How many that were.
+        failures: u32,
+        /// How many trials are not run.
+        left: usize,
+    },
     /// Somebody asked for the end: running trials are rolled back.
     Stopping {
         /// Why the machine was halted; absent for a signal to this process.

@@ -15,6 +15,7 @@ use std::time::{Duration, Instant};
 use tokio::sync::mpsc::UnboundedReceiver;
 use tokio_util::sync::CancellationToken;
 
+use super::Machine;
 use super::recovery::{Remains, remove_stacks_of};
 use crate::engine::Engine;
 use crate::http::Client;
@@ -32,6 +33,11 @@ const LOOK: Duration = Duration::from_millis(100);
 const LONGEST_LOOK: Duration = Duration::from_millis(400);
 /// How long a guardian may take to start.
 const START_LIMIT: Duration = Duration::from_secs(20);
+/// A run that is silent though it is neither dead nor stopped is most often on a machine with too much to do: it gets so many times the
+/// grace.
+const DOUBT: u32 = 3;
+/// How long after a gap between its beats a run looks whether it was taken over.
+const AFTERMATH: Duration = Duration::from_secs(60);
 /// How long a run waits for its guardian to end.
 const END_LIMIT: Duration = Duration::from_secs(1);
 
@@ -76,6 +82,7 @@ pub enum Verdict {
 pub struct Watch {
     grace: Duration,
     silence: Duration,
+    closed: bool,
 }
 
 impl Watch {
@@ -84,17 +91,30 @@ impl Watch {
         Self {
             grace,
             silence: Duration::ZERO,
+            closed: false,
         }
     }
 
-    /// What to do, after so much time in which this was heard, or nothing.
-    pub fn step(&mut self, passed: Duration, heard: Option<Heard>) -> Verdict {
+    /// What to do, after so much time in which this was heard, or nothing. `is_stopped` is asked once the grace is over: whether the run's
+    /// process was stopped by a signal.
+    pub fn step(
+        &mut self,
+        passed: Duration,
+        heard: Option<Heard>,
+        is_stopped: impl Fn() -> bool,
+    ) -> Verdict {
         match heard {
             Some(Heard::Farewell) => return Verdict::Leave,
             Some(Heard::Beat) => self.silence = Duration::ZERO,
-            Some(Heard::Closed) | None => self.silence += passed.min(LONGEST_LOOK),
+            Some(Heard::Closed) => self.closed = true,
+            None => {}
         }
-        if self.silence >= self.grace {
+        if heard != Some(Heard::Beat) {
+            self.silence += passed.min(LONGEST_LOOK);
+        }
+        let is_over = self.silence >= self.grace;
+        let is_certain = is_over && (self.closed || is_stopped());
+        if is_certain || self.silence >= self.grace * DOUBT {
             Verdict::TakeOver
         } else {
             Verdict::Watch
@@ -103,7 +123,11 @@ impl Watch {
 }
 
 /// Watch a run until there is something to do.
-pub async fn watch(heard: &mut UnboundedReceiver<Heard>, grace: Duration) -> Verdict {
+pub async fn watch(
+    heard: &mut UnboundedReceiver<Heard>,
+    grace: Duration,
+    is_stopped: impl Fn() -> bool,
+) -> Verdict {
     let mut watch = Watch::new(grace);
     let mut last = tokio::time::Instant::now();
     loop {
@@ -117,7 +141,7 @@ pub async fn watch(heard: &mut UnboundedReceiver<Heard>, grace: Duration) -> Ver
         };
         let passed = last.elapsed();
         last = tokio::time::Instant::now();
-        match watch.step(passed, what) {
+        match watch.step(passed, what, &is_stopped) {
             Verdict::Watch => {}
             verdict => return verdict,
         }
@@ -136,7 +160,7 @@ pub async fn take_over(
     http: &Client,
 ) -> Result<Recovered> {
     let locks = host_locks_of(&canonical(database));
-    if !HostLock::is_dead(&locks, host) {
+    if !HostLock::is_dead(&locks, host) || Machine::this().lives(host) {
         HostLock::mark_taken_over(&locks, host)?;
     }
     let store = match Store::open_existing(database) {
@@ -207,12 +231,22 @@ impl Guardian {
             .spawn(move || {
                 let mut post = Some(post);
                 let beat = (guarded.grace / 4).min(BEAT);
+                let (mut last, mut gap) = (Instant::now(), None::<Instant>);
                 while let Err(RecvTimeoutError::Timeout) = ends.recv_timeout(beat) {
-                    if HostLock::is_taken_over(&guarded.locks, &guarded.host) {
+                    // First the beat: a look at a file may take its time on a disk that is busy.
+                    let is_heard = post.as_mut().is_some_and(|post| post.say(Heard::BEAT));
+                    if last.elapsed() >= guarded.grace / 2 {
+                        gap = Some(Instant::now());
+                    }
+                    last = Instant::now();
+                    let is_doubtful = gap.is_some_and(|gap| gap.elapsed() < AFTERMATH);
+                    if (is_doubtful || !is_heard)
+                        && HostLock::is_taken_over(&guarded.locks, &guarded.host)
+                    {
                         token.cancel();
                         return;
                     }
-                    if !post.as_mut().is_some_and(|post| post.say(Heard::BEAT)) {
+                    if !is_heard {
                         tracing::warn!("the guardian of this run has ended; starting another one");
                         post = Post::man(&guarded)
                             .map_err(|why| tracing::warn!("start the guardian of this run: {why}"))
@@ -297,36 +331,37 @@ mod tests {
     use super::*;
 
     const TICK: Duration = Duration::from_millis(100);
+    const GRACE: Duration = Duration::from_secs(5);
 
-    fn silence_until_it_acts(watch: &mut Watch, heard: Option<Heard>) -> usize {
-        (1..1_000)
-            .find(|_| watch.step(TICK, heard) == Verdict::TakeOver)
-            .expect("it acts at last")
+    fn acts_after(heard: Option<Heard>, is_stopped: bool) -> Duration {
+        let mut watch = Watch::new(GRACE);
+        let looks = (1..1_000)
+            .find(|_| watch.step(TICK, heard, || is_stopped) == Verdict::TakeOver)
+            .expect("it acts at last");
+        TICK * looks
     }
 
     #[test]
-    fn a_guardian_acts_after_the_grace_and_no_earlier() {
-        let mut watch = Watch::new(TICK * 50);
-        for _ in 0..40 {
-            assert_eq!(watch.step(TICK, None), Verdict::Watch);
+    fn a_guardian_acts_after_the_grace_and_later_where_it_is_not_certain() {
+        assert_eq!(acts_after(Some(Heard::Closed), false), GRACE);
+        assert_eq!(acts_after(None, true), GRACE);
+        assert_eq!(acts_after(None, false), GRACE * DOUBT);
+    }
+
+    #[test]
+    fn a_guardian_leaves_a_run_alone_that_is_heard() {
+        let mut watch = Watch::new(GRACE);
+        for look in 0..1_000 {
+            let heard = (look % 40 == 0).then_some(Heard::of(Heard::BEAT));
+            assert_eq!(watch.step(TICK, heard, || true), Verdict::Watch);
         }
-        assert_eq!(watch.step(TICK, Some(Heard::Beat)), Verdict::Watch);
-        assert_eq!(silence_until_it_acts(&mut watch, None), 50);
-        let mut watch = Watch::new(TICK * 50);
-        assert_eq!(silence_until_it_acts(&mut watch, Some(Heard::Closed)), 50);
-    }
-
-    #[test]
-    fn a_guardian_leaves_when_the_run_ends_in_good_order() {
-        let mut watch = Watch::new(TICK);
-        let farewell = Heard::of(Heard::FAREWELL);
-        assert_eq!(watch.step(TICK * 100, Some(farewell)), Verdict::Leave);
+        let farewell = Some(Heard::of(Heard::FAREWELL));
+        assert_eq!(watch.step(GRACE * 100, farewell, || true), Verdict::Leave);
     }
 
     #[test]
     fn the_time_in_which_the_guardian_stood_still_is_no_silence_of_its_run() {
-        let mut watch = Watch::new(TICK * 50);
-        assert_eq!(watch.step(TICK * 36_000, None), Verdict::Watch);
-        assert_eq!(watch.step(TICK, Some(Heard::of(b'.'))), Verdict::Watch);
+        let mut watch = Watch::new(GRACE);
+        assert_eq!(watch.step(GRACE * 1_000, None, || false), Verdict::Watch);
     }
 }

@@ -41,6 +41,8 @@ pub struct Schedule {
     pub parallel: usize,
     /// Between the trials of a slot.
     pub cooldown: Duration,
+    /// After so many trials in a row that did not pass, no more are begun.
+    pub stop_after_failures: Option<u32>,
     /// Trials of the campaign that had finished before, and are not run again.
     pub finished_before: usize,
 }
@@ -52,6 +54,8 @@ pub struct Tally {
     pub finished: usize,
     /// Those that passed.
     pub passed: usize,
+    /// Trials that ended one after the other without having passed, up to now.
+    pub failed_in_a_row: u32,
     /// It was stopped before every trial had ended.
     pub interrupted: bool,
 }
@@ -103,7 +107,8 @@ pub async fn run(
     result?;
     let mut tally = *run.tally.lock().unwrap_or_else(PoisonError::into_inner);
     // Who asked for the end when all had ended has changed nothing.
-    tally.interrupted = cancel.is_cancelled() && tally.finished < total;
+    let stopped = cancel.is_cancelled() || run.has_failed_enough(&tally);
+    tally.interrupted = stopped && tally.finished < total;
     tell(
         events,
         Event::CampaignEnded {
@@ -205,6 +210,11 @@ impl Run {
             let mut tally = self.tally.lock().unwrap_or_else(PoisonError::into_inner);
             tally.finished += usize::from(outcome != Outcome::Cancelled);
             tally.passed += usize::from(outcome == Outcome::Passed);
+            match outcome {
+                Outcome::Passed => tally.failed_in_a_row = 0,
+                Outcome::Cancelled => {}
+                _ => tally.failed_in_a_row += 1,
+            }
         }
         tell(
             &self.events,
@@ -228,10 +238,24 @@ impl Run {
         if self.cancel.is_cancelled() {
             return None;
         }
+        let tally = *self.tally.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut queue = self.queue.lock().unwrap_or_else(PoisonError::into_inner);
+        if self.has_failed_enough(&tally) && !queue.is_empty() {
+            let left = queue.len();
+            queue.clear();
+            let failures = tally.failed_in_a_row;
+            tell(&self.events, Event::FailedEnough { failures, left });
+        }
+        drop(queue);
         self.queue
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .pop_front()
+    }
+
+    fn has_failed_enough(&self, tally: &Tally) -> bool {
+        let limit = self.schedule.stop_after_failures;
+        limit.is_some_and(|limit| tally.failed_in_a_row >= limit)
     }
 
     fn is_empty(&self) -> bool {

@@ -74,6 +74,9 @@ impl SimulatedEngine {
                     return Ok(());
                 };
                 if stack.containers.pop().is_none() {
+                    if machine.sticky_volumes {
+                        return Err(EngineError::Failed("remove a volume: it is in use".into()));
+                    }
                     machine.stacks.remove(project);
                 }
             }

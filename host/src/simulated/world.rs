@@ -68,10 +68,13 @@ pub struct Machine {
     end: End,
     crashed: bool,
     interrupted: bool,
+    frozen: bool,
     engine_gone_until: Option<Instant>,
     disk_full_until: Option<Instant>,
     /// Stacks cannot be removed.
     pub sticky: bool,
+    /// Containers can be removed, and what they leave cannot.
+    pub sticky_volumes: bool,
     /// Nothing that faults may need is there.
     pub bare: bool,
     /// What the systems in the containers answer.
@@ -93,6 +96,8 @@ pub enum End {
     Crash(u64),
     /// Somebody presses Ctrl+C.
     Interrupt(u64),
+    /// The process is stopped, and goes on once the world is thawed.
+    Freeze(u64),
     /// It goes on, but the engine has trouble at this step.
     Trouble(u64),
 }
@@ -101,6 +106,7 @@ pub enum End {
 enum Fate {
     Done,
     Dead,
+    Frozen,
     After(Duration, EngineResult<()>),
 }
 
@@ -117,9 +123,11 @@ impl World {
             end,
             crashed: false,
             interrupted: false,
+            frozen: false,
             engine_gone_until: None,
             disk_full_until: None,
             sticky: false,
+            sticky_volumes: false,
             bare: false,
             script: Arc::new(Script::default()),
             unanswered: BTreeSet::new(),
@@ -140,6 +148,7 @@ impl World {
         machine.end = end;
         machine.crashed = false;
         machine.interrupted = false;
+        machine.frozen = false;
         machine.engine_gone_until = None;
         machine.disk_full_until = None;
     }
@@ -161,6 +170,29 @@ impl World {
     /// Wait for the crash.
     pub async fn crashed(&self) {
         self.until(|machine| machine.crashed).await;
+    }
+
+    /// Nothing goes wrong from now on.
+    pub fn calm(&self) {
+        let mut machine = self.lock();
+        machine.troubles = Troubles::default();
+        machine.engine_gone_until = None;
+        machine.disk_full_until = None;
+    }
+
+    /// Wait until the process is stopped.
+    pub async fn frozen(&self) {
+        self.until(|machine| machine.frozen).await;
+    }
+
+    /// Let the process that was stopped go on: as one that is asked to end after so many more steps.
+    pub fn thaw(&self, steps: u64) {
+        {
+            let mut machine = self.lock();
+            machine.frozen = false;
+            machine.end = End::Interrupt(machine.steps + steps);
+        }
+        self.0.1.notify_waiters();
     }
 
     /// Wait for Ctrl+C.
@@ -230,11 +262,13 @@ impl World {
         match machine.end {
             End::Crash(at) if machine.steps >= at => machine.crashed = true,
             End::Interrupt(at) if machine.steps >= at => machine.interrupted = true,
+            End::Freeze(at) if machine.steps == at => machine.frozen = true,
             _ => {}
         }
         self.0.1.notify_waiters();
         match machine.end {
             _ if machine.crashed => Fate::Dead,
+            End::Freeze(at) if machine.steps == at => Fate::Frozen,
             End::Trouble(at) if machine.steps == at => {
                 let failed = EngineError::Failed("the engine had trouble".to_owned());
                 Fate::After(Duration::ZERO, Err(failed))
@@ -251,6 +285,10 @@ impl World {
                 result
             }
             Fate::Dead => std::future::pending().await,
+            Fate::Frozen => {
+                self.until(|machine| !machine.frozen).await;
+                Ok(())
+            }
         }
     }
 }

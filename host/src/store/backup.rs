@@ -1,4 +1,4 @@
-//! A copy of the database while others use it, and a look for damage.
+//! A copy of the database while others use it.
 
 use std::path::Path;
 
@@ -23,37 +23,10 @@ impl Store {
             .await
             .unwrap_or_else(|error| Err(Error::failed(format!("back up to {shown}: {error}"))))
     }
-
-    /// Look for damage in every table and index (`PRAGMA integrity_check`, `PRAGMA foreign_key_check`). What was found; nothing where
-    /// all is well.
-    ///
-    /// # Errors
-    /// When the file cannot be read.
-    pub async fn check(&self) -> Result<Vec<String>> {
-        self.read("check", |connection| {
-            let mut found: Vec<String> = connection
-                .prepare("PRAGMA integrity_check")?
-                .query_map([], |row| row.get(0))?
-                .collect::<rusqlite::Result<_>>()?;
-            found.retain(|line| line != "ok");
-            let dangling: Vec<String> = connection
-                .prepare("PRAGMA foreign_key_check")?
-                .query_map([], |row| {
-                    let (table, other): (String, String) = (row.get(0)?, row.get(2)?);
-                    Ok(format!(
-                        "a row of {table} refers to one of {other} that is not there"
-                    ))
-                })?
-                .collect::<rusqlite::Result<_>>()?;
-            found.extend(dangling);
-            Ok(found)
-        })
-        .await
-    }
 }
 
 /// Into a file beside the one that is asked for, which takes its name once it is whole.
-fn copy(from: &Path, to: &Path) -> Result<()> {
+pub(super) fn copy(from: &Path, to: &Path) -> Result<()> {
     let shown = to.display();
     if to.exists() {
         return Err(Error::input(format!("{shown} is there already"))
@@ -86,7 +59,7 @@ fn copy(from: &Path, to: &Path) -> Result<()> {
         }
     }
     drop(backup);
-    open::check_soundness(&copy, to)?;
+    open::check_soundness(&copy, from)?;
     open::renew_identity(&copy).map_err(wrong)?;
     copy.close().map_err(|(_, error)| wrong(error))?;
     partial.as_file().sync_all().map_err(failed)?;

@@ -7,12 +7,14 @@ mod backup;
 mod campaigns;
 mod changes;
 mod circumstances;
+pub mod damage;
 mod lock;
 mod note;
 mod open;
 mod outcome;
 mod path;
 mod records;
+mod salvage;
 mod simulated;
 #[cfg(test)]
 mod tests;
@@ -48,6 +50,8 @@ pub struct Store(Arc<Inner>);
 struct Inner {
     path: PathBuf,
     identity: String,
+    /// The file that was opened, by [`open::file_of`]: whatever lies at the path later.
+    file: Option<(u64, u64)>,
     /// Connections that nobody reads with at the moment. They close before the writer's: the last one that may write tidies up.
     idle: Mutex<Vec<Connection>>,
     access: Access,
@@ -101,6 +105,7 @@ impl Store {
                     .hint("name another database with --db")
             })?;
         }
+        damage::refuse(&path)?;
         let unclean =
             open::was_left_open(&path) && HostLock::alive(&host_locks_of(&path)).is_empty();
         let connection = open::for_writing(&path)?;
@@ -108,10 +113,12 @@ impl Store {
             open::check_soundness(&connection, &path)?;
         }
         let identity = open::identity(&connection, &path)?;
+        let file = open::file_of(&path);
         let access = access(connection, path.clone())?;
         Ok(Self(Arc::new(Inner {
             path,
             identity,
+            file,
             access,
             idle: Mutex::default(),
         })))
@@ -167,6 +174,14 @@ impl Store {
         match &self.0.access {
             Access::Threads(writer) => writer.write(what, work).await,
             Access::Simulated(simulated) => simulated.write(what, work).await,
+        }
+    }
+
+    /// Write all of it into a new file, though its own file has been deleted.
+    async fn save_to(&self, to: &Path) -> Result<()> {
+        match &self.0.access {
+            Access::Threads(writer) => writer.save_to(to).await,
+            Access::Simulated(_) => Err(Error::failed("a simulated database is saved nowhere")),
         }
     }
 

@@ -7,6 +7,7 @@ use std::time::Duration;
 use rusqlite::{Connection, ErrorCode, OpenFlags};
 use rusqlite_migration::{M, Migrations};
 
+use super::damage;
 use crate::{Error, Result};
 
 /// Marks the file as one of ours (`PRAGMA application_id`): the bytes `drss`.
@@ -35,7 +36,7 @@ pub(super) fn for_writing(path: &Path) -> Result<Connection> {
     let failed = |error: rusqlite::Error| explain(path, "open", &error);
     let mut connection = Connection::open(path).map_err(failed)?;
     connection.busy_timeout(BUSY).map_err(failed)?;
-    check(&connection, path)?;
+    check_ours(&connection, path)?;
     // The log survives the loss of power at each commit: that is what makes the journal one.
     connection
         .pragma_update(None, "journal_mode", "wal")
@@ -77,21 +78,22 @@ pub(super) fn check_soundness(connection: &Connection, path: &Path) -> Result<()
     if found == "ok" {
         Ok(())
     } else {
-        Err(damaged(format!(
-            "check: the database {}: {found}",
-            path.display()
-        )))
+        Err(damage::note(
+            path,
+            format!("check: the database {}: {found}", path.display()),
+        ))
     }
 }
 
-fn damaged(message: String) -> Error {
-    Error::environment(message).hint(
-        "the file is damaged: put a backup (`duress db backup`) in its place, or keep it and name another one with --db",
-    )
+/// The file at a path: its device and its number there.
+pub(super) fn file_of(path: &Path) -> Option<(u64, u64)> {
+    use std::os::unix::fs::MetadataExt as _;
+    let file = std::fs::metadata(path).ok()?;
+    Some((file.dev(), file.ino()))
 }
 
 /// Whether it is ours to write, before anything in it is changed.
-fn check(connection: &Connection, path: &Path) -> Result<()> {
+pub(super) fn check_ours(connection: &Connection, path: &Path) -> Result<()> {
     let failed = |error: rusqlite::Error| explain(path, "open", &error);
     let shown = path.display();
     let number = |sql: &str| connection.query_row(sql, [], |row| row.get::<_, i64>(0));
@@ -126,6 +128,10 @@ pub(super) fn identity(connection: &Connection, path: &Path) -> Result<String> {
 
 /// Give a copy an identity of its own: what the original's runs have in force is not the copy's to revert.
 pub(super) fn renew_identity(connection: &Connection) -> rusqlite::Result<()> {
+    // One of an earlier version gets its identity when it is opened.
+    if version(connection)? < 3 {
+        return Ok(());
+    }
     connection
         .execute("UPDATE identity SET uuid = ?", [new_identity()])
         .map(drop)
@@ -171,7 +177,7 @@ pub(super) fn explain(path: &Path, what: &str, error: &rusqlite::Error) -> Error
             | ErrorCode::SystemIoFailure
             | ErrorCode::FileLockingProtocolFailed,
         ) => Error::environment(message).hint(another),
-        Some(ErrorCode::DatabaseCorrupt) => damaged(message),
+        Some(ErrorCode::DatabaseCorrupt) => damage::note(path, message),
         _ => Error::failed(message),
     }
 }

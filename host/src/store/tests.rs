@@ -297,7 +297,7 @@ async fn a_database_of_every_version_is_read_and_gone_on_with() {
                 .expect("asked"),
             "by one alone"
         );
-        assert_eq!(store.check().await.expect("looked"), [""; 0]);
+        assert_eq!(damage::check(store.path()).expect("looked"), [""; 0]);
     }
 }
 
@@ -359,7 +359,12 @@ async fn a_backup_is_whole_and_overwrites_nothing() {
         .await
         .expect("a list");
     assert_eq!(rows.len(), 1, "as it was at its moment");
-    assert_eq!(copy.check().await.expect("looked"), [""; 0]);
+    assert_eq!(damage::check(copy.path()).expect("looked"), [""; 0]);
+    assert_ne!(
+        copy.identity(),
+        store.identity(),
+        "a copy is another database"
+    );
     let left: Vec<_> = std::fs::read_dir(folder.path())
         .expect("a folder")
         .flatten()
@@ -376,8 +381,11 @@ async fn damage_after_a_crash_is_told_at_the_next_start() {
     for index in 1..200 {
         trial(&store, &format!("t{index}"), index).await;
     }
+    let backup = folder.path().join("backup.db");
+    store.back_up(&backup).await.expect("a backup");
     store.close().await.expect("closed");
     let path = store.path().to_owned();
+    let identity = store.identity().to_owned();
     drop(store);
     let mut bytes = std::fs::read(&path).expect("read");
     let half = bytes.len() / 2;
@@ -388,7 +396,64 @@ async fn damage_after_a_crash_is_told_at_the_next_start() {
     std::fs::write(path.with_extension("db-wal"), [1; 64]).expect("a log that was left");
     let error = Store::open(&path).expect_err("damaged");
     assert_eq!(error.kind(), Kind::Environment);
-    assert!(error.hints()[0].contains("duress db backup"), "{error}");
+    assert!(error.hints()[0].contains("duress db restore"), "{error}");
+
+    // It is not forgotten, though what gave the damage away is gone.
+    assert!(!path.with_extension("db-wal").exists());
+    let error = Store::open(&path).expect_err("still damaged");
+    assert_eq!(error.kind(), Kind::Environment);
+    assert!(!damage::check(&path).expect("looked").is_empty());
+
+    let salvaged = damage::salvage(&path).expect("what can be read");
+    let trials = salvaged.tables.iter().find(|(table, ..)| table == "trials");
+    let (_, rows, whole) = trials.expect("a table");
+    assert!((100..199).contains(rows) && !whole, "{salvaged:?}");
+    let kept = salvaged.kept.expect("the damaged one");
+    let store = Store::open(&path).expect("it is sound");
+    assert_eq!(
+        store.identity(),
+        identity,
+        "its runs' stacks are still its own"
+    );
+    drop(store);
+
+    // A backup in the place of the damaged one, with the identity of that.
+    std::fs::copy(&kept, &path).expect("the damage again");
+    assert!(!damage::check(&path).expect("looked").is_empty());
+    damage::restore(&path, &backup).expect("restored");
+    let store = Store::open(&path).expect("it is sound");
+    let rows = store.trials_of_campaign("campaign-1", usize::MAX).await;
+    assert_eq!(rows.expect("a list").len(), 199);
+    assert_eq!(store.identity(), identity);
+    let error = damage::restore(&path, &kept).expect_err("it is damaged");
+    assert_eq!(error.kind(), Kind::Environment, "{error}");
+}
+
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn what_a_deleted_database_held_is_saved() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let store = begun(folder.path()).await;
+    assert_eq!(store.rescue().await.expect("looked"), None);
+    trial(&store, "t1", 1).await;
+    std::fs::remove_file(store.path()).expect("deleted");
+    trial(&store, "t2", 2).await;
+    let saved = store.rescue().await.expect("saved").expect("a file");
+    let saved = Store::open_existing(&saved).expect("open what was saved");
+    let rows = saved.trials_of_campaign("campaign-1", 10).await;
+    assert_eq!(rows.expect("a list").len(), 2);
+}
+
+#[tokio::test]
+async fn two_names_of_one_file_are_one_database() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let store = begun(folder.path()).await;
+    let link = folder.path().join("link.db");
+    std::os::unix::fs::symlink(store.path(), &link).expect("a link");
+    let linked = Store::open(&link).expect("open");
+    assert_eq!(linked.path(), store.path());
+    assert_eq!(linked.host_locks(), store.host_locks());
+    assert_eq!(linked.identity(), store.identity());
 }
 
 #[tokio::test]

@@ -22,6 +22,8 @@ pub(super) type Job = Box<dyn FnOnce(Result<&mut Transaction<'_>>) -> Deliver + 
 enum Message {
     Job(Job),
     Checkpoint,
+    /// Write everything into a new file, and tell what came of it.
+    Save(PathBuf, oneshot::Sender<rusqlite::Result<()>>),
 }
 
 /// The thread's other end. The thread ends when this is dropped and all is written.
@@ -85,6 +87,16 @@ impl Writer {
         }
     }
 
+    /// Write everything into a new file.
+    pub(super) async fn save_to(&self, to: &Path) -> Result<()> {
+        let (sender, told) = oneshot::channel();
+        self.send(Message::Save(to.to_owned(), sender));
+        match told.await {
+            Ok(saved) => saved.map_err(|error| explain(to, "save", &error)),
+            Err(_) => Err(Error::failed("save: the database's thread has ended")),
+        }
+    }
+
     pub(super) fn checkpoint(&self) {
         self.send(Message::Checkpoint);
     }
@@ -135,12 +147,14 @@ fn work(mut connection: Connection, messages: &Receiver<Message>, path: &Path) {
     while let Ok(first) = messages.recv() {
         let mut message = Some(first);
         let mut checkpoint = false;
+        let mut save = None;
         while let Some(one) = message.take() {
             match one {
                 Message::Job(job) => jobs.push(job),
                 Message::Checkpoint => checkpoint = true,
+                Message::Save(to, sender) => save = Some((to, sender)),
             }
-            if jobs.len() < BATCH && !checkpoint {
+            if jobs.len() < BATCH && !checkpoint && save.is_none() {
                 message = messages.try_recv().ok();
             }
         }
@@ -148,12 +162,25 @@ fn work(mut connection: Connection, messages: &Receiver<Message>, path: &Path) {
         if checkpoint {
             fold(&connection);
         }
+        if let Some((to, sender)) = save {
+            let to = to.display().to_string();
+            let saved = connection.execute("VACUUM INTO ?", [to]).map(drop);
+            // Whoever asked may have gone.
+            let _ = sender.send(saved);
+        }
     }
 }
 
 /// Write these jobs in one transaction, and tell each what came of it.
 pub(super) fn batch(connection: &mut Connection, jobs: Vec<Job>, path: &Path) {
     if jobs.is_empty() {
+        return;
+    }
+    // What was met in one place of the file may be anywhere in it: nothing more is written.
+    if let Err(error) = super::damage::refuse(path) {
+        for job in jobs {
+            job(Err(error.clone()))(Ok(()));
+        }
         return;
     }
     let begun = connection

@@ -444,8 +444,16 @@ impl Run<'_> {
                 let error = Error::from(error)
                     .context(format_args!("remove the stack {}", stack.project))
                     .hint("`duress recover` removes it once the engine answers");
-                self.observer.important(error.to_string());
-                failed.get_or_insert(Failed::new(Outcome::Environment, error));
+                // A network or a volume that stays says nothing of the subject: it is told, and the outcome stands.
+                let containers = engine.containers(&stack.project).await;
+                if containers.is_ok_and(|containers| containers.is_empty()) {
+                    let leftovers = format!("leftovers: {error}");
+                    self.scope.audit.log("warn", "duress", &leftovers);
+                    self.observer.important(leftovers);
+                } else {
+                    self.observer.important(error.to_string());
+                    failed.get_or_insert(Failed::new(Outcome::Environment, error));
+                }
             }
             if let Changes::Made(journal) = &self.scope.changes {
                 // What could not be taken back in a container is void once the container is gone.

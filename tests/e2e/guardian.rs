@@ -1,0 +1,140 @@
+//! The dead man's switch: a duress that is killed or stands still, and nobody who calls `duress recover`.
+
+use std::os::unix::process::CommandExt as _;
+use std::process::Command;
+
+use crate::docker::docker;
+use crate::program::{Program, Running};
+use crate::runs::project;
+use crate::wait::until_true;
+
+/// Three faults at once, each of another kind: of the container's life, of its network, of a helper beside it.
+const CAMPAIGN: &str = "
+name: guarded
+subjects: [etcd]
+seed: 1
+chaos_types:
+  - label: several
+    duration_seconds: 600
+    steps:
+      - {at: 0s, type: process_pause, targets: [etcd0]}
+      - {at: 0s, type: network_partition, targets: [etcd1]}
+      - {at: 0s, type: cpu_stress, params: {percent: 30}, targets: [etcd2]}
+";
+
+/// Start it with a guardian; when this returns, all three are in force.
+fn guarded(program: &Program) -> Running {
+    let file = program.folder.path().join("guarded.yaml");
+    std::fs::write(&file, CAMPAIGN).unwrap();
+    let mut command = program.command(&["run", "campaign", file.to_str().unwrap()]);
+    // As a shell does it: a process group for each job.
+    command.env("DURESS_GUARDIAN", "2").process_group(0);
+    let running = Running::of(&mut command);
+    for _ in 0..3 {
+        running.wait_for_change();
+    }
+    running
+}
+
+/// The command lines of processes that name something.
+fn processes(of: &str) -> Vec<String> {
+    let listed = Command::new("ps").args(["axww", "-o", "command"]).output();
+    let listed = String::from_utf8_lossy(&listed.unwrap().stdout).into_owned();
+    let of = listed.lines().filter(|line| line.contains(of));
+    of.map(str::to_owned).collect()
+}
+
+fn guardians(program: &Program) -> usize {
+    let database = program.database().display().to_string();
+    let all = processes(&database);
+    all.iter().filter(|line| line.contains(" guard ")).count()
+}
+
+/// Nothing is left: no container, no network, no volume, no helper, no guardian.
+fn all_is_gone(program: &Program) {
+    until_true("the stack is gone", || program.left().is_empty());
+    until_true("its guardian has ended", || guardians(program) == 0);
+    let unsettled = program.json(&["recover", "--dry-run"]);
+    assert_eq!(unsettled["changes"], serde_json::json!([]), "{unsettled}");
+    assert_eq!(unsettled["stacks"], serde_json::json!([]), "{unsettled}");
+}
+
+#[test]
+fn what_a_killed_duress_had_in_force_is_reverted_though_nobody_asks_for_it() {
+    let program = Program::new();
+    let running = guarded(&program);
+    assert_eq!(guardians(&program), 1);
+    // Its whole process group, as a terminal or a supervisor may do it.
+    running.signal_group("KILL");
+    running.end();
+    all_is_gone(&program);
+    let trial = program.json(&["show", "trial-etcd-several-1", "--log"]);
+    assert_eq!(trial["trial"]["outcome"], "cancelled");
+    for change in trial["changes"].as_array().unwrap() {
+        assert_eq!(change["status"], "reverted", "{change}");
+    }
+}
+
+#[test]
+fn a_living_duress_is_never_recovered_and_one_that_stands_still_is_taken_over() {
+    let program = Program::new();
+    let running = guarded(&program);
+    let stack = project(&program);
+    let paused = || {
+        let label = format!("label=com.docker.compose.project={stack}");
+        docker(&["ps", "-q", "--filter", "status=paused", "--filter", &label])
+    };
+    let before = paused();
+    assert_eq!(before.lines().count(), 1);
+
+    // It lives, whatever the database is called, and whatever became of the folder of locks beside it.
+    let folder = program.folder.path();
+    let (link, copy) = (folder.join("link.db"), folder.join("copy.db"));
+    std::os::unix::fs::symlink(program.database(), &link).unwrap();
+    let backup = program.run(&["db", "backup", copy.to_str().unwrap()]);
+    assert_eq!(backup.code(), 0, "{}", backup.said());
+    std::fs::rename(folder.join("duress.db-hosts"), folder.join("moved")).unwrap();
+    for database in [&program.database(), &link, &copy] {
+        let recovered = program.run(&["recover", "--db", database.to_str().unwrap()]);
+        assert_eq!(recovered.code(), 0, "{}", recovered.said());
+        assert_eq!(recovered.printed(), "Nothing to recover.\n");
+    }
+    let all = program.run(&["recover", "--all"]);
+    assert!(!all.printed().contains(&stack), "{}", all.printed());
+    assert_eq!(paused(), before, "the fault is in force");
+
+    running.signal("STOP");
+    all_is_gone(&program);
+    let beside = program.run(&["recover"]);
+    assert!(beside.said().contains("stands still"), "{}", beside.said());
+    running.signal("CONT");
+    let (status, events) = running.end();
+    assert_eq!(status.code(), Some(1), "{events:?}");
+    let told = events
+        .iter()
+        .any(|event| event["event"] == "stopping" && event["taken_over"] == true);
+    assert!(told, "{events:?}");
+    let trial = program.json(&["show", "trial-etcd-several-1", "--log"]);
+    assert_eq!(trial["trial"]["outcome"], "cancelled");
+    assert_eq!(program.left(), [""; 0]);
+}
+
+#[test]
+fn a_guardian_ends_with_its_run_and_what_a_guardless_run_leaves_is_removed_by_its_labels() {
+    let program = Program::new();
+    let mut command = program.command(&crate::program::on_etcd("process_pause", "1"));
+    command.env("DURESS_GUARDIAN", "2");
+    let (status, events) = Running::of(&mut command).end();
+    assert_eq!(status.code(), Some(0), "{events:?}");
+    assert_eq!(guardians(&program), 0, "it has ended before its run");
+
+    let running = program.start(&crate::program::on_etcd("process_pause", "600"));
+    running.wait_for_change();
+    running.signal("KILL");
+    running.end();
+    std::fs::remove_file(program.database()).unwrap();
+    let recovered = program.run(&["recover", "--all"]);
+    assert_eq!(recovered.code(), 0, "{}", recovered.said());
+    assert_eq!(program.left(), [""; 0]);
+    assert!(!program.database().exists(), "it needs no database");
+}
