@@ -136,3 +136,63 @@ fn a_second_signal_ends_at_once_and_says_what_takes_the_rest_back() {
     assert_eq!(program.run(&["recover"]).code(), 0);
     assert_eq!(program.left(), [""; 0]);
 }
+
+#[test]
+fn a_campaign_ends_after_so_many_failures_in_a_row() {
+    let program = Program::new();
+    let file = program.folder.path().join("failing.yaml");
+    std::fs::write(
+        &file,
+        "name: failing\nsubjects: [noop]\ntrials_per_combination: 5\nstop_after_failures: 2\n\
+         defaults: {duration_seconds: 0}\nchaos_types: [{type: misbehave, params: {how: panic}}]\n",
+    )
+    .unwrap();
+    let running = program.start(&["run", "campaign", file.to_str().unwrap()]);
+    let (status, events) = running.end();
+    assert_eq!(status.code(), Some(1), "{events:?}");
+    let of = |kind: &str| events.iter().filter(|event| event["event"] == kind).count();
+    assert_eq!(
+        (of("trial_ended"), of("failed_enough")),
+        (2, 1),
+        "{events:?}"
+    );
+    let campaign = &program.json(&["list"])[0];
+    assert_eq!(campaign["outcome"], "interrupted", "it can be gone on with");
+}
+
+#[test]
+fn an_ignored_hangup_stays_ignored_and_a_quit_ends_in_good_order() {
+    let program = Program::new();
+    let words = [
+        "run",
+        "--subject",
+        "noop",
+        "--baseline",
+        "--duration",
+        "600",
+    ];
+    let plain = program.command(&words);
+    let mut command = std::process::Command::new("nohup");
+    command
+        .arg(plain.get_program())
+        .args(plain.get_args())
+        .current_dir(plain.get_current_dir().unwrap())
+        .envs(
+            plain
+                .get_envs()
+                .filter_map(|(name, value)| Some((name, value?))),
+        )
+        .stdin(Stdio::null());
+    let running = crate::program::Running::of(&mut command);
+    running.wait_for("a trial", |event| event["event"] == "trial_started");
+    running.signal("HUP");
+    // The signals are told in their order: had the first one counted, the second would end the program at once, with no summary.
+    running.signal("QUIT");
+    let (status, events) = running.end();
+    assert_eq!(status.code(), Some(1), "{events:?}");
+    let summary = events.last().expect("a summary");
+    assert_eq!(
+        (&summary["event"], &summary["interrupted"]),
+        (&"summary".into(), &true.into())
+    );
+}

@@ -129,7 +129,7 @@ impl Task {
                 std::thread::sleep(std::time::Duration::from_secs(seconds));
                 // Where it cannot be told what a program has started, the program itself ends with this process.
                 let _ = program::end_descendants();
-                #[expect(clippy::exit, reason = "all that a task holds goes with its process")]
+                // All that a task holds goes with its process.
                 std::process::exit(0);
             })
             .map(drop)

@@ -6,6 +6,7 @@
 
 use std::ffi::OsString;
 use std::io::{Read as _, Write as _};
+use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Command, Stdio};
 use std::sync::Arc;
@@ -287,6 +288,7 @@ impl Post {
     fn man(guarded: &Guarded) -> std::result::Result<Self, String> {
         // This very program, though its file was replaced meanwhile.
         let mut process = Command::new("/proc/self/exe")
+            .arg0("duress")
             .args(&guarded.arguments)
             .current_dir("/")
             .stdin(Stdio::piped())

@@ -65,7 +65,14 @@ pub fn check(path: &Path) -> Result<Vec<String>> {
     }
     let connection = open::for_reading(&path)?;
     open::check_ours(&connection, &path)?;
-    let found = look(&connection).map_err(|error| open::explain(&path, "check", &error))?;
+    let found = match look(&connection) {
+        Ok(found) => found,
+        // So damaged that it cannot even be looked through.
+        Err(error) if error.sqlite_error_code() == Some(rusqlite::ErrorCode::DatabaseCorrupt) => {
+            vec![error.to_string()]
+        }
+        Err(error) => return Err(open::explain(&path, "check", &error)),
+    };
     if let Some(first) = found.first() {
         note(&path, first.clone());
     } else {
