@@ -370,7 +370,7 @@ pub trait Engine: Send + Sync + fmt::Debug {
     async fn snapshots(&self, project: &Project) -> EngineResult<Vec<Snapshot>>;
     /// Wait until the engine itself ends or is restarted. One that cannot be watched never does.
     async fn until_it_ends(&self) {
-        std::future::pending().await
+        std::future::pending::<()>().await;
     }
     /// One container's state. [`EngineError::Gone`] when it was removed.
     async fn state(&self, container: &ContainerId) -> EngineResult<State>;

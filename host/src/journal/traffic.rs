@@ -31,9 +31,11 @@ impl Actor {
 /// A program that shows the same as a probe's, with counters.
 struct Counter {
     program: PlacedProgram,
-    /// Reads how many packets met what the texts name; `None` where there are no counters.
-    read: fn(&str, &[String]) -> Option<u64>,
+    read: Reader,
 }
+
+/// Reads from what a program prints how many packets met what the texts name; `None` where there are no counters.
+type Reader = fn(&str, &[String]) -> Option<u64>;
 
 impl Counter {
     fn of(program: &PlacedProgram) -> Option<Self> {
@@ -41,7 +43,7 @@ impl Counter {
             return None;
         }
         let words: Vec<&str> = program.command.iter().map(String::as_str).collect();
-        let (option, read): (_, fn(&str, &[String]) -> Option<u64>) = match words[..] {
+        let (option, read): (_, Reader) = match words[..] {
             ["iptables-save" | "ip6tables-save"] => ("-c", of_rules),
             ["tc", "qdisc", "show", "dev", _] => ("-s", of_disciplines),
             _ => return None,

@@ -258,8 +258,10 @@ fn another_programs_discipline_is_never_replaced() {
         why.contains("already has a queueing discipline (tbf 77:)"),
         "{why}"
     );
-    let mut twice = Impairment::default();
-    twice.duplicate_percent = 5.0;
+    let twice = Impairment {
+        duplicate_percent: 5.0,
+        ..Impairment::default()
+    };
     let why = refused(vec![Effect::Impair(on_eth0(&[]), twice)], &surroundings);
     assert!(why.contains("only netem can send packets twice"), "{why}");
 }

@@ -81,7 +81,7 @@ fn touched(
         }
         let moved = was.attachments.iter().find_map(|(network, before)| {
             let now = is.attachments.get(network)?;
-            (now.address != before.address).then(|| (network, &before.address, &now.address))
+            (now.address != before.address).then_some((network, &before.address, &now.address))
         });
         return moved
             .filter(|_| network_matters && !may_restart)
