@@ -171,11 +171,13 @@ pub(crate) fn of_task(id: &str, whose: &Whose) -> Result<Vec<i32>> {
 pub(crate) fn stop(id: &str, whose: &Whose) -> Result<()> {
     let deadline = Instant::now() + PATIENCE;
     loop {
-        let mut running = of_task(id, whose)?;
-        running.extend(program::descendants(&running)?);
-        if running.is_empty() {
+        let tasks = of_task(id, whose)?;
+        if tasks.is_empty() {
             return Ok(());
         }
+        // A program's own processes first: as long as its supervisor lives, whatever they start is found below it.
+        let below = program::descendants(&tasks)?;
+        let running = if below.is_empty() { tasks } else { below };
         if Instant::now() > deadline {
             bail!("the processes {running:?} do not end");
         }
