@@ -3,7 +3,7 @@
 
 use serde_json::json;
 
-use crate::docker::Container;
+use crate::docker::{Container, docker};
 use crate::languages::Examples;
 use crate::stage::Stage;
 use crate::wait::until_true;
@@ -16,6 +16,15 @@ fn says(server: &Container, sql: &str) -> String {
     let (succeeded, text) = psql(server, sql);
     assert!(succeeded, "{sql}: {text}");
     text
+}
+
+/// How many processes of a container name the function that opens the connections.
+fn holders(server: &Container) -> usize {
+    let processes = docker(&["top", &server.0, "-eo", "pid,args"]);
+    let lines = processes.lines();
+    lines
+        .filter(|line| line.contains("psql") && line.contains("dblink_connect"))
+        .count()
 }
 
 /// One stack for all of it: the test takes seconds, a stack takes some of them.
@@ -44,6 +53,29 @@ async fn postgresql_is_judged_over_its_protocol_and_each_fault_does_what_it_says
     assert!(complaint.contains("replica does not apply"), "{complaint}");
     stage.cleanup(&metadata).await;
     until_true("the write is applied", || rows(&replica) == "1");
+    stage.wait_until_healthy().await;
+
+    // No client gets a connection, over the socket or the network. The program that holds them is ended with all that it holds.
+    let metadata = stage
+        .break_it("connection_exhaustion", json!({}), &["primary"])
+        .await;
+    let as_client = ["psql", "--username=probe", "-Atc", "SELECT 1", "postgres"];
+    let (answered, text) = primary.run(&as_client);
+    assert!(!answered && text.contains("connection slots"), "{text}");
+    let complaint = stage.complaint().await;
+    assert!(complaint.contains("SQLSTATE 53300"), "{complaint}");
+    assert!(holders(&primary) > 0);
+    stage.cleanup(&metadata).await;
+    assert_eq!(holders(&primary), 0, "it was ended");
+    assert_eq!(primary.run(&as_client), (true, "1".into()));
+    stage.wait_until_healthy().await;
+    // And so it is by another process that has nothing but the database.
+    stage
+        .break_it("connection_exhaustion", json!({}), &["primary"])
+        .await;
+    assert!(holders(&primary) > 0 && !primary.run(&as_client).0);
+    stage.recover().await;
+    assert_eq!(holders(&primary), 0, "it was found and ended");
     stage.wait_until_healthy().await;
 
     // The fault finds the server that takes writes; how that ended is in its details and its log.

@@ -203,6 +203,20 @@ impl Stage {
             .expect("healthy again");
     }
 
+    /// Roll back from the database alone, as another duress does after this one has crashed.
+    pub async fn recover(&self) {
+        let trial = self.store.running_trials().await.unwrap().remove(0);
+        let actor = Actor {
+            engine: Arc::clone(&self.engine),
+            http: Client::new().unwrap(),
+        };
+        let listener = Listener(Arc::new(|_| {}));
+        let host = self._lock.id().into();
+        let journal = TrialJournal::new(self.store.clone(), actor, trial.id, host, listener);
+        let report = journal.roll_back().await.unwrap();
+        assert!(report.stuck.is_empty(), "{:?}", report.stuck);
+    }
+
     /// How many changes of this trial may still be in force.
     pub async fn unsettled(&self) -> usize {
         self.store.flush().await.unwrap();

@@ -7,7 +7,6 @@ use async_trait::async_trait;
 use super::container;
 use super::conversation::Conversation;
 use super::network::{self, output};
-use super::script::{Answer, Script};
 use super::world::{self, Machine, World};
 use crate::engine::{
     Connection, Container, ContainerId, Details, Engine, EngineError, EngineInfo, EngineResult,
@@ -93,18 +92,6 @@ fn running(container: &mut container::Container) -> EngineResult<&mut container:
             state,
         }),
     }
-}
-
-/// What the script says of a program that goes on.
-fn lasting<'a>(
-    script: &'a Script,
-    container: &container::Container,
-    work: &Work,
-) -> Option<&'a Answer> {
-    let Work::RunProgram { command } = work else {
-        return None;
-    };
-    script.program(&container.service, command, &container.marks)
 }
 
 #[async_trait]
@@ -334,7 +321,7 @@ impl Engine for SimulatedEngine {
             let script = std::sync::Arc::clone(&machine.script);
             let container = running(machine.touch(&id.0)?)?;
             container.tasks.insert(task.to_owned(), work.clone());
-            if let Some(answer) = lasting(&script, container, work) {
+            if let Some(answer) = script.lasting(&container.service, work, &container.marks) {
                 answer.mark(&mut container.marks);
             }
             Ok(())
@@ -355,7 +342,7 @@ impl Engine for SimulatedEngine {
             let container = running(machine.touch(&id.0)?)?;
             container.tasks.remove(task);
             // What holds while a program runs ends with it.
-            if let Some(answer) = lasting(&script, container, work) {
+            if let Some(answer) = script.lasting(&container.service, work, &container.marks) {
                 container.marks.retain(|mark| !answer.sets.contains(mark));
             }
             Ok(())

@@ -6,6 +6,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use crate::engine::Work;
 use crate::journal::change::HttpRequest;
 
 /// The system that a plugin is tried on: its containers, and what they answer.
@@ -109,6 +110,19 @@ impl Script {
                 && (answer.container.is_empty() || answer.container == container)
                 && answer.is_given_with(marks)
         })
+    }
+
+    /// The answer to a program that goes on.
+    pub(super) fn lasting(
+        &self,
+        container: &str,
+        work: &Work,
+        marks: &BTreeSet<String>,
+    ) -> Option<&Answer> {
+        match work {
+            Work::RunProgram { command } => self.program(container, command, marks),
+            _ => None,
+        }
     }
 
     /// The answer to what was sent to a port of a container; to nothing, where it speaks first.

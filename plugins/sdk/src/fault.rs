@@ -10,6 +10,7 @@ use serde_json::{Map, Value};
 use crate::bindings::duress::plugin::changes;
 use crate::bindings::exports::duress::plugin::chaos::FaultType;
 use crate::draft::Draft;
+use crate::programs::LastingProgram;
 use crate::wait::milliseconds;
 use crate::{
     Action, Change, Choice, Container, Error, Limits, Place, Probe, Problem, Program, Result,
@@ -55,6 +56,8 @@ pub enum Planned {
     Change(Change),
     /// A typed one: the host knows how it is reverted.
     Draft(Draft),
+    /// A program that goes on until the host ends it.
+    Program(LastingProgram),
 }
 
 impl From<Change> for Planned {
@@ -69,12 +72,19 @@ impl From<Draft> for Planned {
     }
 }
 
+impl From<LastingProgram> for Planned {
+    fn from(program: LastingProgram) -> Self {
+        Self::Program(program)
+    }
+}
+
 impl Planned {
     /// The container that it changes.
     pub fn container(&self) -> &str {
         match self {
             Self::Change(change) => &change.container,
             Self::Draft(draft) => &draft.container,
+            Self::Program(program) => &program.container,
         }
     }
 
@@ -83,6 +93,7 @@ impl Planned {
         match self {
             Self::Change(change) => Ok((changes::apply(change)?, None)),
             Self::Draft(draft) => draft.apply(),
+            Self::Program(program) => Ok((program.start()?, None)),
         }
     }
 }
@@ -92,14 +103,14 @@ impl Planned {
     pub(crate) fn change(&self) -> &Change {
         match self {
             Self::Change(change) => change,
-            Self::Draft(draft) => panic!("{draft:?}"),
+            other => panic!("{other:?}"),
         }
     }
 
     pub(crate) fn draft(&self) -> &Draft {
         match self {
             Self::Draft(draft) => draft,
-            Self::Change(change) => panic!("{change:?}"),
+            other => panic!("{other:?}"),
         }
     }
 }

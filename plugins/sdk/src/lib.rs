@@ -18,6 +18,7 @@ pub mod faults;
 pub mod http;
 mod inject;
 mod log;
+pub mod programs;
 mod subject;
 pub mod subject_bindings;
 pub mod tcp;

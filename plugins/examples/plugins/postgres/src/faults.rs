@@ -2,7 +2,10 @@
 //! by itself.
 
 use duress_sdk::faults::node_kill;
+use duress_sdk::programs::LastingProgram;
 use duress_sdk::{Action, Change, Error, Fault, NoParameters, Place, Probe, Program, Result, Scene, Step};
+
+use serde_json::{Map, Value};
 
 use crate::server;
 use crate::settings::{REPLICAS, SERVERS, Settings};
@@ -13,7 +16,7 @@ const STATEMENT: u64 = 5_000;
 const ROLE_CHANGE: u64 = 60_000;
 
 pub(crate) fn all() -> Vec<Fault> {
-    vec![replication_pause(), primary_kill(), replica_promote()]
+    vec![replication_pause(), connection_exhaustion(), primary_kill(), replica_promote()]
 }
 
 /// A replica receives what the primary writes, and does not apply it.
@@ -24,6 +27,21 @@ fn replication_pause() -> Fault {
         |_: &NoParameters, target, _| Ok(step(pause(&target.name))),
     )
     .on(REPLICAS)
+}
+
+/// A server has no connection left for its clients, as when an application leaks them.
+fn connection_exhaustion() -> Fault {
+    Fault::for_each(
+        "connection_exhaustion",
+        "Hold a server's connections until none is left for its clients; cleanup closes them.",
+        |_: &NoParameters, target, _| {
+            Ok(Step {
+                facts: facts(&target.name),
+                changes: vec![exhaust(&target.name).into()],
+            })
+        },
+    )
+    .on(SERVERS)
 }
 
 /// The server that takes writes dies, whichever it is.
@@ -56,9 +74,13 @@ fn primary(scene: &Scene) -> Result<String> {
         .ok_or_else(|| Error::Unavailable("none of the targets says that it takes writes".into()))
 }
 
+fn facts(target: &str) -> Map<String, Value> {
+    [("target_container".to_owned(), target.into())].into_iter().collect()
+}
+
 fn step(change: Change) -> Step {
     Step {
-        facts: [("target_container".to_owned(), change.container.clone().into())].into_iter().collect(),
+        facts: facts(&change.container),
         changes: vec![change.into()],
     }
 }
@@ -74,6 +96,25 @@ fn pause(replica: &str) -> Change {
         apply: vec![Action::Run(psql("SELECT pg_wal_replay_pause()", STATEMENT))],
         revert: vec![Action::Run(psql(resume, STATEMENT))],
         in_force: Some(Probe::Output((psql(state, STATEMENT), vec!["stands still".into()]))),
+    }
+}
+
+/// One session that opens more and more connections (dblink), and takes every one that becomes free. The server ends it, and with it
+/// all of them, as soon as it sees that its client is gone. What is reserved for the superuser is left, so that the host can look.
+fn exhaust(server: &str) -> LastingProgram {
+    let notice_the_end = "SET client_connection_check_interval = '500ms'";
+    let hold = "DO $$ DECLARE held int := 0; BEGIN LOOP \
+                BEGIN PERFORM dblink_connect('held' || held, 'dbname=postgres user=probe'); held := held + 1; \
+                EXCEPTION WHEN OTHERS THEN PERFORM pg_sleep(0.1); END; END LOOP; END $$";
+    // The session that asks has one of the reserved ones.
+    let left = "SELECT CASE WHEN count(*) > current_setting('max_connections')::int - current_setting('superuser_reserved_connections')::int \
+                THEN 'none is free' ELSE 'some are free' END FROM pg_stat_activity WHERE backend_type = 'client backend'";
+    let command = ["psql", "--username=postgres", "--no-psqlrc", "-c", notice_the_end, "-c", hold];
+    LastingProgram {
+        container: server.into(),
+        summary: format!("{server} has no connection left for its clients"),
+        command: command.map(str::to_owned).into(),
+        in_force: Some(Probe::Output((psql(left, STATEMENT), vec!["none is free".into()]))),
     }
 }
 
