@@ -4,7 +4,7 @@ use wasmtime::component::types::ComponentItem;
 use wasmtime::component::{Component, Linker};
 
 use super::manifest::PluginManifest;
-use crate::capability::{ActionKind, Ctx};
+use crate::capability::Ctx;
 use crate::{Error, Result};
 
 /// The interface package, as imports and exports name it.
@@ -106,11 +106,6 @@ fn check_requests(
     for (interface, asked, line) in [
         ("http", !requests.http.is_empty(), "http: [stack]"),
         ("tcp", !requests.tcp.is_empty(), "tcp: [stack]"),
-        (
-            "programs",
-            requests.actions.contains(&ActionKind::RunProgram),
-            "actions: [run_program]",
-        ),
         ("stack", requests.stack, "stack: true"),
     ] {
         let imported = imports
@@ -132,13 +127,14 @@ fn check_requests(
         }
     }
     let imports_changes = imports.iter().any(|name| {
-        ["changes", "effects"]
+        // Of these a library imports whatever any of its plugins may use; each call is checked.
+        ["changes", "effects", "programs"]
             .iter()
             .any(|interface| name.starts_with(&format!("{PACKAGE}{interface}@")))
     });
     if changes && !imports_changes {
         return Err(Error::input(
-            "plugin.yaml asks for `actions`, and the component imports neither `changes` nor `effects` to make them by",
+            "plugin.yaml asks for `actions`, and the component imports none of `changes`, `effects` and `programs` to make them by",
         )
         .hint("remove `actions` from `requests` in plugin.yaml"));
     }
