@@ -94,7 +94,7 @@ fn a_target_that_somebody_removes_is_no_recovery() {
 #[test]
 fn a_fault_that_somebody_ends_is_disturbed() {
     let unpaused = trial("{type: process_pause}", "bare", |bare| {
-        bare.state = State::Running
+        bare.state = State::Running;
     });
     is(
         &unpaused,
@@ -102,7 +102,7 @@ fn a_fault_that_somebody_ends_is_disturbed() {
         "a fault ended before its time: pause bare",
     );
     let flushed = trial("{type: network_partition}", "bare", |bare| {
-        bare.rules.clear()
+        bare.rules.clear();
     });
     is(&flushed, "disturbed", "a fault ended before its time");
     let started = trial("{type: node_kill}", "bare", Container::start);
