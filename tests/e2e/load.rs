@@ -286,7 +286,7 @@ async fn processes_that_fork_and_end_are_paused_by_name() {
     let namespace = format!("container:{}", target.0);
     let image = std::env::var("DURESS_BASE_IMAGE").unwrap();
     let started = [
-        "run", "--detach", "--label", &label, "--pid", &namespace, &image,
+        "run", "--rm", "--detach", "--label", &label, "--pid", &namespace, &image,
     ];
     let other = Container(docker(&[started.as_slice(), &sleeps].concat()));
     let kill = json!({ "command": "sleep 4242", "restart_container": false });
