@@ -138,6 +138,16 @@ async fn a_disk_is_kept_busy_and_nothing_stays_on_it() {
         .inject("disk_stress", json!({ "file_mb": 100 }), &["bare"])
         .await;
     assert!(too_large.unwrap_err().to_string().contains("do not fit"));
+
+    // A container outside the blast radius would run out of space as well.
+    let image = std::env::var("DURESS_BASE_IMAGE").unwrap();
+    let mount = format!("{}_data:/theirs", stage.project);
+    let other = docker(&["run", "-d", "--rm", "-v", &mount, &image, "sleep", "600"]);
+    let parameters = json!({ "workers": 1, "file_mb": 1, "path": "/data" });
+    let shared = stage.inject("disk_stress", parameters, &["bare"]).await;
+    docker(&["rm", "-f", &other]);
+    let why = shared.unwrap_err().to_string();
+    assert!(why.contains("writes to the same volume"), "{why}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

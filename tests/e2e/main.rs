@@ -10,6 +10,7 @@
 
 mod cache;
 mod conformance;
+mod disk;
 mod docker;
 mod evidence;
 mod fates;

@@ -1,8 +1,8 @@
 //! Files, written and read for ever. They have no name, so that nothing is left of them.
 
 use std::fs::File;
+use std::os::fd::OwnedFd;
 use std::os::unix::fs::FileExt as _;
-use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result};
 use clap::Args;
@@ -16,19 +16,28 @@ const BLOCK: usize = 64 << 10;
 pub(crate) struct Load {
     /// A folder on the file system
     #[arg(long)]
-    folder: PathBuf,
+    folder: String,
     /// How many workers, each with a file of its own
     #[arg(long)]
     workers: u32,
     /// How large each file becomes, in bytes
     #[arg(long)]
     file_bytes: u64,
+    /// It may lie on a disk that is not the container's alone
+    #[arg(long, action = clap::ArgAction::Set, default_value_t = false)]
+    root_filesystem: bool,
 }
 
 pub(crate) fn run(load: &Load) -> Result<()> {
+    let folder = duress_disk::open_folder(
+        crate::files::root()?,
+        &load.folder,
+        load.root_filesystem,
+        &crate::files::mounts()?,
+    )?;
     let (failed, failure) = std::sync::mpsc::channel();
     for _ in 0..load.workers {
-        let file = nameless(&load.folder)?;
+        let file = nameless(&folder, &load.folder)?;
         let (failed, file_bytes) = (failed.clone(), load.file_bytes);
         std::thread::Builder::new().spawn(move || {
             loop {
@@ -45,10 +54,10 @@ pub(crate) fn run(load: &Load) -> Result<()> {
 }
 
 /// See `O_TMPFILE` in open(2).
-fn nameless(folder: &Path) -> Result<File> {
+fn nameless(folder: &OwnedFd, path: &str) -> Result<File> {
     let flags = OFlags::TMPFILE | OFlags::RDWR | OFlags::CLOEXEC;
-    let file = rustix::fs::open(folder, flags, Mode::RUSR | Mode::WUSR);
-    let file = file.with_context(|| format!("make a file in {}", folder.display()))?;
+    let file = rustix::fs::openat(folder, ".", flags, Mode::RUSR | Mode::WUSR);
+    let file = file.with_context(|| format!("make a file in {path}"))?;
     Ok(File::from(file))
 }
 

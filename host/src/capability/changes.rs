@@ -4,7 +4,7 @@ use serde_json::json;
 
 use super::bindings::duress::plugin::changes::{Action as Asked, Change, Host, Limits};
 use super::{Changes, Ctx, GuestError, TrialScope};
-use crate::engine::{Container, Engine, Work};
+use crate::engine::{Container, Work};
 use crate::journal::change::{self, Action};
 
 type Answer<T> = wasmtime::Result<Result<T, GuestError>>;
@@ -16,7 +16,7 @@ impl Host for Ctx {
             let trial = scope.trial()?;
             let target = target(trial, &change.container).await?;
             let touched = target.clone();
-            let change = change::Change {
+            let mut change = change::Change {
                 project: trial.project.clone(),
                 container: target.id,
                 container_name: target.name,
@@ -29,12 +29,14 @@ impl Host for Ctx {
             };
             change.check().map_err(GuestError::Invalid)?;
             scope.refuse(scope.grants.unasked(&change))?;
+            let mut affected = vec![touched.name.clone()];
             if change.touches_network() {
-                trial.check_network(&touched).await?;
+                affected.extend(trial.check_network(&touched).await?);
             }
-            if !trial.root_filesystem_allowed {
-                check_disks(trial.engine()?.as_ref(), &change).await?;
-            }
+            change.prepare_disks(trial.root_filesystem_allowed);
+            affected.extend(check_disks(trial, &change).await?);
+            check_memory(trial, &change).await?;
+            claim(trial, &affected, &change.container_name)?;
             make(trial, change).await
         })
         .await
@@ -70,12 +72,7 @@ pub(super) async fn target(trial: &TrialScope, name: &str) -> Result<Container, 
     if trial.is_targetable(&target.name) {
         return Ok(target);
     }
-    let radius: Vec<_> = trial.radius().iter().cloned().collect();
-    let radius = if radius.is_empty() {
-        "nothing yet".into()
-    } else {
-        radius.join(", ")
-    };
+    let radius = trial.radius().in_words();
     Err(GuestError::Denied(format!(
         "a change to `{}` was refused: it lies outside this trial's blast radius, which is {radius}; \
          `targets` and `target_count` in the campaign widen it, within `targets` of subject.yaml",
@@ -83,8 +80,21 @@ pub(super) async fn target(trial: &TrialScope, name: &str) -> Result<Container, 
     )))
 }
 
+/// Counts the containers that a change touches against those that the trial may touch.
+fn claim(trial: &TrialScope, affected: &[String], target: &str) -> Result<(), GuestError> {
+    let claimed = trial.radius().claim(affected);
+    claimed.map_err(|name| {
+        GuestError::Denied(format!(
+            "a change to `{target}` was refused: it would touch `{name}`, and that is more containers than `target_count` in the \
+             campaign allows"
+        ))
+    })
+}
+
 /// Have a change journaled and made, or written down alone in a dry run. Returns its id.
 pub(super) async fn make(trial: &TrialScope, change: change::Change) -> Result<String, GuestError> {
+    let target = &change.container_name;
+    claim(trial, std::slice::from_ref(target), target)?;
     match &trial.changes {
         Changes::Made(journal) => Ok(journal.apply(change).await?),
         Changes::Recorded(changes) => {
@@ -101,8 +111,56 @@ fn actions(asked: Vec<Asked>) -> Result<Vec<Action>, GuestError> {
     asked.into_iter().map(Action::try_from).collect()
 }
 
-/// A disk of the machine is nobody's to load: other containers, other people and duress itself live on it.
-async fn check_disks(engine: &dyn Engine, change: &change::Change) -> Result<(), GuestError> {
+/// The share of the machine's memory that a container without a limit of its own may be made to hold: one of so many parts.
+const SHARE_OF_MACHINE: u64 = 2;
+
+/// Refuses to hold more memory than the container may have, or, without a limit of its own, than the machine can spare.
+async fn check_memory(trial: &TrialScope, change: &change::Change) -> Result<(), GuestError> {
+    let held = |action: &Action| match action {
+        Action::StartTask {
+            work: Work::HoldMemory { bytes },
+            ..
+        } => Some(*bytes),
+        _ => None,
+    };
+    let bytes = change
+        .apply
+        .iter()
+        .filter_map(held)
+        .fold(0, u64::saturating_add);
+    if bytes == 0 {
+        return Ok(());
+    }
+    let engine = trial.engine()?;
+    let limit = engine.limits(&change.container).await?.memory_bytes;
+    let (most, whose) = match limit {
+        Some(limit) => (limit, "its memory limit"),
+        None => (
+            engine.machine_memory().await? / SHARE_OF_MACHINE,
+            "half of the machine's memory, for it has no limit of its own",
+        ),
+    };
+    if bytes > most {
+        return Err(GuestError::Denied(format!(
+            "holding {} MiB of memory in {} was refused: at most {} MiB fit, {whose}; give it a memory limit in the compose file, or hold less",
+            bytes >> 20,
+            change.container_name,
+            most >> 20
+        )));
+    }
+    Ok(())
+}
+
+/// Refuses to load a disk of the machine, or one that a container outside the blast radius writes to. What the disk is, the engine
+/// decides once more on the folder that it opened, at the moment of the action.
+///
+/// The containers within the blast radius that write to it as well.
+async fn check_disks(
+    trial: &TrialScope,
+    change: &change::Change,
+) -> Result<Vec<String>, GuestError> {
+    let mut affected = Vec::new();
+    let engine = trial.engine()?.as_ref();
     for action in &change.apply {
         let (verb, folder) = match action {
             Action::FillDisk { path, .. } => {
@@ -116,13 +174,43 @@ async fn check_disks(engine: &dyn Engine, change: &change::Change) -> Result<(),
             _ => continue,
         };
         let folder = if folder.is_empty() { "/" } else { folder };
-        if engine.file_system(&change.container, folder).await?.root {
+        let on_root = engine.file_system(&change.container, folder).await?.root;
+        if on_root && trial.root_filesystem_allowed {
+            continue;
+        }
+        if on_root {
             return Err(GuestError::Denied(format!(
                 "{verb} {folder} of {} was refused: it lies on the container's root file system or on a disk of the machine; \
                  give it a volume of its own with a bounded size in the compose file, or say `allow_root_filesystem: true` in `params`",
                 change.container_name
             )));
         }
+        let sharers = engine.volume_sharers(&change.container, folder).await?;
+        if sharers.is_empty() {
+            continue;
+        }
+        let stack = engine.containers(&trial.project).await?;
+        let targets: Vec<_> = stack
+            .iter()
+            .filter(|container| trial.is_targetable(&container.name))
+            .collect();
+        if let Some(other) = sharers
+            .iter()
+            .find(|sharer| targets.iter().all(|target| target.id != sharer.id))
+        {
+            let name = stack
+                .iter()
+                .find(|container| container.id == other.id)
+                .map_or(&other.name, |container| &container.name);
+            return Err(GuestError::Denied(format!(
+                "{verb} {folder} of {} was refused: `{name}` writes to the same volume, and lies outside this trial's blast radius; \
+                 name both in `targets`, with a `target_count` of 2, or mount the volume read-only in `{name}`",
+                change.container_name
+            )));
+        }
+        let shares = |target: &&&Container| sharers.iter().any(|one| one.id == target.id);
+        let shared = targets.iter().filter(shares);
+        affected.extend(shared.map(|target| target.name.clone()));
     }
-    Ok(())
+    Ok(affected)
 }

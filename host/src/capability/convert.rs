@@ -213,6 +213,7 @@ impl TryFrom<wit::changes::Work> for Work {
                 folder: load.folder,
                 workers: load.workers,
                 file_bytes: load.file_bytes,
+                root_filesystem_allowed: false,
             },
             Wit::AnswerDns(server) => Self::AnswerDns {
                 port: server.port,
@@ -274,10 +275,7 @@ impl TryFrom<wit::changes::Action> for Action {
                 memory_bytes: limits.memory_bytes,
                 pids: limits.pids,
             }),
-            Wit::FillDisk(fill) => Self::FillDisk {
-                path: fill.path,
-                size: fill.size,
-            },
+            Wit::FillDisk(fill) => Self::fill_disk(fill.path, fill.size),
             Wit::RemoveFill(path) => Self::RemoveFill { path },
             Wit::Ask(request) => Self::Ask(request.into()),
         })

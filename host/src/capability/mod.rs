@@ -13,8 +13,10 @@ mod effects;
 mod host;
 mod http;
 mod interfaces;
+mod memory;
 mod output;
 pub mod programs;
+mod radius;
 mod requests;
 mod scope;
 mod stack;
@@ -33,6 +35,7 @@ pub(crate) use convert::describe;
 pub(crate) use host::CallLog;
 pub use host::Clock;
 use output::{Output, Stream};
+pub use radius::BlastRadius;
 pub use requests::{ActionKind, Programs, Requests, STACK, TcpReach, Unasked};
 pub use scope::{Changes, PluginScope, SeededRandom, Services, TrialScope};
 pub(crate) use text::{MESSAGE_LIMIT, tame, tamed};
@@ -40,7 +43,7 @@ pub(crate) use text::{MESSAGE_LIMIT, tame, tamed};
 /// The most host calls that one call into a component may make. A fault on a hundred containers needs a few thousand; a component
 /// that makes more is stuck in a loop.
 pub const HOST_CALL_LIMIT: u64 = 100_000;
-/// The most memory that an instance may have, in bytes: room for an interpreter that was compiled to WebAssembly.
+/// The most memory that a call may have, all memories and tables together, in bytes: room for an interpreter that was compiled to WebAssembly.
 pub const MEMORY_LIMIT: usize = 256 << 20;
 /// The most resources that one call may hold at a time: a change for each of a hundred containers needs a few hundred.
 const RESOURCE_LIMIT: usize = 4_096;
@@ -54,12 +57,15 @@ pub struct Ctx {
     /// The export that runs, e.g. `chaos.inject`.
     pub(crate) function: &'static str,
     /// What limits its memory.
-    pub(crate) limits: wasmtime::StoreLimits,
+    pub(crate) limits: memory::MemoryLimiter,
     /// When it is ended, in milliseconds since the Unix epoch.
     deadline: u64,
     clock: Clock,
     host_calls: u64,
     counts: audit::Counts,
+    /// Host calls of this call that are on record.
+    recorded: u64,
+    omitted: audit::Omitted,
     /// What it has logged.
     pub(crate) log: Arc<CallLog>,
     outputs: [Output; 2],
@@ -84,17 +90,14 @@ impl Ctx {
             outputs: [Stream::Out, Stream::Error].map(|stream| Output::new(stream, &scope, &log)),
             scope,
             function,
-            limits: wasmtime::StoreLimitsBuilder::new()
-                .memory_size(MEMORY_LIMIT)
-                .instances(64)
-                .memories(16)
-                .tables(64)
-                .build(),
+            limits: memory::MemoryLimiter::default(),
             deadline: clock.now().saturating_add(limit.as_millis() as u64),
             clock,
             host_calls: 0,
             connections: tcp::Connections::default(),
             counts: audit::Counts::default(),
+            recorded: 0,
+            omitted: audit::Omitted::default(),
             log,
             wasi: None,
             table,
@@ -119,14 +122,13 @@ impl Ctx {
     pub(crate) fn finish(&mut self) {
         self.outputs.iter().for_each(Output::end);
         let counts = std::mem::take(&mut self.counts);
+        let omitted = std::mem::take(&mut self.omitted);
         if let Some(trial) = &self.scope.trial {
-            trial
-                .audit
-                .record_counts(&self.scope.plugin, self.function, counts);
+            let (plugin, function) = (&self.scope.plugin, self.function);
+            trial.audit.record_counts(plugin, function, counts);
+            trial.audit.record_omitted(plugin, function, omitted);
             for used in self.connections.ended() {
-                trial
-                    .audit
-                    .record_connection(&self.scope.plugin, self.function, used);
+                trial.audit.record_connection(plugin, function, used);
             }
         }
     }

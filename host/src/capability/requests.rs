@@ -313,7 +313,7 @@ impl Requests {
             ],
             Action::Restart { .. } => &[ActionKind::Restart],
             Action::SignalProcess { .. } => &[ActionKind::SignalProcess],
-            Action::Limit(_) => &[ActionKind::Limit],
+            Action::Limit(_) | Action::RestoreLimits { .. } => &[ActionKind::Limit],
             Action::FillDisk { .. } | Action::RemoveFill { .. } => &[ActionKind::FillDisk],
             Action::StartTask { work, .. } => match work {
                 Work::BurnCpu { .. } => &[ActionKind::BurnCpu],

@@ -1,12 +1,11 @@
 //! What one plugin may reach during one trial.
 
-use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex};
 
 use rand_chacha::ChaCha12Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
 
-use super::{Audit, Clock, GuestError, Requests, Unasked};
+use super::{Audit, BlastRadius, Clock, GuestError, Requests, Unasked};
 use crate::engine::{Container, Engine, Network, Project, Stack};
 use crate::http::{Client, Reach};
 use crate::journal::TrialJournal;
@@ -33,7 +32,7 @@ pub struct TrialScope {
     /// The engine; `None` where the subject has no compose file.
     pub engine: Option<Arc<dyn Engine>>,
     /// The names of the containers that a change may touch; empty until the trial has picked them.
-    pub blast_radius: Mutex<BTreeSet<String>>,
+    pub blast_radius: Mutex<BlastRadius>,
     /// The campaign says `allow_root_filesystem: true`: disks that are not a container's alone may be loaded.
     pub root_filesystem_allowed: bool,
     /// What becomes of changes.
@@ -115,8 +114,12 @@ impl TrialScope {
             })
     }
 
-    /// Whether a change may touch a container's network: it must be nobody else's who lies outside the blast radius.
-    pub(super) async fn check_network(&self, target: &Container) -> Result<(), GuestError> {
+    /// Whether a change may touch a container's network: it must be nobody else's who lies outside the blast radius. The containers
+    /// that share it.
+    pub(super) async fn check_network(
+        &self,
+        target: &Container,
+    ) -> Result<Vec<String>, GuestError> {
         if target.network == Network::Machine {
             return Err(GuestError::Denied(format!(
                 "a change to the network of `{}` was refused: it is the machine's own (`network_mode: host`), \
@@ -134,7 +137,11 @@ impl TrialScope {
             .iter()
             .find(|other| network_of(other) == shared && !self.is_targetable(&other.name));
         match outside {
-            None => Ok(()),
+            None => Ok(containers
+                .into_iter()
+                .filter(|other| network_of(other) == shared)
+                .map(|other| other.name)
+                .collect()),
             Some(other) => Err(GuestError::Denied(format!(
                 "a change to the network of `{}` was refused: `{}` shares it, and lies outside this trial's blast radius; \
                  name both in `targets`, with a `target_count` of 2",
@@ -161,7 +168,7 @@ impl TrialScope {
     }
 
     /// The containers that a change may touch.
-    pub fn radius(&self) -> std::sync::MutexGuard<'_, BTreeSet<String>> {
+    pub fn radius(&self) -> std::sync::MutexGuard<'_, BlastRadius> {
         self.blast_radius
             .lock()
             .unwrap_or_else(std::sync::PoisonError::into_inner)

@@ -56,7 +56,7 @@ impl Trial {
             project: self.project.clone(),
             stack: None,
             engine: Some(Arc::new(SimulatedEngine(self.world.clone()))),
-            blast_radius: Mutex::new(BTreeSet::new()),
+            blast_radius: Mutex::default(),
             root_filesystem_allowed: false,
             changes: Changes::Recorded(Mutex::default()),
             audit: Audit::new(self.store.clone(), "trial".into()),

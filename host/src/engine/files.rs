@@ -1,12 +1,13 @@
 //! A container's files, as the kernel shows them to root on the engine's machine.
 //!
 //! The path is resolved as if the container's root were the file system's (`openat2(2)` with `RESOLVE_IN_ROOT`): a link that a
-//! container planted leads nowhere else.
+//! container planted leads nowhere else. What is filled is decided on the opened folder (see `duress_disk`).
 
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{self, AtFlags, FallocateFlags, Mode, OFlags, ResolveFlags};
+use duress_disk::{Failure, Fill, Mounts};
+use rustix::fs::{self, Mode, OFlags, ResolveFlags};
 use rustix::io::Errno;
 
 use super::namespace::Process;
@@ -24,6 +25,36 @@ pub(super) enum Root {
         /// What there is to say of a path on no volume.
         error: EngineError,
     },
+}
+
+/// What a fill is made of, for another thread.
+#[derive(Debug)]
+struct Owned {
+    path: String,
+    size: u64,
+    mark: Option<String>,
+    root_filesystem: bool,
+}
+
+impl Owned {
+    fn new(fill: Fill<'_>) -> Self {
+        Self {
+            path: fill.path.to_owned(),
+            size: fill.size,
+            mark: fill.mark.map(str::to_owned),
+            root_filesystem: fill.root_filesystem,
+        }
+    }
+
+    /// The fill, with its path as it is beneath an opened folder.
+    fn at<'a>(&'a self, path: &'a str) -> Fill<'a> {
+        Fill {
+            path,
+            size: self.size,
+            mark: self.mark.as_deref(),
+            root_filesystem: self.root_filesystem,
+        }
+    }
 }
 
 impl Root {
@@ -52,121 +83,93 @@ impl Root {
         }
     }
 
-    /// Open a path of the container.
-    fn open(&self, path: &str, flags: OFlags, mode: Mode) -> EngineResult<Result<OwnedFd, Errno>> {
-        let (root, path) = self.reach(path)?;
-        let within = ResolveFlags::IN_ROOT | ResolveFlags::NO_MAGICLINKS;
-        Ok(fs::openat2(
-            &root,
-            path.as_str(),
-            flags | OFlags::CLOEXEC,
-            mode,
-            within,
-        ))
+    /// The mounts that decide what an opened folder lies on. All that this machine mounts outside the engine's folder is its own.
+    fn mounts(&self, engine: &Path) -> EngineResult<Mounts> {
+        let here = std::fs::read_to_string("/proc/self/mountinfo")
+            .map_err(|error| EngineError::Failed(format!("read this machine's mounts: {error}")))?;
+        let own = match self {
+            Self::Process(process) => {
+                process.open("mountinfo", |path| std::fs::read_to_string(path))?
+            }
+            Self::Stopped { .. } => here.clone(),
+        };
+        Mounts::parse(&own)
+            .and_then(|mounts| mounts.with_machine(&here, engine))
+            .map_err(told)
     }
 }
 
-/// The file system that holds a path; `machine` are folders on the disks of this machine.
+/// The file system that holds a path; `engine` is the engine's own folder.
 pub(super) async fn file_system(
     root: Root,
     path: &str,
-    machine: Vec<PathBuf>,
+    engine: PathBuf,
 ) -> EngineResult<FileSystem> {
-    apart(path, move |path| {
-        let look = |path: &str| -> EngineResult<OwnedFd> {
-            let opened = root.open(path, OFlags::PATH, Mode::empty())?;
-            opened.map_err(|errno| failed("look at", path, errno))
-        };
-        let file = look(path)?;
-        let device = fs::fstat(&file)
-            .map_err(|errno| failed("look at", path, errno))?
-            .st_dev;
-        let own_root = match &root {
-            Root::Process(_) => fs::fstat(look("/")?).ok(),
-            Root::Stopped { .. } => None,
-        };
-        // A volume without a bound of its own lies on a disk of this machine.
-        let machine = machine.iter().map(|folder| fs::stat(folder).ok());
-        let root = machine
-            .chain([own_root])
-            .flatten()
-            .any(|stat| stat.st_dev == device);
+    let path = path.to_owned();
+    apart(move || {
+        let (folder, beneath) = root.reach(&path)?;
+        let within = ResolveFlags::IN_ROOT | ResolveFlags::NO_MAGICLINKS;
+        let look = OFlags::PATH | OFlags::CLOEXEC;
+        let file = fs::openat2(&folder, beneath.as_str(), look, Mode::empty(), within)
+            .map_err(|errno| failed("look at", &path, errno))?;
         let stat = fs::fstatvfs(&file)
-            .map_err(|errno| failed("look at the file system of", path, errno))?;
+            .map_err(|errno| failed("look at the file system of", &path, errno))?;
+        let bounded = root.mounts(&engine)?.is_bounded(&file).map_err(told)?;
         Ok(FileSystem {
             capacity: stat.f_blocks.saturating_mul(stat.f_frsize),
             available: stat.f_bavail.saturating_mul(stat.f_frsize),
-            root,
+            root: !bounded,
         })
     })
     .await
 }
 
-/// Allocate a new file, whole or not at all.
-pub(super) async fn fill(root: Root, path: &str, size: u64) -> EngineResult<()> {
-    apart(path, move |path| {
-        let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW;
-        let file = root
-            .open(path, flags, Mode::RUSR | Mode::WUSR)?
-            .map_err(|errno| failed("make", path, errno))?;
-        if let Err(errno) = fs::fallocate(&file, FallocateFlags::empty(), 0, size) {
-            drop(file);
-            unlink(&root, path)?;
-            return Err(failed(&format!("allocate {size} bytes for"), path, errno));
-        }
-        Ok(())
+/// Allocates a new file, whole or not at all.
+pub(super) async fn fill(root: Root, fill: Fill<'_>, engine: PathBuf) -> EngineResult<()> {
+    let fill = Owned::new(fill);
+    apart(move || {
+        let mounts = root.mounts(&engine)?;
+        let (folder, path) = root.reach(&fill.path)?;
+        duress_disk::fill(&folder, &fill.at(&path), &mounts).map_err(told)
     })
     .await
 }
 
-/// A regular file's size; `None` when there is none.
-pub(super) async fn size(root: Root, path: &str) -> EngineResult<Option<u64>> {
-    apart(path, move |path| {
-        match root.open(path, OFlags::PATH | OFlags::NOFOLLOW, Mode::empty())? {
-            Ok(file) => {
-                let stat = fs::fstat(&file).map_err(|errno| failed("look at", path, errno))?;
-                let regular = fs::FileType::from_raw_mode(stat.st_mode).is_file();
-                Ok(regular.then(|| stat.st_size.unsigned_abs()))
-            }
-            Err(Errno::NOENT | Errno::NOTDIR) => Ok(None),
-            Err(errno) => Err(failed("look at", path, errno)),
-        }
+/// Whether a fill is there, whole.
+pub(super) async fn is_there(root: Root, fill: Fill<'_>) -> EngineResult<bool> {
+    let fill = Owned::new(fill);
+    apart(move || {
+        let (folder, path) = root.reach(&fill.path)?;
+        duress_disk::is_there(&folder, &fill.at(&path)).map_err(told)
     })
     .await
 }
 
-/// Remove a file. One that is not there is no error.
-pub(super) async fn remove(root: Root, path: &str) -> EngineResult<()> {
-    apart(path, move |path| unlink(&root, path)).await
-}
-
-fn unlink(root: &Root, path: &str) -> EngineResult<()> {
-    let (folder, name) = path.rsplit_once('/').unwrap_or(("", path));
-    let folder = if folder.is_empty() { "/" } else { folder };
-    let opened = match root.open(folder, OFlags::PATH | OFlags::DIRECTORY, Mode::empty())? {
-        Ok(opened) => opened,
-        Err(Errno::NOENT | Errno::NOTDIR) => return Ok(()),
-        Err(errno) => return Err(failed("look at", folder, errno)),
-    };
-    match fs::unlinkat(&opened, name, AtFlags::empty()) {
-        Ok(()) | Err(Errno::NOENT) => Ok(()),
-        Err(errno) => Err(failed("remove", path, errno)),
-    }
+/// Removes a fill. One that is not there is no error.
+pub(super) async fn remove(root: Root, fill: Fill<'_>) -> EngineResult<()> {
+    let fill = Owned::new(fill);
+    apart(move || {
+        let (folder, path) = root.reach(&fill.path)?;
+        duress_disk::remove(&folder, &fill.at(&path)).map_err(told)
+    })
+    .await
 }
 
 /// Off the threads that others wait on: a disk may take its time.
 async fn apart<T: Send + 'static>(
-    path: &str,
-    work: impl FnOnce(&str) -> EngineResult<T> + Send + 'static,
+    work: impl FnOnce() -> EngineResult<T> + Send + 'static,
 ) -> EngineResult<T> {
-    let path = path.to_owned();
-    tokio::task::spawn_blocking(move || work(&path))
+    tokio::task::spawn_blocking(work)
         .await
         .unwrap_or_else(|error| {
             Err(EngineError::Failed(format!(
                 "the work on a file broke off: {error}"
             )))
         })
+}
+
+fn told(failure: Failure) -> EngineError {
+    EngineError::Failed(failure.to_string())
 }
 
 fn failed(what: &str, path: &str, errno: Errno) -> EngineError {

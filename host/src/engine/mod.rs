@@ -14,12 +14,14 @@ use serde::{Deserialize, Serialize};
 mod compose;
 pub mod docker;
 mod files;
+mod limits;
 mod namespace;
 mod requirement;
 mod snapshot;
 mod task;
 
 pub use compose::{compose_scale, compose_services, compose_version};
+pub use limits::{Limits, LimitsRecord};
 pub use requirement::Requirement;
 pub(crate) use requirement::which;
 pub use snapshot::{Attachment, Snapshot};
@@ -187,17 +189,6 @@ impl<T: tokio::io::AsyncRead + tokio::io::AsyncWrite + Send + Unpin> Connection 
 /// The most that is kept of each of a program's two outputs, in bytes: enough for any diagnosis, and no way to fill the host's memory.
 pub const OUTPUT_LIMIT: usize = 1 << 20;
 
-/// Limits on a container's resources; an absent one is left as it is (setting) or unlimited (asking).
-#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
-pub struct Limits {
-    /// Processors, e.g. 0.5.
-    pub cpus: Option<f64>,
-    /// Bytes of memory, swap included.
-    pub memory_bytes: Option<u64>,
-    /// Processes and threads.
-    pub pids: Option<u32>,
-}
-
 /// The file system that holds a path.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 pub struct FileSystem {
@@ -207,6 +198,18 @@ pub struct FileSystem {
     pub available: u64,
     /// It is the container's root file system, or a disk of the engine's machine: filling it would harm more than the container.
     pub root: bool,
+}
+
+/// A file that takes up space, as the journal keeps it.
+pub use duress_disk::{Fill, LEAST as SMALLEST_FILL};
+
+/// A container that can write to another's volume.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Sharer {
+    /// The engine's name for it.
+    pub id: ContainerId,
+    /// As people know it.
+    pub name: String,
 }
 
 /// A stack to bring up.
@@ -441,17 +444,38 @@ pub trait Engine: Send + Sync + fmt::Debug {
 
     /// The memory that it uses and that the kernel could not take back at once, in bytes.
     async fn memory_in_use(&self, container: &ContainerId) -> EngineResult<u64>;
+    /// The memory of the engine's machine, in bytes.
+    async fn machine_memory(&self) -> EngineResult<u64> {
+        Ok(u64::MAX)
+    }
     /// The limits it has; an absent one is unlimited.
-    async fn limits(&self, container: &ContainerId) -> EngineResult<Limits>;
-    /// Change the limits that are given. The largest numbers (`f64::MAX`, `u64::MAX`, `u32::MAX`) lift a limit.
+    async fn limits(&self, container: &ContainerId) -> EngineResult<Limits> {
+        Ok(self.limits_record(container).await?.limits())
+    }
+    /// The limits it has, as the engine keeps them.
+    async fn limits_record(&self, container: &ContainerId) -> EngineResult<LimitsRecord>;
+    /// Makes the limits that are given tighter, in the units in which the container has them.
     async fn set_limits(&self, container: &ContainerId, limits: Limits) -> EngineResult<()>;
+    /// Restores what was, of the kinds that are given.
+    async fn restore_limits(
+        &self,
+        container: &ContainerId,
+        before: &LimitsRecord,
+        kinds: &Limits,
+    ) -> EngineResult<()>;
 
     /// The file system that holds an absolute path of the container.
     async fn file_system(&self, container: &ContainerId, path: &str) -> EngineResult<FileSystem>;
-    /// Allocate a new file of a size in bytes; what could not be allocated whole is removed again.
-    async fn fill_disk(&self, container: &ContainerId, path: &str, size: u64) -> EngineResult<()>;
-    /// A regular file's size in bytes; `None` when there is none.
-    async fn file_size(&self, container: &ContainerId, path: &str) -> EngineResult<Option<u64>>;
-    /// Remove a file. One that is not there is no error.
-    async fn remove_file(&self, container: &ContainerId, path: &str) -> EngineResult<()>;
+    /// Allocates a new file, whole or not at all. What it lies on is decided on the opened folder.
+    async fn fill_disk(&self, container: &ContainerId, fill: Fill<'_>) -> EngineResult<()>;
+    /// Whether the fill is there, whole. Another file at its path is not it.
+    async fn fill_is_there(&self, container: &ContainerId, fill: Fill<'_>) -> EngineResult<bool>;
+    /// Removes a fill. One that is not there is no error; another file at its path stays.
+    async fn remove_fill(&self, container: &ContainerId, fill: Fill<'_>) -> EngineResult<()>;
+    /// The ids of other containers, of any project, that can write to the volume that holds an absolute path of the container.
+    async fn volume_sharers(
+        &self,
+        container: &ContainerId,
+        path: &str,
+    ) -> EngineResult<Vec<Sharer>>;
 }

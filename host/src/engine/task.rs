@@ -37,6 +37,9 @@ pub enum Work {
         workers: u32,
         /// The size of each file.
         file_bytes: u64,
+        /// The folder may lie on a disk that is not the container's alone. The helper decides on the folder that it opened.
+        #[serde(default)]
+        root_filesystem_allowed: bool,
     },
     /// Answer some names wrongly.
     AnswerDns {
@@ -171,14 +174,18 @@ impl Work {
                 folder,
                 workers,
                 file_bytes,
-            } => (
-                "disk",
-                vec![
+                root_filesystem_allowed,
+            } => {
+                let mut options = vec![
                     ("folder", folder.clone()),
                     ("workers", workers.to_string()),
                     ("file-bytes", file_bytes.to_string()),
-                ],
-            ),
+                ];
+                if *root_filesystem_allowed {
+                    options.push(("root-filesystem", "true".to_owned()));
+                }
+                ("disk", options)
+            }
             Self::AnswerDns {
                 port,
                 lie,

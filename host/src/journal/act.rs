@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::change::{Action, Change, HttpRequest, Place, PlacedProgram, Probe};
-use crate::engine::{Engine, EngineError, EngineResult, Output, Program, State};
+use crate::engine::{Engine, EngineError, EngineResult, Limits, Output, Program, State};
 use crate::http::{Client, HttpResponse, Reach};
 
 /// The longest that one program of a change may take, whatever the change says: rollback waits for it.
@@ -27,6 +27,11 @@ impl From<EngineError> for Failure {
             other => Self::Other(other.to_string()),
         }
     }
+}
+
+/// Whether a signal's effect is that the first process ends.
+pub(super) fn is_ending(signal: &str) -> bool {
+    ENDING_SIGNALS.contains(&signal)
 }
 
 /// What acts on containers for the journal.
@@ -86,8 +91,26 @@ impl Actor {
                 }
             }
             Action::Limit(limits) => engine.set_limits(id, *limits).await?,
-            Action::FillDisk { path, size } => engine.fill_disk(id, path, *size).await?,
-            Action::RemoveFill { path } => engine.remove_file(id, path).await?,
+            Action::RestoreLimits { before, still } => {
+                let kinds = change.limits().unwrap_or_default();
+                let freed = kinds.without(still);
+                if freed != Limits::default() {
+                    engine.restore_limits(id, before, &freed).await?;
+                }
+                if *still != Limits::default() {
+                    engine.set_limits(id, *still).await?;
+                }
+            }
+            Action::FillDisk { .. } => {
+                if let Some(fill) = action.fill() {
+                    engine.fill_disk(id, fill).await?;
+                }
+            }
+            Action::RemoveFill { path } => {
+                if let Some(fill) = change.fill(path) {
+                    engine.remove_fill(id, fill).await?;
+                }
+            }
             Action::Ask(request) => {
                 let answer = self.ask(change, request).await?;
                 if answer.status >= 400 {
@@ -126,16 +149,24 @@ impl Actor {
                     seen.push(("it is paused".to_owned(), paused));
                 }
                 Action::Limit(wanted) => {
-                    let now = engine.limits(id).await?;
-                    let same = (wanted.cpus.is_none() || wanted.cpus == now.cpus)
-                        && (wanted.memory_bytes.is_none()
-                            || wanted.memory_bytes == now.memory_bytes)
-                        && (wanted.pids.is_none() || wanted.pids == now.pids);
-                    seen.push(("its limits are set".to_owned(), same));
+                    let now = engine.limits_record(id).await?;
+                    let restored = change.limits_before().filter(|_| !in_force);
+                    let limited = match restored {
+                        None => now.limits().holds(wanted),
+                        // As it was, but for what other changes still limit.
+                        Some((before, still)) => {
+                            let still = still.of_kinds(wanted);
+                            !now.is_same(before, &wanted.without(&still))
+                                || !now.limits().holds(&still)
+                        }
+                    };
+                    seen.push(("its limits are set".to_owned(), limited));
                 }
-                Action::FillDisk { path, size } => {
-                    let there = engine.file_size(id, path).await? == Some(*size);
-                    seen.push((format!("{path} takes up {size} bytes"), there));
+                Action::FillDisk { path, size, .. } => {
+                    if let Some(fill) = action.fill() {
+                        let there = engine.fill_is_there(id, fill).await?;
+                        seen.push((format!("{path} takes up {size} bytes"), there));
+                    }
                 }
                 Action::StartTask { id: task, work } => {
                     let look = || engine.task_works(id, task, work);
@@ -156,6 +187,7 @@ impl Actor {
                 | Action::Restart { .. }
                 | Action::StopTask { .. }
                 | Action::RemoveFill { .. }
+                | Action::RestoreLimits { .. }
                 | Action::Ask(_) => {}
             }
         }

@@ -5,7 +5,10 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::engine::{Beside, ContainerId, Limits, Project, Work};
+use super::inverse;
+use crate::engine::{
+    Beside, ContainerId, Fill, Limits, LimitsRecord, Project, SMALLEST_FILL, Work,
+};
 
 /// Where a program runs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -99,12 +102,27 @@ pub enum Action {
     },
     /// Change limits.
     Limit(Limits),
+    /// Restore the limits that a container had. The host puts it in the place of `limit` on the way back, and writes it down before
+    /// anything is made; no component can ask for it.
+    RestoreLimits {
+        /// What it had before any change that may be in force.
+        before: LimitsRecord,
+        /// What other changes still limit.
+        #[serde(default)]
+        still: Limits,
+    },
     /// Take up space.
     FillDisk {
         /// Absolute, in the container.
         path: String,
         /// In bytes.
         size: u64,
+        /// What only this fill begins with. Changes of earlier versions have none.
+        #[serde(default)]
+        mark: Option<String>,
+        /// The file may lie on a disk that is not the container's alone. Decided again at the moment of the action.
+        #[serde(default)]
+        root_filesystem_allowed: bool,
     },
     /// Give the space back.
     RemoveFill {
@@ -225,6 +243,7 @@ impl Change {
                 id.escape_debug()
             )));
         }
+        inverse::check(self).map_err(named)?;
         let size = serde_json::to_string(self).map_or(usize::MAX, |text| text.len());
         if size > SIZE_LIMIT {
             return Err(named(format!("is larger than {} KiB", SIZE_LIMIT >> 10)));
@@ -234,13 +253,62 @@ impl Change {
 }
 
 impl Change {
-    /// Whether it changes anything in the container's network.
+    /// Whether it does anything in the container's network: there, on the way back, or to look.
     pub fn touches_network(&self) -> bool {
-        self.apply.iter().any(|action| match action {
-            Action::Run(program) => program.place == Place::NetworkOfContainer,
-            Action::StartTask { work, .. } => work.beside() == Beside::Network,
-            _ => false,
-        })
+        let inside = |program: &PlacedProgram| program.place == Place::NetworkOfContainer;
+        fn looks(probe: &Probe) -> bool {
+            match probe {
+                Probe::Run(program) | Probe::Output { program, .. } => {
+                    program.place == Place::NetworkOfContainer
+                }
+                Probe::Answer { .. } => false,
+                Probe::All(probes) => probes.iter().any(looks),
+            }
+        }
+        self.in_force.as_ref().is_some_and(looks)
+            || self
+                .apply
+                .iter()
+                .chain(&self.revert)
+                .any(|action| match action {
+                    Action::Run(program) => inside(program),
+                    Action::StartTask { work, .. } => work.beside() == Beside::Network,
+                    _ => false,
+                })
+    }
+
+    /// Decides for every disk that the change loads whether it may be one that is not the container's alone, and gives every fill a
+    /// mark of its own. Both are written down with the change, before anything is made.
+    pub fn prepare_disks(&mut self, root_filesystem: bool) {
+        for action in &mut self.apply {
+            match action {
+                Action::FillDisk {
+                    mark,
+                    root_filesystem_allowed,
+                    ..
+                } => {
+                    *mark = Some(uuid::Uuid::new_v4().simple().to_string());
+                    *root_filesystem_allowed = root_filesystem;
+                }
+                Action::StartTask {
+                    work:
+                        Work::WriteDisk {
+                            root_filesystem_allowed,
+                            ..
+                        },
+                    ..
+                } => *root_filesystem_allowed = root_filesystem,
+                _ => {}
+            }
+        }
+    }
+
+    /// The fill that it makes at a path.
+    pub(super) fn fill(&self, path: &str) -> Option<Fill<'_>> {
+        self.apply
+            .iter()
+            .filter_map(Action::fill)
+            .find(|fill| fill.path == path)
     }
 
     /// The tasks that it starts, by id.
@@ -356,7 +424,8 @@ impl fmt::Display for Action {
                 }
                 Ok(())
             }
-            Self::FillDisk { path, size } => write!(f, "allocate {size} bytes as {path}"),
+            Self::RestoreLimits { .. } => f.write_str("restore its limits"),
+            Self::FillDisk { path, size, .. } => write!(f, "allocate {size} bytes as {path}"),
             Self::RemoveFill { path } => write!(f, "remove {path}"),
             Self::Ask(request) => write!(f, "{} {}", request.method, request.url),
         }
@@ -364,6 +433,34 @@ impl fmt::Display for Action {
 }
 
 impl Action {
+    /// Takes up space; the mark is drawn by [`Change::prepare_disks`].
+    pub fn fill_disk(path: String, size: u64) -> Self {
+        Self::FillDisk {
+            path,
+            size,
+            mark: None,
+            root_filesystem_allowed: false,
+        }
+    }
+
+    /// The fill that it makes.
+    pub(super) fn fill(&self) -> Option<Fill<'_>> {
+        match self {
+            Self::FillDisk {
+                path,
+                size,
+                mark,
+                root_filesystem_allowed,
+            } => Some(Fill {
+                path,
+                size: *size,
+                mark: mark.as_deref(),
+                root_filesystem: *root_filesystem_allowed,
+            }),
+            _ => None,
+        }
+    }
+
     /// The task that it ends.
     fn stops(&self) -> Option<&str> {
         match self {
@@ -398,6 +495,10 @@ impl Action {
                     path.escape_debug()
                 ))
             }
+            Self::FillDisk { size, .. } if *size < SMALLEST_FILL => Err(format!(
+                "takes up {size} bytes: {SMALLEST_FILL} are the fewest that could be seen"
+            )),
+            Self::Limit(limits) => limits.check(),
             Self::StartTask { id, .. } if !is_task_id(id) => Err(format!(
                 "calls a task `{}`: 1 to 64 letters, digits and hyphens would do",
                 id.escape_debug()

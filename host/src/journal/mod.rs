@@ -6,6 +6,8 @@
 mod act;
 pub mod change;
 mod history;
+mod inverse;
+mod limits;
 mod processes;
 mod recover;
 mod report;

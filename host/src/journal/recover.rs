@@ -36,10 +36,12 @@ pub async fn recover(
 ) -> Result<Recovered> {
     let mut recovered = Recovered::default();
     let mut notes = Vec::new();
+    let mut in_force = changes.clone();
     for row in changes {
         let what = format!("{} on {}", row.summary, row.container_name);
-        match take_back(store, actor, &row, REVERT_LIMIT).await {
+        match take_back(store, actor, &row, &in_force, REVERT_LIMIT).await {
             Ok(status) => {
+                in_force.retain(|other| other.id != row.id);
                 notes.push(store.note_change(&row.id, status));
                 recovered.reverted.push(what);
             }

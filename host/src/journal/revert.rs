@@ -7,6 +7,7 @@ use tokio::time::Instant;
 use super::JournalError;
 use super::act::{Actor, Failure};
 use super::change::{Action, Change};
+use super::limits;
 use crate::store::{ChangeRow, ChangeStatus, Store};
 
 /// How long the effect of a change may take to show, or to go, after its actions have ended.
@@ -24,7 +25,7 @@ const ACTION_LIMIT: Duration = Duration::from_secs(30);
 /// Time limit of one change's revert, with all of its attempts: three actions that hang.
 pub(super) const REVERT_LIMIT: Duration = Duration::from_secs(90);
 
-/// Reverts one change, and returns how it was settled. Idempotent; the caller records what it returns.
+/// Reverts one change beside others that may be in force, and returns how it was settled. Idempotent; the caller records what it returns.
 ///
 /// The store is told before and after, and not waited for: a journal that cannot be written keeps no fault in force. Its row still has
 /// the way back.
@@ -32,12 +33,14 @@ pub(super) async fn take_back(
     store: &Store,
     actor: &Actor,
     row: &ChangeRow,
+    in_force: &[ChangeRow],
     limit: Duration,
 ) -> Result<ChangeStatus, JournalError> {
     let unreadable = |error| {
         JournalError::NotReverted(format!("{}: its row cannot be read: {error}", row.summary))
     };
     let change: Change = serde_json::from_value(row.change.clone()).map_err(unreadable)?;
+    let change = limits::composed(change, &row.id, in_force);
     let deadline = Instant::now() + limit;
     let mut last = String::new();
     store.post_change_reverting(&row.id);

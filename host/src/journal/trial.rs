@@ -13,6 +13,7 @@ use super::JournalError;
 use super::act::{Actor, Failure};
 use super::change::Change;
 use super::history::{Held, History};
+use super::limits;
 use super::report::{Listener, Lost, RollbackReport, Step};
 use super::revert::{REVERT_LIMIT, take_back};
 use crate::store::{ChangeRow, ChangeStatus, NewChange, PendingNote, Store};
@@ -254,11 +255,11 @@ async fn finish<T>(
 }
 
 impl Inner {
-    async fn apply(&self, change: Change) -> Result<String, JournalError> {
+    async fn apply(&self, mut change: Change) -> Result<String, JournalError> {
+        let summary = change.summary.clone();
         let too_late = || {
             JournalError::Refused(format!(
-                "the change `{}` comes too late: the trial is being rolled back",
-                change.summary
+                "the change `{summary}` comes too late: the trial is being rolled back"
             ))
         };
         let looking = self.actor.holds_already(&change);
@@ -284,6 +285,8 @@ impl Inner {
                     change.summary
                 )));
             }
+            // While nothing else is made, so that what is read is what counts.
+            limits::write_down(&self.actor, &mut change, &made.unsettled).await?;
             made.writing.insert(id.clone());
         }
         let row = NewChange {
@@ -307,6 +310,7 @@ impl Inner {
         }
         made.unsettled.push(row.clone());
         self.history.begin(&id, &change);
+        let change = limits::composed(change, &id, &made.unsettled);
         let Err(error) = self.make(&change).await else {
             self.history.took_effect(&id);
             // If this row is lost with the host, recovery takes the change back all the same.
@@ -371,7 +375,10 @@ impl Inner {
             }
             let reapplied = match reapply {
                 false => None,
-                true => Some(self.make_again(&change).await),
+                true => {
+                    let change = limits::composed(change.clone(), &row.id, &made.unsettled);
+                    Some(self.make_again(&change).await)
+                }
             };
             // What cannot be made again is told once.
             if new || reapplied == Some(Ok(())) {
@@ -484,7 +491,7 @@ impl Inner {
         row: &ChangeRow,
         limit: Duration,
     ) -> Result<(), JournalError> {
-        match take_back(&self.store, &self.actor, row, limit).await {
+        match take_back(&self.store, &self.actor, row, &made.unsettled, limit).await {
             Ok(status) => {
                 self.history.went(&row.id, Instant::now());
                 made.settle(&self.store, &row.id, status);

@@ -198,11 +198,10 @@ impl Catalog {
     ///
     /// # Errors
     /// `Input`, with what it was not.
-    pub fn grant_of(&self, name: &str, found: &Found) -> Result<()> {
+    pub fn grant_of(&self, name: &str, manifest: &PluginManifest, digest: &str) -> Result<()> {
         let place = self.plugins.get(name);
         let Place { root, directory } = place.ok_or_else(|| self.unknown_plugin(name))?;
-        let Found { plugin, .. } = found;
-        LockFile::read(root)?.check(&plugin.manifest, &plugin.digest, directory, self.pinned)
+        LockFile::read(root)?.check(manifest, digest, directory, self.pinned)
     }
 
     /// The names of the plugins that were found, those of the program among them.
@@ -346,12 +345,13 @@ impl Catalog {
             return Ok(Arc::clone(plugin));
         }
         let (manifest, document) = yaml::load::<PluginManifest>(&directory.join("plugin.yaml"))?;
-        let plugin = self.runtime.load(manifest, directory)?;
-        // Before anything of it is run, and by the digest of what was read: the file may be another by now.
-        let Plugin {
-            manifest, digest, ..
-        } = &plugin;
-        LockFile::read(root)?.check(manifest, digest, directory, self.pinned)?;
+        let lock = LockFile::read(root)?;
+        // Before anything of it is compiled or run, and by the digest of what was read: the file may be another by now.
+        let plugin = self
+            .runtime
+            .load_if(manifest, directory, |manifest, digest| {
+                lock.check(manifest, digest, directory, self.pinned)
+            })?;
         let faults = plugin
             .fault_types(&CallLimits::default())
             .await

@@ -11,12 +11,16 @@ use super::call::{CallError, CallLimits, OUTPUT_LIMIT, call};
 use super::contract::{self, WIT_VERSION};
 use super::description::{Choice, FaultType, Health, Metric, ParameterProblem, State};
 use super::manifest::PluginManifest;
+use super::schema;
 use crate::capability::bindings::exports::duress::plugin::{chaos, subject};
 use crate::capability::{Ctx, GuestError, MESSAGE_LIMIT, PluginScope, Requests, tame, tamed};
 use crate::{Error, Result};
 
 /// The most faults that a component may bring.
 const FAULT_LIMIT: usize = 200;
+/// The most requirements of a fault, and the most services that it may name.
+const REQUIREMENT_LIMIT: usize = 64;
+const SERVICE_LIMIT: usize = 1_000;
 /// The most problems that it may find in parameters.
 const PROBLEM_LIMIT: usize = 100;
 /// The most metrics that a state may have: a few for each of a thousand instances.
@@ -141,7 +145,23 @@ impl Plugin {
                     );
                     return Err(self.broken(function, reason));
                 }
+                for (what, number, most) in [
+                    ("requirements", fault.requires.len(), REQUIREMENT_LIMIT),
+                    ("services", fault.services.len(), SERVICE_LIMIT),
+                ] {
+                    if number > most {
+                        let reason = format!(
+                            "its fault `{}` has {number} {what}; {most} are the most",
+                            fault.name
+                        );
+                        return Err(self.broken(function, reason));
+                    }
+                }
                 let parameters = self.json(function, "parameters", &fault.parameters)?;
+                if let Err(why) = schema::check(&parameters) {
+                    let reason = format!("the parameter schema of its fault `{}` {why}", fault.name);
+                    return Err(self.broken(function, reason));
+                }
                 Ok(FaultType {
                     plugin: self.manifest.name.clone(),
                     name: fault.name,

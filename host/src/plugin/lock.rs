@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use super::built_in::BuiltIn;
 use super::catalog::Catalog;
-use super::manifest::{PluginManifest, is_plugin_name, read_component};
+use super::manifest::{PluginManifest, is_plugin_name, merged, read_component};
 use super::package::embedded;
 use super::runtime::{COMPONENT_LIMIT, sha256};
 use crate::capability::Requests;
@@ -46,6 +46,10 @@ pub struct Locked {
     /// The digest of its component; absent for one that is built here, and so may be built again.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub digest: Option<String>,
+    /// The settings in its manifest, for one that is pinned by its digest: they tell it what to do as its code does.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "super::manifest::object")]
+    pub settings: Option<serde_json::Value>,
     /// What it may do.
     pub grants: Requests,
 }
@@ -150,11 +154,25 @@ impl Locked {
         })
     }
 
+    /// The settings of a manifest as they are kept: none are an empty object.
+    pub fn settings_of(manifest: &PluginManifest) -> serde_json::Value {
+        merged(&serde_json::Value::Null, &manifest.settings)
+    }
+
     /// What is not as it was, a phrase each.
     pub fn differences(&self, manifest: &PluginManifest, digest: &str) -> Vec<String> {
         let mut differences = Vec::new();
         if let Some(before) = self.digest.as_deref().filter(|before| *before != digest) {
             differences.push(format!("its digest was {before} and is {digest}"));
+        }
+        if let Some(before) = &self.settings
+            && self.digest.is_some()
+            && *before != Self::settings_of(manifest)
+        {
+            let now = Self::settings_of(manifest);
+            differences.push(format!(
+                "the settings in its manifest were {before} and are {now}"
+            ));
         }
         // What is granted is compared, and never the text in which a person is told of it.
         let (granted, asked) = (&self.grants, &manifest.requests);
@@ -220,6 +238,7 @@ mod tests {
             version: "0.1.0".into(),
             source: "plugins/p".into(),
             digest: digest.map(str::to_owned),
+            settings: digest.map(|_| serde_json::json!({})),
             grants: manifest(&[ActionKind::Pause]).requests,
         };
         LockFile {
@@ -283,6 +302,12 @@ mod tests {
             error.to_string().contains("was sha256:1 and is sha256:2"),
             "{error}"
         );
+        let mut set = manifest(&[ActionKind::Pause]);
+        set.settings = serde_json::json!({ "url": "http://elsewhere/" });
+        let error = lock(Some("sha256:1"))
+            .check(&set, "sha256:1", folder, false)
+            .expect_err("other settings");
+        assert!(error.to_string().contains("settings"), "{error}");
         let more = manifest(&[ActionKind::Pause, ActionKind::FillDisk]);
         let error = lock(None)
             .check(&more, "sha256:1", folder, false)
@@ -340,6 +365,7 @@ mod tests {
             version: "0.1.0".into(),
             source: "plugins/p".into(),
             digest: None,
+            settings: None,
             grants: many(None).requests,
         };
         assert_eq!(locked.differences(&many(None), "sha256:1"), [""; 0]);

@@ -3,6 +3,7 @@
 //! A plugin has no state: each call gets a fresh store and instance, which are dropped when it ends. So a trap or a time-out harms
 //! one call alone, and cleanup works in another process, after a crash.
 
+mod bounds;
 mod built_in;
 mod cache;
 mod call;
@@ -17,6 +18,7 @@ mod manifest;
 mod package;
 mod registry;
 mod runtime;
+mod schema;
 mod source;
 
 pub use built_in::BuiltIn;

@@ -7,6 +7,7 @@ use std::time::Duration;
 use wasmtime::component::{Component, Linker};
 use wasmtime::{Config, Engine};
 
+use super::bounds;
 use super::cache::Cache;
 use super::component::Plugin;
 use super::manifest::{PluginManifest, read_component};
@@ -17,6 +18,8 @@ use crate::{Error, Result};
 const TICK: Duration = Duration::from_millis(10);
 /// The most stack that a guest may use, in bytes; recursion without end traps there.
 const STACK_LIMIT: usize = 1 << 20;
+/// How long compiling one component may take: an interpreter with its library takes 8 s, ten times that on a busy machine.
+const COMPILE_LIMIT: Duration = Duration::from_secs(120);
 /// The largest component that is read, in bytes: an interpreter with its library has some 20 MB.
 pub const COMPONENT_LIMIT: u64 = 256 << 20;
 
@@ -66,9 +69,24 @@ impl Runtime {
     /// # Errors
     /// `Input` for a file that is missing, is no component, or was built for another interface.
     pub fn load(&self, manifest: PluginManifest, directory: &Path) -> Result<Plugin> {
+        self.load_if(manifest, directory, |_, _| Ok(()))
+    }
+
+    /// As [`Self::load`], once a check of the manifest and of the digest of what was read has passed: what was not granted is not
+    /// compiled.
+    ///
+    /// # Errors
+    /// As for [`Self::load`], and what the check says.
+    pub(super) fn load_if(
+        &self,
+        manifest: PluginManifest,
+        directory: &Path,
+        check: impl FnOnce(&PluginManifest, &str) -> Result<()>,
+    ) -> Result<Plugin> {
         let file = manifest.component_file()?;
         let path = directory.join(file);
         let bytes = read(directory, file)?;
+        check(&manifest, &sha256(&bytes))?;
         self.load_bytes(manifest, &path, &bytes)
     }
 
@@ -114,13 +132,35 @@ impl Runtime {
             return Err(refused("is no WebAssembly component")
                 .hint("a component begins with the bytes 00 61 73 6d 0d 00 01 00; is this the right file?"));
         }
-        Component::new(&self.engine, bytes).map_err(|error| {
+        bounds::check(bytes).map_err(|why| refused(&why).hint("build or download it again"))?;
+        let compiled = within(COMPILE_LIMIT, {
+            let (engine, bytes) = (self.engine.clone(), bytes.to_owned());
+            move || Component::new(&engine, bytes)
+        });
+        let Some(compiled) = compiled else {
+            return Err(refused(&format!(
+                "could not be compiled within {} s",
+                COMPILE_LIMIT.as_secs()
+            ))
+            .hint(
+                "build it with optimizations and without debug information, so that it is smaller",
+            ));
+        };
+        compiled.map_err(|error| {
             refused(&format!(
                 "is a damaged WebAssembly component: {}",
                 error.root_cause()
             ))
             .hint("build or download it again")
         })
+    }
+
+    /// The digest of a plugin's component as it lies there; nothing of it is compiled.
+    ///
+    /// # Errors
+    /// `Input` for a file that is missing or too large.
+    pub fn digest(manifest: &PluginManifest, directory: &Path) -> Result<String> {
+        read(directory, manifest.component_file()?).map(|bytes| sha256(&bytes))
     }
 }
 
@@ -130,6 +170,23 @@ impl std::fmt::Debug for Runtime {
             .field("cache", &self.cache)
             .finish_non_exhaustive()
     }
+}
+
+/// Does work on a thread of its own; `None` when it takes longer than the limit. It is left to itself then: it cannot be ended, but its
+/// size is bounded.
+fn within<T: Send + 'static>(
+    limit: Duration,
+    work: impl FnOnce() -> T + Send + 'static,
+) -> Option<T> {
+    let (done, result) = std::sync::mpsc::sync_channel(1);
+    let started = std::thread::Builder::new()
+        .name("duress-compile".into())
+        .spawn(move || {
+            // Nobody may be waiting any more.
+            let _ = done.send(work());
+        });
+    started.ok()?;
+    result.recv_timeout(limit).ok()
 }
 
 fn cache_directory(what: &str) -> Option<PathBuf> {

@@ -10,9 +10,9 @@ use super::network::{self, output};
 use super::world::{self, Machine, World};
 use crate::engine::{
     Connection, Container, ContainerId, Details, Engine, EngineError, EngineInfo, EngineResult,
-    FileSystem, Health, LABEL_DATABASE, LABEL_DATABASE_ID, LABEL_HOST, LABEL_TRIAL, Leftover,
-    Limits, LogLine, LogsAsked, NetDriver, Network, Output, Process, Program, Project, Requirement,
-    Snapshot, Stack, State, Work, compose_services,
+    FileSystem, Fill, Health, LABEL_DATABASE, LABEL_DATABASE_ID, LABEL_HOST, LABEL_TRIAL, Leftover,
+    Limits, LimitsRecord, LogLine, LogsAsked, NetDriver, Network, Output, Process, Program,
+    Project, Requirement, Sharer, Snapshot, Stack, State, Work, compose_services,
 };
 
 /// What a file system of a container holds, in bytes.
@@ -444,9 +444,9 @@ impl Engine for SimulatedEngine {
         .await
     }
 
-    async fn limits(&self, id: &ContainerId) -> EngineResult<Limits> {
+    async fn limits_record(&self, id: &ContainerId) -> EngineResult<LimitsRecord> {
         self.look("ask for limits", |machine| {
-            Ok(machine.container(&id.0)?.limits)
+            Ok(machine.container(&id.0)?.limits.into())
         })
         .await
     }
@@ -454,16 +454,29 @@ impl Engine for SimulatedEngine {
     async fn set_limits(&self, id: &ContainerId, limits: Limits) -> EngineResult<()> {
         self.change("set limits", |machine| {
             let now = &mut machine.touch(&id.0)?.limits;
-            // The largest numbers lift a limit.
-            if let Some(cpus) = limits.cpus {
-                now.cpus = (cpus < f64::MAX).then_some(cpus);
-            }
-            if let Some(bytes) = limits.memory_bytes {
-                now.memory_bytes = (bytes < u64::MAX).then_some(bytes);
-            }
-            if let Some(pids) = limits.pids {
-                now.pids = (pids < u32::MAX).then_some(pids);
-            }
+            *now = Limits {
+                cpus: limits.cpus.or(now.cpus),
+                memory_bytes: limits.memory_bytes.or(now.memory_bytes),
+                pids: limits.pids.or(now.pids),
+            };
+            Ok(())
+        })
+        .await
+    }
+
+    async fn restore_limits(
+        &self,
+        id: &ContainerId,
+        before: &LimitsRecord,
+        kinds: &Limits,
+    ) -> EngineResult<()> {
+        let before = *before;
+        let kinds = *kinds;
+        self.change("restore limits", move |machine| {
+            let now = &mut machine.touch(&id.0)?.limits;
+            *now = LimitsRecord::from(*now)
+                .with_earlier(&before, &kinds)
+                .limits();
             Ok(())
         })
         .await
@@ -481,25 +494,35 @@ impl Engine for SimulatedEngine {
         .await
     }
 
-    async fn fill_disk(&self, id: &ContainerId, path: &str, size: u64) -> EngineResult<()> {
-        self.change("fill a disk", |machine| {
-            machine.touch(&id.0)?.files.insert(path.to_owned(), size);
+    async fn fill_disk(&self, id: &ContainerId, fill: Fill<'_>) -> EngineResult<()> {
+        let (path, size) = (fill.path.to_owned(), fill.size);
+        self.change("fill a disk", move |machine| {
+            machine.touch(&id.0)?.files.insert(path, size);
             Ok(())
         })
         .await
     }
 
-    async fn file_size(&self, id: &ContainerId, path: &str) -> EngineResult<Option<u64>> {
-        self.look("look at a file", |machine| {
-            Ok(machine.container(&id.0)?.files.get(path).copied())
+    async fn fill_is_there(&self, id: &ContainerId, fill: Fill<'_>) -> EngineResult<bool> {
+        let (path, size) = (fill.path.to_owned(), fill.size);
+        self.look("look at a file", move |machine| {
+            Ok(machine.container(&id.0)?.files.get(&path) == Some(&size))
         })
         .await
     }
 
-    async fn remove_file(&self, id: &ContainerId, path: &str) -> EngineResult<()> {
-        self.change("remove a file", |machine| {
-            machine.touch(&id.0)?.files.remove(path);
+    async fn remove_fill(&self, id: &ContainerId, fill: Fill<'_>) -> EngineResult<()> {
+        let path = fill.path.to_owned();
+        self.change("remove a file", move |machine| {
+            machine.touch(&id.0)?.files.remove(&path);
             Ok(())
+        })
+        .await
+    }
+
+    async fn volume_sharers(&self, id: &ContainerId, _: &str) -> EngineResult<Vec<Sharer>> {
+        self.look("look for who shares a volume", |machine| {
+            machine.container(&id.0).map(|_| Vec::new())
         })
         .await
     }

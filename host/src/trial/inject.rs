@@ -50,7 +50,14 @@ impl Run<'_> {
             Choice::ByFault => candidates,
             Choice::ByHost => self.pick(candidates, planned.target_count)?,
         };
-        self.scope.radius().extend(targets.iter().cloned());
+        // A fault that picks by itself picks as many as the campaign says; the host counts.
+        match fault.choice {
+            Choice::ByFault => self
+                .scope
+                .radius()
+                .may_choose(targets.iter().cloned(), planned.target_count),
+            Choice::ByHost => self.scope.radius().extend(targets.iter().cloned()),
+        }
         let before = self.held().len();
 
         let parameters = Value::Object(planned.parameters.clone());

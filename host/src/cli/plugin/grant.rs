@@ -129,6 +129,7 @@ async fn grant(
         version: manifest.version.clone(),
         source: brought.source.clone(),
         digest: (!built_here).then(|| found.plugin.digest.clone()),
+        settings: (!built_here).then(|| Locked::settings_of(manifest)),
         grants: manifest.requests.clone(),
     };
     lock.plugins.insert(manifest.name.clone(), locked);

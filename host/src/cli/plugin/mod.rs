@@ -13,8 +13,8 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{Args, Subcommand};
-use duress::plugin::{Catalog, Found, Source};
-use duress::{Error, Result};
+use duress::plugin::{Catalog, Found, PluginManifest, Runtime, Source};
+use duress::{Error, Result, yaml};
 use grant::Brought;
 use serde_json::json;
 
@@ -164,24 +164,28 @@ async fn list(global: &Global) -> Done {
     let mut all = Vec::new();
     for name in catalog.plugin_names() {
         let built_in = catalog.built_in(&name);
+        // Looked at as files: a component that lies there and was granted nothing is not compiled.
         let (directory, examined) = match built_in {
-            Some(built_in) => (None, catalog.runtime().examine_built_in(built_in).await),
+            Some(built_in) => {
+                let found = catalog.runtime().examine_built_in(built_in).await;
+                let found = found.map(|found| (found.plugin.manifest, found.plugin.digest));
+                (None, found)
+            }
             None => {
                 let directory = catalog.plugin_directory(&name)?;
-                let examined = catalog.runtime().examine(&directory).await;
-                (Some(directory), examined)
+                let found = look(&directory);
+                (Some(directory), found)
             }
         };
         match examined {
-            Ok(found) => {
+            Ok((manifest, digest)) => {
                 let refusal = match built_in {
                     Some(_) => None,
-                    None => catalog.grant_of(&name, &found).err(),
+                    None => catalog.grant_of(&name, &manifest, &digest).err(),
                 };
-                let manifest = &found.plugin.manifest;
                 all.push(json!({
                     "name": name, "version": manifest.version, "summary": manifest.summary, "directory": directory,
-                    "digest": found.plugin.digest, "requests": manifest.requests, "granted": refusal.is_none(),
+                    "digest": digest, "requests": manifest.requests, "granted": refusal.is_none(),
                     "built_in": built_in.is_some(), "reason": refusal.as_ref().map(ToString::to_string),
                 }));
                 rows.add_row([
@@ -207,6 +211,13 @@ async fn list(global: &Global) -> Done {
         print_line!("{}", table::lines(&rows));
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// A plugin's manifest, and the digest of its component.
+fn look(folder: &Path) -> Result<(PluginManifest, String)> {
+    let (manifest, _) = yaml::load::<PluginManifest>(&folder.join("plugin.yaml"))?;
+    let digest = Runtime::digest(&manifest, folder)?;
+    Ok((manifest, digest))
 }
 
 async fn inspect(global: &Global, folder: &Path) -> Done {

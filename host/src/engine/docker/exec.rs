@@ -8,9 +8,6 @@ use super::calls::{call, call_within};
 use super::{Docker, short};
 use crate::engine::{ContainerId, EngineError, EngineResult, OUTPUT_LIMIT, Output, Program};
 
-/// For a tool that looks at or changes one file.
-pub(super) const TOOL: std::time::Duration = std::time::Duration::from_secs(30);
-
 impl Docker {
     /// Run a program in the container. The engine offers no way to end one that takes too long: it is left running, and said so.
     pub(super) async fn run_inside(
@@ -71,33 +68,6 @@ impl Docker {
             stdout,
             stderr,
         })
-    }
-
-    /// Run a tool that must succeed; its standard output.
-    pub(super) async fn tool(&self, id: &ContainerId, command: &[&str]) -> EngineResult<String> {
-        let command = command
-            .iter()
-            .map(|&argument| argument.to_owned())
-            .collect::<Vec<_>>();
-        let shown = command.join(" ");
-        let output = self
-            .run_inside(
-                id,
-                &Program {
-                    command,
-                    timeout: TOOL,
-                },
-            )
-            .await?;
-        if output.exit_code != 0 {
-            let said = String::from_utf8_lossy(&output.stderr);
-            return Err(EngineError::Failed(format!(
-                "`{shown}` in container {}: {}",
-                short(id),
-                said.trim()
-            )));
-        }
-        Ok(String::from_utf8_lossy(&output.stdout).into_owned())
     }
 }
 

@@ -2,113 +2,196 @@
 
 use bollard::models::{ContainerInspectResponse, ContainerUpdateBody};
 
-use crate::engine::Limits;
+use crate::engine::limits::PERIOD;
+use crate::engine::{Limits, LimitsRecord};
 
-/// The scheduler's period that a quota refers to, in microseconds: the kernel's own default.
-const PERIOD: i64 = 100_000;
-/// More processors than any machine has: no limit.
-const UNLIMITED_CPUS: f64 = 1e6;
-/// The engine cannot lift a memory limit again; one above any machine's memory is none. In bytes.
-const UNLIMITED_MEMORY: i64 = 1 << 50;
+/// The engine takes no word for "no limit" of memory. This is what the kernel itself says of a group without one (the largest number
+/// of whole pages), so that its group is as it was.
+const UNLIMITED_MEMORY: i64 = i64::MAX - 4095;
+/// The smallest quota that the kernel takes, in microseconds.
+const SMALLEST_QUOTA: f64 = 1_000.0;
 
-pub(super) fn read(container: &ContainerInspectResponse) -> Limits {
+pub(super) fn read(container: &ContainerInspectResponse) -> LimitsRecord {
     let Some(config) = &container.host_config else {
-        return Limits::default();
+        return LimitsRecord::default();
     };
-    let positive = |number: Option<i64>| number.filter(|number| *number > 0);
-    let nano = positive(config.nano_cpus).map(|nano| nano as f64 / 1e9);
-    let quota = positive(config.cpu_quota)
-        .map(|quota| quota as f64 / positive(config.cpu_period).unwrap_or(PERIOD) as f64);
-    let memory = positive(config.memory).filter(|bytes| *bytes < UNLIMITED_MEMORY);
-    Limits {
-        cpus: nano.or(quota),
-        memory_bytes: memory.map(i64::unsigned_abs),
-        pids: positive(config.pids_limit).and_then(|pids| u32::try_from(pids).ok()),
+    LimitsRecord {
+        nano_cpus: config.nano_cpus.unwrap_or(0),
+        cpu_quota: config.cpu_quota.unwrap_or(0),
+        cpu_period: config.cpu_period.unwrap_or(0),
+        memory: config.memory.unwrap_or(0),
+        memory_swap: config.memory_swap.unwrap_or(0),
+        memory_reservation: config.memory_reservation.unwrap_or(0),
+        pids: config.pids_limit.unwrap_or(0),
     }
 }
 
-pub(super) fn update(now: &ContainerInspectResponse, wanted: Limits) -> ContainerUpdateBody {
+/// What makes a container's limits tighter, in the units in which it has them.
+pub(super) fn tighten(now: &LimitsRecord, wanted: Limits) -> ContainerUpdateBody {
     let mut body = ContainerUpdateBody::default();
     if let Some(cpus) = wanted.cpus {
-        let nano = now
-            .host_config
-            .as_ref()
-            .and_then(|config| config.nano_cpus)
-            .unwrap_or(0)
-            > 0;
-        if cpus > UNLIMITED_CPUS {
-            body.cpu_quota = Some(-1);
-        } else if nano {
+        if now.nano_cpus > 0 {
             // The engine allows one of the two ways only, and this container began with this one.
             body.nano_cpus = Some((cpus * 1e9).round() as i64);
         } else {
-            body.cpu_period = Some(PERIOD);
-            body.cpu_quota = Some((cpus * PERIOD as f64).round() as i64);
+            let own = if now.cpu_period > 0 {
+                now.cpu_period
+            } else {
+                PERIOD
+            };
+            let period = if cpus * (own as f64) < SMALLEST_QUOTA {
+                PERIOD
+            } else {
+                own
+            };
+            if period != own {
+                body.cpu_period = Some(period);
+            }
+            let quota = (cpus * period as f64).max(SMALLEST_QUOTA);
+            body.cpu_quota = Some(quota.round() as i64);
         }
     }
     if let Some(bytes) = wanted.memory_bytes {
-        let bytes = i64::try_from(bytes)
-            .unwrap_or(UNLIMITED_MEMORY)
-            .min(UNLIMITED_MEMORY);
+        let bytes = i64::try_from(bytes).unwrap_or(UNLIMITED_MEMORY);
         // Swap is counted in: the sum is the same number.
         body.memory = Some(bytes);
         body.memory_swap = Some(bytes);
+        if now.memory_reservation > bytes {
+            body.memory_reservation = Some(bytes);
+        }
     }
-    if let Some(pids) = wanted.pids {
-        body.pids_limit = Some(if pids == u32::MAX {
-            -1
+    body.pids_limit = wanted.pids.map(i64::from);
+    body
+}
+
+/// What gives a container the limits back that it had, of the kinds that were changed.
+pub(super) fn restore(
+    now: &LimitsRecord,
+    record: &LimitsRecord,
+    kinds: &Limits,
+) -> ContainerUpdateBody {
+    let mut body = ContainerUpdateBody::default();
+    if kinds.cpus.is_some() {
+        if record.nano_cpus > 0 {
+            body.nano_cpus = Some(record.nano_cpus);
+        } else if now.nano_cpus == 0 {
+            body.cpu_quota = Some(if record.cpu_quota > 0 {
+                record.cpu_quota
+            } else {
+                -1
+            });
+            if now.cpu_period != record.cpu_period {
+                body.cpu_period = Some(if record.cpu_period > 0 {
+                    record.cpu_period
+                } else {
+                    PERIOD
+                });
+            }
+        }
+    }
+    if kinds.memory_bytes.is_some() {
+        let limited = record.memory > 0;
+        body.memory = Some(if limited {
+            record.memory
         } else {
-            i64::from(pids)
+            UNLIMITED_MEMORY
         });
+        body.memory_swap = match record.memory_swap {
+            _ if !limited => Some(UNLIMITED_MEMORY),
+            0 => None,
+            swap => Some(swap),
+        };
+        if record.memory_reservation > 0 {
+            body.memory_reservation = Some(record.memory_reservation);
+        }
+    }
+    if kinds.pids.is_some() {
+        body.pids_limit = Some(record.pids);
     }
     body
 }
 
 #[cfg(test)]
 mod tests {
-    use bollard::models::HostConfig;
-
     use super::*;
 
-    fn container(config: HostConfig) -> ContainerInspectResponse {
-        ContainerInspectResponse {
-            host_config: Some(config),
-            ..ContainerInspectResponse::default()
+    /// What a container has once it was updated, as the engine does it.
+    fn updated(now: LimitsRecord, body: &ContainerUpdateBody) -> LimitsRecord {
+        // 0 is what the engine leaves as it is, but for processes.
+        let new = |old: i64, new: Option<i64>| new.filter(|new| *new != 0).unwrap_or(old);
+        LimitsRecord {
+            nano_cpus: new(now.nano_cpus, body.nano_cpus),
+            cpu_quota: new(now.cpu_quota, body.cpu_quota),
+            cpu_period: new(now.cpu_period, body.cpu_period),
+            memory: new(now.memory, body.memory),
+            memory_swap: new(now.memory_swap, body.memory_swap),
+            memory_reservation: new(now.memory_reservation, body.memory_reservation),
+            pids: body.pids_limit.unwrap_or(now.pids),
         }
     }
 
     #[test]
-    fn a_limit_that_was_lifted_reads_as_none() {
-        let lifted = Limits {
-            cpus: Some(f64::MAX),
-            memory_bytes: Some(u64::MAX),
-            pids: Some(u32::MAX),
-        };
-        let body = update(&container(HostConfig::default()), lifted);
-        let now = container(HostConfig {
-            cpu_quota: body.cpu_quota,
-            memory: body.memory,
-            pids_limit: body.pids_limit,
-            ..HostConfig::default()
-        });
-        assert_eq!(read(&now), Limits::default());
-    }
-
-    #[test]
-    fn what_was_set_reads_the_same() {
+    fn what_was_is_restored_in_its_own_units() {
+        let none = LimitsRecord::default();
         let wanted = Limits {
-            cpus: Some(0.5),
+            cpus: Some(0.02),
             memory_bytes: Some(64 << 20),
             pids: Some(10),
         };
-        let body = update(&container(HostConfig::default()), wanted);
-        let now = container(HostConfig {
-            cpu_quota: body.cpu_quota,
-            cpu_period: body.cpu_period,
-            memory: body.memory,
-            pids_limit: body.pids_limit,
-            ..HostConfig::default()
-        });
-        assert_eq!(read(&now), wanted);
+        for had in [
+            none,
+            LimitsRecord {
+                nano_cpus: 1_500_000_000,
+                pids: -1,
+                ..none
+            },
+            LimitsRecord {
+                cpu_quota: 37_000,
+                cpu_period: 50_000,
+                pids: 100,
+                ..none
+            },
+            LimitsRecord {
+                cpu_quota: 5_000,
+                cpu_period: 10_000,
+                ..none
+            },
+            LimitsRecord {
+                memory: 200 << 20,
+                memory_swap: 400 << 20,
+                memory_reservation: 150 << 20,
+                ..none
+            },
+            LimitsRecord {
+                memory: 200 << 20,
+                memory_swap: -1,
+                ..none
+            },
+        ] {
+            let limited = updated(had, &tighten(&had, wanted));
+            assert!(limited.limits().holds(&wanted), "{had:?}: {limited:?}");
+            let restored = updated(limited, &restore(&limited, &had, &wanted));
+            assert!(restored.is_same(&had, &wanted), "{had:?}: {restored:?}");
+        }
+    }
+
+    #[test]
+    fn what_was_not_limited_is_left_alone() {
+        let had = LimitsRecord {
+            memory: 200 << 20,
+            memory_swap: 400 << 20,
+            pids: 7,
+            ..LimitsRecord::default()
+        };
+        let cpus = Limits {
+            cpus: Some(0.5),
+            ..Limits::default()
+        };
+        for body in [tighten(&had, cpus), restore(&had, &had, &cpus)] {
+            assert_eq!(
+                (body.memory, body.memory_swap, body.pids_limit),
+                (None, None, None)
+            );
+        }
     }
 }

@@ -10,6 +10,7 @@ mod listing;
 mod logs;
 mod processes;
 mod removal;
+mod sharing;
 mod toolbox;
 mod watch;
 
@@ -19,7 +20,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use bollard::models::ContainerInspectResponse;
+use bollard::models::{ContainerInspectResponse, ContainerUpdateBody};
 use bollard::query_parameters::{
     InspectContainerOptions, KillContainerOptions, RestartContainerOptions, StartContainerOptions,
     StatsOptions, StopContainerOptions,
@@ -30,8 +31,8 @@ use tokio::sync::{Mutex, OnceCell};
 use self::calls::{PATIENCE, call};
 use super::{
     Connection, Container, ContainerId, Details, Engine, EngineError, EngineInfo, EngineResult,
-    FileSystem, Leftover, Limits, LogLine, LogsAsked, NetDriver, Output, Process, Program, Project,
-    Snapshot, Stack, State, Work, compose, files, namespace,
+    FileSystem, Fill, Leftover, Limits, LimitsRecord, LogLine, LogsAsked, NetDriver, Output,
+    Process, Program, Project, Sharer, Snapshot, Stack, State, Work, compose, files, namespace,
 };
 
 /// How long the engine may take to say that it is there.
@@ -148,6 +149,15 @@ impl Docker {
                 state: listing::state_of(&found),
             }),
         }
+    }
+
+    async fn update_limits(
+        &self,
+        id: &ContainerId,
+        update: ContainerUpdateBody,
+    ) -> EngineResult<()> {
+        let what = format!("change the limits of container {}", short(id));
+        call(&what, id, self.api.update_container(&id.0, update)).await
     }
 
     /// Where the kernel shows a container's file system to this process; none when only the engine can reach it.
@@ -458,49 +468,65 @@ impl Engine for Docker {
             .saturating_sub(reclaimable.unwrap_or(0)))
     }
 
-    async fn limits(&self, container: &ContainerId) -> EngineResult<Limits> {
+    async fn machine_memory(&self) -> EngineResult<u64> {
+        let info = listing::within("ask for the machine's memory", self.api.info()).await?;
+        Ok(info.mem_total.map_or(u64::MAX, i64::unsigned_abs))
+    }
+
+    async fn limits_record(&self, container: &ContainerId) -> EngineResult<LimitsRecord> {
         Ok(limits::read(&self.inspect(container).await?))
     }
 
     async fn set_limits(&self, container: &ContainerId, limits: Limits) -> EngineResult<()> {
-        let now = self.inspect(container).await?;
-        let what = format!("change the limits of container {}", short(container));
-        let update = limits::update(&now, limits);
-        call(
-            &what,
-            container,
-            self.api.update_container(&container.0, update),
-        )
-        .await
+        let now = self.limits_record(container).await?;
+        self.update_limits(container, limits::tighten(&now, limits))
+            .await
+    }
+
+    async fn restore_limits(
+        &self,
+        container: &ContainerId,
+        before: &LimitsRecord,
+        kinds: &Limits,
+    ) -> EngineResult<()> {
+        let now = self.limits_record(container).await?;
+        self.update_limits(container, limits::restore(&now, before, kinds))
+            .await
     }
 
     async fn file_system(&self, container: &ContainerId, path: &str) -> EngineResult<FileSystem> {
         match self.root(container).await? {
-            Some(root) => {
-                files::file_system(root, path, vec!["/".into(), self.data_root.clone()]).await
-            }
+            Some(root) => files::file_system(root, path, self.data_root.clone()).await,
             None => self.file_system_inside(container, path).await,
         }
     }
 
-    async fn fill_disk(&self, container: &ContainerId, path: &str, size: u64) -> EngineResult<()> {
+    async fn fill_disk(&self, container: &ContainerId, fill: Fill<'_>) -> EngineResult<()> {
         match self.root(container).await? {
-            Some(root) => files::fill(root, path, size).await,
-            None => self.fill_inside(container, path, size).await,
+            Some(root) => files::fill(root, fill, self.data_root.clone()).await,
+            None => self.fill_inside(container, fill).await,
         }
     }
 
-    async fn file_size(&self, container: &ContainerId, path: &str) -> EngineResult<Option<u64>> {
+    async fn fill_is_there(&self, container: &ContainerId, fill: Fill<'_>) -> EngineResult<bool> {
         match self.root(container).await? {
-            Some(root) => files::size(root, path).await,
-            None => self.size_inside(container, path).await,
+            Some(root) => files::is_there(root, fill).await,
+            None => self.fill_is_inside(container, fill).await,
         }
     }
 
-    async fn remove_file(&self, container: &ContainerId, path: &str) -> EngineResult<()> {
+    async fn remove_fill(&self, container: &ContainerId, fill: Fill<'_>) -> EngineResult<()> {
         match self.root(container).await? {
-            Some(root) => files::remove(root, path).await,
-            None => self.remove_inside(container, path).await,
+            Some(root) => files::remove(root, fill).await,
+            None => self.remove_inside(container, fill).await,
         }
+    }
+
+    async fn volume_sharers(
+        &self,
+        container: &ContainerId,
+        path: &str,
+    ) -> EngineResult<Vec<Sharer>> {
+        self.sharers(container, path).await
     }
 }

@@ -1,0 +1,150 @@
+//! The memory of one call into a component: all of its linear memories and tables together.
+
+use wasmtime::ResourceLimiter;
+
+use super::MEMORY_LIMIT;
+
+/// What an element of a table is counted with, in bytes: no kind of reference takes more.
+const ELEMENT: usize = 16;
+/// The most core instances, memories and tables of one component: a component from another language is a few modules.
+const INSTANCES: usize = 64;
+const MEMORIES: usize = 16;
+const TABLES: usize = 64;
+
+/// Counts what a store's memories and tables have together, and refuses what goes beyond [`MEMORY_LIMIT`].
+///
+/// A refusal is what a full memory is to the guest: `memory.grow` and `table.grow` return -1. An instance that begins with more is not
+/// made.
+#[derive(Debug, Default)]
+pub(crate) struct MemoryLimiter {
+    used: usize,
+    /// Granted last, in case that the allocation itself fails.
+    last: usize,
+}
+
+impl MemoryLimiter {
+    fn grow(&mut self, current: usize, desired: usize) -> bool {
+        let more = desired.saturating_sub(current);
+        match self.used.checked_add(more) {
+            Some(used) if used <= MEMORY_LIMIT => {
+                (self.used, self.last) = (used, more);
+                true
+            }
+            _ => false,
+        }
+    }
+
+    fn give_back(&mut self) {
+        self.used = self.used.saturating_sub(std::mem::take(&mut self.last));
+    }
+}
+
+impl ResourceLimiter for MemoryLimiter {
+    fn memory_growing(
+        &mut self,
+        current: usize,
+        desired: usize,
+        _maximum: Option<usize>,
+    ) -> wasmtime::Result<bool> {
+        Ok(self.grow(current, desired))
+    }
+
+    fn memory_grow_failed(&mut self, _error: wasmtime::Error) -> wasmtime::Result<()> {
+        self.give_back();
+        Ok(())
+    }
+
+    fn table_growing(
+        &mut self,
+        current: usize,
+        desired: usize,
+        _maximum: Option<usize>,
+    ) -> wasmtime::Result<bool> {
+        let bytes = |elements: usize| elements.saturating_mul(ELEMENT);
+        Ok(self.grow(bytes(current), bytes(desired)))
+    }
+
+    fn table_grow_failed(&mut self, _error: wasmtime::Error) -> wasmtime::Result<()> {
+        self.give_back();
+        Ok(())
+    }
+
+    fn instances(&self) -> usize {
+        INSTANCES
+    }
+
+    fn tables(&self) -> usize {
+        TABLES
+    }
+
+    fn memories(&self) -> usize {
+        MEMORIES
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn memories_and_tables_are_counted_together() {
+        let mut limiter = MemoryLimiter::default();
+        assert!(limiter.memory_growing(0, MEMORY_LIMIT / 2, None).unwrap());
+        assert!(!limiter.memory_growing(0, MEMORY_LIMIT, None).unwrap());
+        let half = MEMORY_LIMIT / 2 / ELEMENT;
+        assert!(limiter.table_growing(0, half, None).unwrap());
+        assert!(!limiter.table_growing(half, half + 1, None).unwrap());
+        assert!(!limiter.table_growing(0, usize::MAX, None).unwrap());
+    }
+
+    #[test]
+    fn what_could_not_be_allocated_is_not_counted() {
+        let mut limiter = MemoryLimiter::default();
+        assert!(limiter.memory_growing(0, MEMORY_LIMIT, None).unwrap());
+        let failed = wasmtime::Error::msg("no memory");
+        limiter.memory_grow_failed(failed).unwrap();
+        assert!(limiter.memory_growing(0, MEMORY_LIMIT, None).unwrap());
+    }
+
+    /// Whether an instance with these memories, in pages, and tables, in elements, can be made.
+    fn instantiates(memories: &[u64], tables: &[u64]) -> bool {
+        use wasm_encoder::{MemorySection, MemoryType, Module, RefType, TableSection, TableType};
+        let mut module = Module::new();
+        let mut section = TableSection::new();
+        for &minimum in tables {
+            section.table(TableType {
+                element_type: RefType::FUNCREF,
+                table64: false,
+                minimum,
+                maximum: None,
+                shared: false,
+            });
+        }
+        module.section(&section);
+        let mut section = MemorySection::new();
+        for &minimum in memories {
+            section.memory(MemoryType {
+                minimum,
+                maximum: None,
+                memory64: false,
+                shared: false,
+                page_size_log2: None,
+            });
+        }
+        module.section(&section);
+        let engine = wasmtime::Engine::default();
+        let module = wasmtime::Module::new(&engine, module.finish()).expect("a module");
+        let mut store = wasmtime::Store::new(&engine, MemoryLimiter::default());
+        store.limiter(|limiter| limiter);
+        wasmtime::Instance::new(&mut store, &module, &[]).is_ok()
+    }
+
+    #[test]
+    fn an_instance_of_large_tables_or_many_memories_is_not_made() {
+        const PAGES: u64 = MEMORY_LIMIT as u64 >> 16;
+        assert!(instantiates(&[1, 1], &[100, 100]));
+        assert!(!instantiates(&[], &[10_000_000; 8]), "tables");
+        assert!(!instantiates(&[PAGES; 15], &[]), "memories");
+        assert!(!instantiates(&[PAGES / 2], &[10_000_000]), "both");
+    }
+}
