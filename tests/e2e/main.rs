@@ -9,6 +9,7 @@
 )]
 
 mod cache;
+mod confined;
 mod conformance;
 mod disk;
 mod docker;

@@ -11,8 +11,10 @@ use crate::engine::{Container, Engine, EngineError, EngineResult, Program};
 /// It takes milliseconds.
 const LIMIT: Duration = Duration::from_secs(10);
 
+/// An interface, or an empty object: `ip` prints one for each interface that its filter leaves out, e.g. one that is down.
 #[derive(Deserialize)]
 struct Interface {
+    #[serde(default)]
     ifname: String,
     #[serde(default)]
     flags: Vec<String>,
@@ -28,11 +30,15 @@ struct Route {
 /// Those that are up and have an address, without that to itself.
 pub(super) async fn all(engine: &dyn Engine, container: &Container) -> EngineResult<Vec<String>> {
     let found: Vec<Interface> = ask(engine, container, &["address", "show", "up"]).await?;
+    Ok(outward(found))
+}
+
+fn outward(found: Vec<Interface>) -> Vec<String> {
     let own = |interface: &Interface| interface.flags.iter().any(|flag| flag == "LOOPBACK");
-    let outside = found
-        .into_iter()
-        .filter(|interface| !own(interface) && !interface.addr_info.is_empty());
-    Ok(outside.map(|interface| interface.ifname).collect())
+    let outside = found.into_iter().filter(|interface| {
+        !interface.ifname.is_empty() && !own(interface) && !interface.addr_info.is_empty()
+    });
+    outside.map(|interface| interface.ifname).collect()
 }
 
 /// The one by which it sends to an address.
@@ -75,4 +81,23 @@ async fn ask<T: DeserializeOwned>(
     }
     serde_json::from_slice(&output.stdout)
         .map_err(|error| EngineError::Failed(format!("{what}: its answer cannot be read: {error}")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn interfaces_that_are_down_are_passed_over() {
+        // What `ip -json address show up` prints where the kernel gives each network a tunl0 and a sit0.
+        let said = r#"[
+            {"ifname":"lo","flags":["LOOPBACK","UP"],"addr_info":[{"local":"127.0.0.1"}]},
+            {},
+            {"addr_info":[{}]},
+            {"ifname":"eth0","flags":["BROADCAST","UP"],"addr_info":[{"local":"172.18.0.2"}]},
+            {"ifname":"eth1","flags":["BROADCAST","UP"],"addr_info":[]}
+        ]"#;
+        let found = serde_json::from_str(said).expect("JSON");
+        assert_eq!(outward(found), ["eth0"]);
+    }
 }

@@ -13,6 +13,7 @@ mod effects;
 mod host;
 mod http;
 mod interfaces;
+mod launchers;
 mod memory;
 mod output;
 pub mod programs;

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::launchers::starts_others;
 use crate::http::authority_of;
 use crate::journal::change::{Action, Change, Place, PlacedProgram, Probe};
 use crate::network::{Draft, Effect};
@@ -85,9 +86,9 @@ pub struct Programs {
     #[serde(skip_serializing_if = "BTreeSet::is_empty")]
     #[schemars(schema_with = "programs")]
     pub look: BTreeSet<String>,
-    /// In a container's network alone.
+    /// In a container's network alone: tools of the network, of a fixed list.
+    #[schemars(schema_with = "crate::engine::network_program::schema")]
     #[serde(skip_serializing_if = "BTreeSet::is_empty")]
-    #[schemars(schema_with = "programs")]
     pub network_of_container: BTreeSet<String>,
 }
 
@@ -417,7 +418,10 @@ impl Requests {
             .collect();
         if !self.programs.network_of_container.is_empty() {
             let programs = list(&self.programs.network_of_container);
-            lines.push(format!("in these containers' networks, run: {programs}"));
+            lines.push(format!(
+                "in these containers' networks, run: {programs} (each can read and change all traffic, addresses and rules there, \
+                 and reaches no file or process)"
+            ));
         }
         if !self.programs.container.is_empty() {
             let programs = list(&self.programs.container);
@@ -429,6 +433,19 @@ impl Requests {
             let programs = list(&self.programs.look);
             lines.push(format!(
                 "in any container of its own trial, run to look (what they change is not reverted): {programs}"
+            ));
+        }
+        let start_others: BTreeSet<String> = self
+            .programs
+            .container
+            .union(&self.programs.look)
+            .filter(|name| starts_others(name))
+            .cloned()
+            .collect();
+        if !start_others.is_empty() {
+            let programs = list(&start_others);
+            lines.push(format!(
+                "with {programs}: run ANYTHING in any container of its own trial"
             ));
         }
         if self.asks_the_stack() {

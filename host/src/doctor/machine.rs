@@ -31,7 +31,6 @@ pub async fn examine(
     findings.push(compose().await);
     findings.push(privileges(info.as_ref().ok().map(|info| info.net_driver)));
     for (tool, needed_for, package) in [
-        ("nsenter", "the driver `namespace`", "util-linux"),
         (
             "tc",
             "faults of the network's quality, by the driver `namespace`",

@@ -12,10 +12,12 @@ use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 
 mod compose;
+mod confined;
 pub mod docker;
 mod files;
 mod limits;
 mod namespace;
+pub mod network_program;
 mod requirement;
 mod snapshot;
 mod task;

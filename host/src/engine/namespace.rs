@@ -2,23 +2,15 @@
 //! milliseconds.
 
 use std::fs::File;
-use std::os::fd::AsRawFd as _;
-use std::process::Stdio;
 
 use tokio::io::{AsyncRead, AsyncReadExt as _};
-use tokio::process::Command;
 
+use super::confined::{self, SpawnError};
 use super::{EngineError, EngineResult, OUTPUT_LIMIT, Output, Program};
 
-/// Where administrators' programs are, which a user's path may lack.
-const PATHS: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
-
-/// Whether this process may enter the namespaces of others.
+/// Whether this process may enter the namespaces of others, and confine what it runs there.
 pub(super) fn may_enter() -> bool {
-    rustix::process::geteuid().is_root()
-        && PATHS
-            .split(':')
-            .any(|folder| std::path::Path::new(folder).join("nsenter").is_file())
+    rustix::process::geteuid().is_root() && confined::is_possible()
 }
 
 /// A container's first process.
@@ -65,7 +57,7 @@ impl Process {
     }
 }
 
-/// Run one of this machine's programs in the network of a container.
+/// Run one of this machine's programs in the network of a container, confined.
 pub(super) async fn run_in_network(process: &Process, program: &Program) -> EngineResult<Output> {
     let namespace = process.open("ns/net", |path| File::open(path))?;
     let name = program.command.first().map_or("", String::as_str);
@@ -73,28 +65,17 @@ pub(super) async fn run_in_network(process: &Process, program: &Program) -> Engi
         "run `{name}` in the network of container {:.12}",
         process.container
     );
-    let mut child = Command::new("nsenter")
-        // By the file that was checked: this process keeps it open until the program has ended.
-        .arg(format!(
-            "--net=/proc/{}/fd/{}",
-            std::process::id(),
-            namespace.as_raw_fd()
-        ))
-        .arg("--")
-        .args(&program.command)
-        .env("PATH", PATHS)
-        .env("LC_ALL", "C")
-        .stdin(Stdio::null())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        // Ctrl+C at the terminal is for duress alone.
-        .process_group(0)
-        .kill_on_drop(true)
-        .spawn()
-        .map_err(|error| EngineError::Missing {
-            message: format!("{what}: start nsenter: {error}"),
-            hint: "on Debian and Ubuntu: apt-get install util-linux".into(),
-        })?;
+    let spawned = confined::spawn(&namespace, &program.command).await;
+    let mut child = spawned.map_err(|error| {
+        let message = format!("{what}: {error}");
+        match error {
+            SpawnError::NoProgram(_) => EngineError::Missing {
+                message,
+                hint: "`duress doctor` says what is missing and how to get it".into(),
+            },
+            SpawnError::Failed { .. } => EngineError::Failed(message),
+        }
+    })?;
     let (stdout, stderr) = (child.stdout.take(), child.stderr.take());
     let ended = async {
         let (stdout, stderr, status) = tokio::join!(limited(stdout), limited(stderr), child.wait());
@@ -107,18 +88,8 @@ pub(super) async fn run_in_network(process: &Process, program: &Program) -> Engi
             after: program.timeout,
         })?
         .map_err(|error| EngineError::Failed(format!("{what}: {error}")))?;
-    drop(namespace);
-    let exit_code = exit_code(status);
-    if exit_code == 127
-        && String::from_utf8_lossy(&stderr).starts_with("nsenter: failed to execute")
-    {
-        return Err(EngineError::Missing {
-            message: format!("{what}: this machine has no program `{name}`"),
-            hint: "`duress doctor` says what is missing and how to get it".into(),
-        });
-    }
     Ok(Output {
-        exit_code,
+        exit_code: exit_code(status),
         stdout,
         stderr,
     })

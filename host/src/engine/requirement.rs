@@ -4,7 +4,7 @@ use std::process::Stdio;
 
 use tokio::process::Command;
 
-use super::{EngineInfo, NetDriver};
+use super::{EngineInfo, NetDriver, network_program};
 use crate::{Error, Result};
 
 /// A requirement, parsed from a fault's `requires`.
@@ -13,6 +13,7 @@ use crate::{Error, Result};
 /// use duress::engine::Requirement;
 /// assert_eq!("tool:tc".parse(), Ok(Requirement::Tool("tc".into())));
 /// assert!("magic".parse::<Requirement>().is_err());
+/// assert!("tool:../../etc/shadow".parse::<Requirement>().is_err());
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Requirement {
@@ -56,12 +57,22 @@ impl std::str::FromStr for Requirement {
                 .map(Self::Any);
         }
         match text.split_once(':') {
-            Some(("tool", name)) => Ok(Self::Tool(name.to_owned())),
-            Some(("kernel", name)) => Ok(Self::Kernel(name.to_owned())),
-            None if text.starts_with("CAP_") => Ok(Self::Capability(text.to_owned())),
+            // Only what is on a list: an answer about any other name would tell which files and features this machine has.
+            Some(("tool", name)) if network_program::is_known(name) => {
+                Ok(Self::Tool(name.to_owned()))
+            }
+            Some(("kernel", name)) if FEATURES.contains(&name) => Ok(Self::Kernel(name.to_owned())),
+            None if capability_bit(text).is_some() => Ok(Self::Capability(text.to_owned())),
             None if text == "helper" => Ok(Self::Helper),
+            Some(("tool", _)) => Err(unknown(text, "tool:", &network_program::PROGRAMS)),
+            Some(("kernel", _)) => Err(unknown(text, "kernel:", &FEATURES)),
+            None if text.starts_with("CAP_") => {
+                let names = CAPABILITIES.map(|(name, _)| name);
+                Err(unknown(text, "", &names))
+            }
             _ => Err(format!(
-                "`{text}` is no requirement: it is `CAP_…`, `tool:…`, `kernel:…` or `helper`, or several with `|` between them"
+                "`{}` is no requirement: it is `CAP_…`, `tool:…`, `kernel:…` or `helper`, or several with `|` between them",
+                text.escape_debug()
             )),
         }
     }
@@ -118,7 +129,6 @@ fn check_tool(name: &str) -> Result<()> {
     let package = match name {
         "tc" | "ip" => "iproute2",
         "iptables" | "ip6tables" => "iptables",
-        "nsenter" => "util-linux",
         other => other,
     };
     Err(
@@ -136,18 +146,33 @@ pub(crate) fn which(name: &str) -> bool {
         .any(|folder| folder.join(name).is_file())
 }
 
-/// The bit of a capability (linux/capability.h).
+/// Features of the kernel that can be asked for.
+const FEATURES: [&str; 3] = ["nfnetlink_queue", "sch_netem", "sch_tbf"];
+
+/// Capabilities that can be asked for, and their bits (linux/capability.h).
+const CAPABILITIES: [(&str, u32); 7] = [
+    ("CAP_KILL", 5),
+    ("CAP_NET_ADMIN", 12),
+    ("CAP_NET_RAW", 13),
+    ("CAP_SYS_PTRACE", 19),
+    ("CAP_SYS_ADMIN", 21),
+    ("CAP_SYS_RESOURCE", 24),
+    ("CAP_SYS_TIME", 25),
+];
+
 fn capability_bit(name: &str) -> Option<u32> {
-    Some(match name {
-        "CAP_KILL" => 5,
-        "CAP_NET_ADMIN" => 12,
-        "CAP_NET_RAW" => 13,
-        "CAP_SYS_PTRACE" => 19,
-        "CAP_SYS_ADMIN" => 21,
-        "CAP_SYS_RESOURCE" => 24,
-        "CAP_SYS_TIME" => 25,
-        _ => return None,
-    })
+    let known = CAPABILITIES.iter().find(|(known, _)| *known == name);
+    known.map(|(_, bit)| *bit)
+}
+
+/// What is said of a requirement that is on no list.
+fn unknown(text: &str, prefix: &str, known: &[&str]) -> String {
+    let known: Vec<_> = known.iter().map(|name| format!("{prefix}{name}")).collect();
+    format!(
+        "the requirement `{}` is not supported; these are: {}",
+        text.escape_debug(),
+        known.join(", ")
+    )
 }
 
 fn check_capability(name: &str) -> Result<()> {

@@ -387,7 +387,11 @@ impl PlacedProgram {
         if self.command.iter().any(|argument| argument.contains('\0')) {
             return Err("has an argument with a NUL character".into());
         }
-        Ok(())
+        match self.place {
+            Place::Container => Ok(()),
+            Place::NetworkOfContainer => crate::engine::network_program::check(&self.command)
+                .map_err(|why| format!("cannot be made: {why}")),
+        }
     }
 }
 

@@ -372,9 +372,12 @@ mod tests {
         let differences = locked.differences(&many(Some("sh")), "sha256:1");
         assert_eq!(
             differences,
-            ["it asks for more: in any container of its own trial, run: sh"]
+            [
+                "it asks for more: in any container of its own trial, run: sh",
+                "it asks for more: with sh: run ANYTHING in any container of its own trial",
+            ]
         );
         let question = many(Some("sh")).requests.in_words().join("\n");
-        assert!(question.ends_with(", sh"), "{question}");
+        assert!(question.contains(", sh\n"), "{question}");
     }
 }

@@ -12,7 +12,7 @@ use crate::engine::{
     Connection, Container, ContainerId, Details, Engine, EngineError, EngineInfo, EngineResult,
     FileSystem, Fill, Health, LABEL_DATABASE, LABEL_DATABASE_ID, LABEL_HOST, LABEL_TRIAL, Leftover,
     Limits, LimitsRecord, LogLine, LogsAsked, NetDriver, Network, Output, Process, Program,
-    Project, Requirement, Sharer, Snapshot, Stack, State, Work, compose_services,
+    Project, Requirement, Sharer, Snapshot, Stack, State, Work, compose_services, network_program,
 };
 
 /// What a file system of a container holds, in bytes.
@@ -290,6 +290,7 @@ impl Engine for SimulatedEngine {
 
     async fn run_in_network(&self, id: &ContainerId, program: &Program) -> EngineResult<Output> {
         let command = &program.command;
+        network_program::check(command).map_err(EngineError::Failed)?;
         let run = |machine: &mut Machine| {
             let container = machine.container(&id.0)?;
             if container.state == State::Exited {

@@ -102,7 +102,8 @@ fn what_it_asks_for_is_told_in_words() {
         words,
         [
             "to the containers that a trial picks: freeze them",
-            "in these containers' networks, run: ip, tc",
+            "in these containers' networks, run: ip, tc (each can read and change all traffic, addresses and rules there, \
+             and reaches no file or process)",
             "send HTTP requests to its own trial's containers",
             "send HTTP requests to p:9090, beyond its trial",
             "open TCP connections to its own trial's containers, and send there what it likes",
@@ -133,10 +134,13 @@ fn names_that_could_forge_the_question_are_refused() {
         "sh,",
         long.as_str(),
     ] {
-        for place in ["container", "look", "network_of_container"] {
+        for place in ["container", "look"] {
             let why = refused(&format!("programs: {{{place}: [\"{program}\"]}}"));
             assert!(why.contains("a program's name"), "{program}: {why}");
         }
+        refused(&format!(
+            "programs: {{network_of_container: [\"{program}\"]}}"
+        ));
     }
     for host in [
         "x",
@@ -186,4 +190,30 @@ fn asking_a_container_needs_the_stack() {
     for change in ask("http://x.example/") {
         assert_eq!(outside.unasked(&change), None);
     }
+}
+
+#[test]
+fn a_program_that_starts_others_is_told_as_anything() {
+    let words = requests(
+        "programs: {container: [cat, /usr/bin/python3.11, start-stop-daemon], look: [sh]}",
+    )
+    .in_words();
+    let said = "with /usr/bin/python3.11, sh, start-stop-daemon: run ANYTHING in any container of its own trial";
+    assert!(words.iter().any(|line| line == said), "{words:?}");
+    for name in [
+        "env", "setsid", "nsenter", "xargs", "find", "perl", "busybox", "timeout", "nice",
+    ] {
+        assert!(super::starts_others(name), "{name}");
+    }
+    for name in ["etcdctl", "cat", "redis-cli", "stat"] {
+        assert!(!super::starts_others(name), "{name}");
+    }
+}
+
+#[test]
+fn only_tools_of_the_network_may_be_asked_for_there() {
+    let document =
+        crate::yaml::Document::parse("requests", "programs: {network_of_container: [tc, sh]}");
+    let (_, problems) = document.expect("YAML").interpret::<Requests>();
+    assert_eq!(problems.len(), 1, "{problems:?}");
 }

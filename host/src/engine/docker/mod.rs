@@ -5,6 +5,7 @@ mod calls;
 mod connect;
 mod exec;
 mod files_inside;
+mod lend;
 mod limits;
 mod listing;
 mod logs;
@@ -33,6 +34,7 @@ use super::{
     Connection, Container, ContainerId, Details, Engine, EngineError, EngineInfo, EngineResult,
     FileSystem, Fill, Leftover, Limits, LimitsRecord, LogLine, LogsAsked, NetDriver, Output,
     Process, Program, Project, Sharer, Snapshot, Stack, State, Work, compose, files, namespace,
+    network_program,
 };
 
 /// How long the engine may take to say that it is there.
@@ -47,8 +49,8 @@ pub struct Docker {
     host: IpAddr,
     /// Where the engine keeps everything.
     data_root: PathBuf,
-    /// The helper's file, as the engine packs it, once it was needed.
-    helper: Arc<OnceCell<bytes::Bytes>>,
+    /// The helper's file, once it was needed.
+    helper: Arc<OnceCell<lend::Helper>>,
     /// Held while a toolbox is looked for and made, so that none is made twice.
     toolboxes: Arc<Mutex<()>>,
 }
@@ -88,7 +90,7 @@ impl Docker {
         let net_driver = match driver {
             Some(NetDriver::Namespace) if !may_enter => {
                 return Err(EngineError::Missing {
-                    message: "the driver `namespace` cannot work here: it needs root on the engine's own machine, and nsenter".into(),
+                    message: "the driver `namespace` cannot work here: it needs root on the engine's own machine, with all its capabilities".into(),
                     hint: "leave --net-driver out, or run duress as root beside the engine".into(),
                 });
             }
@@ -324,6 +326,7 @@ impl Engine for Docker {
         container: &ContainerId,
         program: &Program,
     ) -> EngineResult<Output> {
+        network_program::check(&program.command).map_err(EngineError::Failed)?;
         match self.info.net_driver {
             NetDriver::Namespace => {
                 namespace::run_in_network(&self.process(container).await?, program).await

@@ -3,7 +3,7 @@
 //! What works in a container's network runs in a container of the toolbox's image that shares the network: one for each target, kept as
 //! long as its stack. What looks at processes, signals them or ends them runs in another one, which shares the pid namespace: it needs
 //! neither space nor memory nor processes of the target, where a fault may have used them up. What loads a container is the helper
-//! alone: its file is put into the container, and it removes that file as soon as it runs.
+//! alone, by the engine's `exec`: [`super::lend`] brings its file there.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -14,12 +14,12 @@ use bollard::models::{
     ContainerCreateBody, ContainerInspectResponse, ContainerSummaryStateEnum, HostConfig,
 };
 use bollard::query_parameters::{
-    CreateContainerOptions, DownloadFromContainerOptions, RemoveContainerOptions,
-    StartContainerOptions, UploadToContainerOptions,
+    CreateContainerOptions, RemoveContainerOptions, StartContainerOptions,
 };
-use futures::{Stream, StreamExt as _, TryStreamExt as _};
+use futures::{Stream, TryStreamExt as _};
 
 use super::calls::{PATIENCE, call, call_within};
+use super::lend::Lent;
 use super::{Docker, listing, short};
 use crate::engine::{
     Beside, ContainerId, EngineError, EngineResult, LABEL_DATABASE, LABEL_DATABASE_ID, LABEL_HOST,
@@ -37,13 +37,15 @@ const LABEL_SHARES: &str = "io.duress.toolbox-shares";
 /// The label that says since when that container has run: started again, it has another network.
 const LABEL_SINCE: &str = "io.duress.toolbox-since";
 /// The helper, in the image and, for a moment, in a target.
-const HELPER: &str = "/duress-helper";
+pub(super) const HELPER: &str = "/duress-helper";
+/// The most processes and threads in a toolbox of the network: a few tasks, a few tools at a time.
+const PROCESSES: i64 = 256;
 /// How long a task may take until it works: to take a large amount of memory, seconds.
 const READY: Duration = Duration::from_secs(60);
 
 /// What a toolbox shares with the container that it serves.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Shares {
+pub(super) enum Shares {
     /// Its network namespace: for rules, queues and servers.
     Network,
     /// Its pid namespace: for looking at processes, signalling and ending them.
@@ -65,7 +67,18 @@ impl Shares {
         match self {
             Self::Network => HostConfig {
                 network_mode: of_target,
+                // As narrow as the driver `namespace`. The user stays root, without root's capabilities: the engine gives none to others.
+                cap_drop: words(&["ALL"]),
                 cap_add: words(&["NET_ADMIN", "NET_RAW"]),
+                security_opt: words(&["no-new-privileges"]),
+                readonly_rootfs: Some(true),
+                // The lock of iptables' older variant.
+                tmpfs: Some(HashMap::from([(
+                    "/run".to_owned(),
+                    "size=64k,mode=0755,noexec,nosuid,nodev".to_owned(),
+                )])),
+                ipc_mode: Some("none".to_owned()),
+                pids_limit: Some(PROCESSES),
                 ..HostConfig::default()
             },
             Self::Processes => HostConfig {
@@ -109,7 +122,11 @@ impl Docker {
     }
 
     /// The container that lends its tools to a target: the one that is there, or a new one.
-    async fn toolbox(&self, id: &ContainerId, shares: Shares) -> EngineResult<ContainerId> {
+    pub(super) async fn toolbox(
+        &self,
+        id: &ContainerId,
+        shares: Shares,
+    ) -> EngineResult<ContainerId> {
         let target = self.inspect(id).await?;
         let state = target.state.as_ref();
         let since = state
@@ -314,28 +331,21 @@ impl Docker {
         String,
         impl Stream<Item = Result<LogOutput, bollard::errors::Error>> + Unpin + Send + use<>,
     )> {
-        let (container, program) = match beside {
-            Beside::Network => {
-                let toolbox = self.toolbox(id, Shares::Network).await?;
-                (toolbox, HELPER.to_owned())
-            }
-            Beside::PidNamespace => {
-                let toolbox = self.toolbox(id, Shares::Processes).await?;
-                (toolbox, HELPER.to_owned())
-            }
-            Beside::Processes => {
-                arguments.insert(0, "--vanish".to_owned());
-                (id.clone(), self.lend_helper(id).await?)
-            }
+        let (container, lent) = match beside {
+            Beside::Network => (self.toolbox(id, Shares::Network).await?, Lent::there()),
+            Beside::PidNamespace => (self.toolbox(id, Shares::Processes).await?, Lent::there()),
+            Beside::Processes => (id.clone(), self.lend_helper(id).await?),
         };
-        arguments.insert(0, program);
+        if lent.vanishes {
+            arguments.insert(0, "--vanish".to_owned());
+        }
+        arguments.insert(0, lent.path);
         let options = CreateExecOptions {
             cmd: Some(arguments),
             env: Some(environment),
             attach_stdout: Some(true),
             attach_stderr: Some(true),
-            // To reach processes of any user: its own image's user may be none that can.
-            user: Some("0:0".to_owned()),
+            user: lent.as_root.then(|| "0:0".to_owned()),
             ..CreateExecOptions::default()
         };
         let made = call(what, id, self.api.create_exec(&container.0, options)).await?;
@@ -346,62 +356,6 @@ impl Docker {
                 "{what}: the engine gave no output"
             ))),
         }
-    }
-
-    /// Put the helper's file into a running container; its path there.
-    async fn lend_helper(&self, id: &ContainerId) -> EngineResult<String> {
-        let archive = self
-            .helper
-            .get_or_try_init(|| self.fetch_helper(id))
-            .await?
-            .clone();
-        let what = format!("put duress's helper into container {}", short(id));
-        let upload = async |folder: &str| {
-            let options = UploadToContainerOptions {
-                path: folder.to_owned(),
-                ..UploadToContainerOptions::default()
-            };
-            let body = bollard::body_full(archive.clone());
-            let put = self.api.upload_to_container(&id.0, Some(options), body);
-            call(&what, id, put).await
-        };
-        match upload("/").await {
-            Ok(()) => return Ok(HELPER.to_owned()),
-            Err(EngineError::Failed(why)) if why.contains("read-only") => {}
-            Err(error) => return Err(error),
-        }
-        // Its own file system takes nothing; a volume may.
-        let mounts = self.inspect(id).await?.mounts.unwrap_or_default();
-        for mount in mounts {
-            if mount.typ.as_deref() == Some("volume")
-                && mount.rw == Some(true)
-                && let Some(folder) = mount.destination
-                && upload(&folder).await.is_ok()
-            {
-                return Ok(format!("{}{HELPER}", folder.trim_end_matches('/')));
-            }
-        }
-        Err(EngineError::Failed(format!(
-            "{what}: its root file system is read-only, and it has no volume that can be written; give it one in the compose file"
-        )))
-    }
-
-    /// The helper's file, as the engine packs it.
-    async fn fetch_helper(&self, id: &ContainerId) -> EngineResult<bytes::Bytes> {
-        let toolbox = self.toolbox(id, Shares::Processes).await?;
-        let options = DownloadFromContainerOptions {
-            path: HELPER.to_owned(),
-        };
-        let download = self.api.download_from_container(&toolbox.0, Some(options));
-        let whole = async {
-            let mut archive = bytes::BytesMut::new();
-            let mut download = std::pin::pin!(download);
-            while let Some(part) = download.next().await {
-                archive.extend_from_slice(&part?);
-            }
-            Ok(archive.freeze())
-        };
-        call("fetch duress's helper from the toolbox", id, whole).await
     }
 }
 
