@@ -186,7 +186,7 @@ pub async fn take_over_in(
     engine: Arc<dyn Engine>,
     http: &Client,
 ) -> Result<Recovered> {
-    let remains = Remains::of_host(store, host).await?;
+    let remains = Remains::of_host(store, engine.as_ref(), host).await?;
     let recovered = remains.take_back(store, engine, http).await?;
     store.close().await?;
     Ok(recovered)

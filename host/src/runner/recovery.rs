@@ -52,22 +52,25 @@ impl Remains {
         })
     }
 
-    /// Look for what one host has, dead or not: its guardian knows that it does not go on.
+    /// Look for what one host has, dead or not: its guardian knows that it does not go on. Stacks of its trials that have ended, and that it
+    /// could not remove, count too.
     ///
     /// # Errors
-    /// When the store cannot be read.
-    pub async fn of_host(store: &Store, host: &str) -> Result<Self> {
+    /// When the store or the engine cannot be read.
+    pub async fn of_host(store: &Store, engine: &dyn Engine, host: &str) -> Result<Self> {
         let mut changes = store.unsettled_changes().await?;
         changes.retain(|change| change.host_id == host);
         let mut trials = store.running_trials().await?;
         trials.retain(|trial| trial.host_id == host);
         let campaigns = store.running_campaigns().await?;
         let campaigns = campaigns.into_iter().filter(|(_, runs)| runs == host);
+        let mut strays = stacks_of(host, engine).await?;
+        strays.retain(|project| trials.iter().all(|trial| trial.project != project.0));
         Ok(Self {
             changes,
             trials,
             campaigns: campaigns.map(|(campaign, _)| campaign).collect(),
-            strays: Vec::new(),
+            strays: strays.into_iter().collect(),
         })
     }
 
@@ -153,9 +156,13 @@ pub async fn recover_dead_hosts(
 
 /// Remove the stacks of one host, known by their labels, and with them the faults in them.
 pub(super) async fn remove_stacks_of(host: &str, engine: &dyn Engine) -> Result<Recovered> {
+    remove_stacks(stacks_of(host, engine).await?, engine).await
+}
+
+async fn stacks_of(host: &str, engine: &dyn Engine) -> Result<BTreeSet<Project>> {
     let left = engine.leftovers().await?;
-    let projects = left.into_iter().filter(|left| left.host == host);
-    remove_stacks(projects.map(|left| left.project).collect(), engine).await
+    let own = left.into_iter().filter(|left| left.host == host);
+    Ok(own.map(|left| left.project).collect())
 }
 
 async fn remove_stacks(projects: BTreeSet<Project>, engine: &dyn Engine) -> Result<Recovered> {
