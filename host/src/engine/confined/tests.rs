@@ -152,12 +152,20 @@ async fn a_program_sees_nothing_of_the_machine() {
             .all(|option| options.contains(option));
         assert!(safe, "{mount}");
     }
-    // What it has open: its streams, and its connections to the kernel.
-    for entry in std::fs::read_dir(program.folder.join("fd")).expect("it runs") {
-        let open = std::fs::read_link(entry.expect("an entry").path()).expect("it runs");
-        let open = open.display().to_string();
-        let known = ["/dev/null", "/null", "pipe:", "socket:"];
-        assert!(known.iter().any(|start| open.starts_with(start)), "{open}");
+    // What it has open once it is loaded: its streams, and its connections to the kernel.
+    let open = || -> Vec<String> {
+        let entries = std::fs::read_dir(program.folder.join("fd")).expect("it runs");
+        let links = entries.filter_map(|entry| std::fs::read_link(entry.ok()?.path()).ok());
+        links.map(|link| link.display().to_string()).collect()
+    };
+    let known = |open: &String| {
+        let starts = ["/dev/null", "/null", "pipe:", "socket:"];
+        starts.iter().any(|start| open.starts_with(start))
+    };
+    let deadline = Instant::now() + Duration::from_secs(20);
+    while !open().iter().any(|open| open.starts_with("socket:")) || !open().iter().all(known) {
+        assert!(Instant::now() < deadline, "it has open: {:?}", open());
+        tokio::time::sleep(Duration::from_millis(5)).await;
     }
 }
 
