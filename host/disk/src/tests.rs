@@ -37,14 +37,19 @@ fn a_fill_is_made_found_and_removed() {
     let (root, mounts) = (Root::new(), Mounts::default());
     let one = wanted("/fill");
     fill(&root.fd, &one, &mounts).expect("it is made");
-    assert_eq!(std::fs::metadata(root.path("fill")).unwrap().len(), 4096);
-    assert!(is_there(&root.fd, &one).unwrap());
+    assert_eq!(
+        std::fs::metadata(root.path("fill"))
+            .expect("it works")
+            .len(),
+        4096
+    );
+    assert!(is_there(&root.fd, &one).expect("it works"));
     assert!(
         fill(&root.fd, &one, &mounts).is_err(),
         "there is one already"
     );
-    remove(&root.fd, &one).unwrap();
-    assert!(!is_there(&root.fd, &one).unwrap());
+    remove(&root.fd, &one).expect("it works");
+    assert!(!is_there(&root.fd, &one).expect("it works"));
     remove(&root.fd, &one).expect("twice is once");
 }
 
@@ -52,12 +57,15 @@ fn a_fill_is_made_found_and_removed() {
 fn a_file_that_was_there_before_is_neither_replaced_nor_removed() {
     let (root, mounts) = (Root::new(), Mounts::default());
     // Of the same size, so that the size tells nothing.
-    std::fs::write(root.path("precious"), [7; 4096]).unwrap();
+    std::fs::write(root.path("precious"), [7; 4096]).expect("it works");
     let one = wanted("/precious");
     assert!(fill(&root.fd, &one, &mounts).is_err());
-    assert!(!is_there(&root.fd, &one).unwrap());
-    remove(&root.fd, &one).unwrap();
-    assert_eq!(std::fs::read(root.path("precious")).unwrap(), [7; 4096]);
+    assert!(!is_there(&root.fd, &one).expect("it works"));
+    remove(&root.fd, &one).expect("it works");
+    assert_eq!(
+        std::fs::read(root.path("precious")).expect("it works"),
+        [7; 4096]
+    );
 }
 
 #[test]
@@ -66,12 +74,12 @@ fn without_a_mark_only_a_standard_name_of_the_right_size_is_removed() {
     let old = "/duress-fill-00000000000000af";
     for (path, size, stays) in [(old, 100, true), ("/other", 4096, true), (old, 4096, false)] {
         let file = root.path(&path[1..]);
-        std::fs::write(&file, vec![0; size]).unwrap();
+        std::fs::write(&file, vec![0; size]).expect("it works");
         let one = Fill {
             mark: None,
             ..wanted(path)
         };
-        remove(&root.fd, &one).unwrap();
+        remove(&root.fd, &one).expect("it works");
         assert_eq!(file.exists(), stays, "{path}, {size} bytes");
     }
 }
@@ -79,13 +87,18 @@ fn without_a_mark_only_a_standard_name_of_the_right_size_is_removed() {
 #[test]
 fn no_link_is_followed() {
     let (root, mounts) = (Root::new(), Mounts::default());
-    std::fs::create_dir(root.path("real")).unwrap();
-    symlink("real", root.path("link")).unwrap();
-    symlink("real/target", root.path("name")).unwrap();
-    let through = fill(&root.fd, &wanted("/link/fill"), &mounts).unwrap_err();
+    std::fs::create_dir(root.path("real")).expect("it works");
+    symlink("real", root.path("link")).expect("it works");
+    symlink("real/target", root.path("name")).expect("it works");
+    let through = fill(&root.fd, &wanted("/link/fill"), &mounts).expect_err("refused");
     assert!(through.to_string().contains("symbolic link"), "{through}");
     assert!(fill(&root.fd, &wanted("/name"), &mounts).is_err());
-    assert_eq!(std::fs::read_dir(root.path("real")).unwrap().count(), 0);
+    assert_eq!(
+        std::fs::read_dir(root.path("real"))
+            .expect("it works")
+            .count(),
+        0
+    );
 }
 
 #[test]
@@ -95,7 +108,7 @@ fn a_folder_that_is_not_known_to_be_bounded_is_refused() {
         root_filesystem: false,
         ..wanted("/fill")
     };
-    let refused = fill(&root.fd, &one, &mounts).unwrap_err();
+    let refused = fill(&root.fd, &one, &mounts).expect_err("refused");
     assert!(matches!(refused, Failure::Root(_)), "{refused}");
     assert!(!root.path("fill").exists());
 }
@@ -117,8 +130,8 @@ fn a_fifo_at_the_path_is_not_waited_for() {
     let made = std::process::Command::new("mkfifo")
         .arg(root.path("fill"))
         .status();
-    assert!(made.unwrap().success());
-    assert!(!is_there(&root.fd, &wanted("/fill")).unwrap());
-    remove(&root.fd, &wanted("/fill")).unwrap();
+    assert!(made.expect("it works").success());
+    assert!(!is_there(&root.fd, &wanted("/fill")).expect("it works"));
+    remove(&root.fd, &wanted("/fill")).expect("it works");
     assert!(root.path("fill").exists());
 }

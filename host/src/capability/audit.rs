@@ -243,8 +243,8 @@ mod tests {
 
     #[tokio::test]
     async fn a_trial_has_no_more_rows_than_its_limit() {
-        let folder = tempfile::tempdir().unwrap();
-        let store = Store::open(&folder.path().join("duress.db")).unwrap();
+        let folder = tempfile::tempdir().expect("a store");
+        let store = Store::open(&folder.path().join("duress.db")).expect("a store");
         let audit = Audit::new(store, "trial".into());
         let room = (0..ROWS_PER_TRIAL + 100)
             .filter(|_| audit.clone().has_room())

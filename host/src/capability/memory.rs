@@ -89,21 +89,45 @@ mod tests {
     #[test]
     fn memories_and_tables_are_counted_together() {
         let mut limiter = MemoryLimiter::default();
-        assert!(limiter.memory_growing(0, MEMORY_LIMIT / 2, None).unwrap());
-        assert!(!limiter.memory_growing(0, MEMORY_LIMIT, None).unwrap());
+        assert!(
+            limiter
+                .memory_growing(0, MEMORY_LIMIT / 2, None)
+                .expect("an answer")
+        );
+        assert!(
+            !limiter
+                .memory_growing(0, MEMORY_LIMIT, None)
+                .expect("an answer")
+        );
         let half = MEMORY_LIMIT / 2 / ELEMENT;
-        assert!(limiter.table_growing(0, half, None).unwrap());
-        assert!(!limiter.table_growing(half, half + 1, None).unwrap());
-        assert!(!limiter.table_growing(0, usize::MAX, None).unwrap());
+        assert!(limiter.table_growing(0, half, None).expect("an answer"));
+        assert!(
+            !limiter
+                .table_growing(half, half + 1, None)
+                .expect("an answer")
+        );
+        assert!(
+            !limiter
+                .table_growing(0, usize::MAX, None)
+                .expect("an answer")
+        );
     }
 
     #[test]
     fn what_could_not_be_allocated_is_not_counted() {
         let mut limiter = MemoryLimiter::default();
-        assert!(limiter.memory_growing(0, MEMORY_LIMIT, None).unwrap());
+        assert!(
+            limiter
+                .memory_growing(0, MEMORY_LIMIT, None)
+                .expect("an answer")
+        );
         let failed = wasmtime::Error::msg("no memory");
-        limiter.memory_grow_failed(failed).unwrap();
-        assert!(limiter.memory_growing(0, MEMORY_LIMIT, None).unwrap());
+        limiter.memory_grow_failed(failed).expect("an answer");
+        assert!(
+            limiter
+                .memory_growing(0, MEMORY_LIMIT, None)
+                .expect("an answer")
+        );
     }
 
     /// Whether an instance with these memories, in pages, and tables, in elements, can be made.

@@ -139,7 +139,7 @@ mod tests {
             host_id: "h".into(),
             container_name: "c".into(),
             summary: "a test".into(),
-            change: serde_json::to_value(change).unwrap(),
+            change: serde_json::to_value(change).expect("JSON"),
             status: "in_force".into(),
             error: None,
             created_at: 0,

@@ -74,7 +74,7 @@ mod tests {
             component.finish()
         };
         assert_eq!(check(&module(1_000)), Ok(()));
-        let refused = check(&module(400_000)).unwrap_err();
+        let refused = check(&module(400_000)).expect_err("refused");
         assert!(refused.contains("400000 functions"), "{refused}");
     }
 }
