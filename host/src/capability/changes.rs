@@ -81,7 +81,11 @@ pub(super) async fn target(trial: &TrialScope, name: &str) -> Result<Container, 
 }
 
 /// Counts the containers that a change touches against those that the trial may touch.
-fn claim(trial: &TrialScope, affected: &[String], target: &str) -> Result<(), GuestError> {
+pub(super) fn claim(
+    trial: &TrialScope,
+    affected: &[String],
+    target: &str,
+) -> Result<(), GuestError> {
     let claimed = trial.radius().claim(affected);
     claimed.map_err(|name| {
         GuestError::Denied(format!(

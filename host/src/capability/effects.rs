@@ -294,7 +294,7 @@ impl HostDraft for Ctx {
                 let trial = scope.trial()?;
                 let target = changes::target(trial, &asked.container).await?;
                 scope.refuse(scope.grants.unasked_effect(&asked))?;
-                trial.check_network(&target).await?;
+                let affected = trial.check_network(&target).await?;
                 let engine = trial.engine()?.as_ref();
                 let surroundings = look(engine, &target, &asked).await?;
                 let token = trial.draw();
@@ -311,6 +311,7 @@ impl HostDraft for Ctx {
                     effect_wait_ms: asked.wait_ms,
                 };
                 change.check().map_err(GuestError::Invalid)?;
+                changes::claim(trial, &affected, &change.container_name)?;
                 let id = changes::make(trial, change).await?;
                 let mechanism = compiled
                     .mechanism

@@ -197,7 +197,7 @@ mod tests {
     fn program(place: Place) -> PlacedProgram {
         PlacedProgram {
             place,
-            command: vec!["true".into()],
+            command: vec!["tc".into()],
             timeout_ms: 1000,
             tolerated: Vec::new(),
         }
