@@ -175,11 +175,14 @@ fn killed(fault: &str, is_broken: impl Fn(&Container) -> bool) {
     let program = Program::new();
     let running = start(&program, fault, "120");
     running.wait_for_change();
-    let targets = program.json(&["show", &format!("trial-etcd-{fault}-1"), "--log"]);
-    let target = targets["trial"]["targets"][0]
-        .as_str()
-        .expect("a target")
-        .to_owned();
+    // It is written after the change is in force.
+    let mut target = None;
+    until_true("the target is on record", || {
+        let shown = program.json(&["show", &format!("trial-etcd-{fault}-1")]);
+        target = shown["trial"]["targets"][0].as_str().map(str::to_owned);
+        target.is_some()
+    });
+    let target = target.expect("a target");
     running.signal("KILL");
     let (status, _) = running.end();
     assert_eq!(status.code(), None, "it had no time to tidy up");

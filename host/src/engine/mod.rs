@@ -120,6 +120,15 @@ pub enum Network {
     Of(ContainerId),
 }
 
+/// What carries a packet.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Transport {
+    /// TCP.
+    Tcp,
+    /// UDP.
+    Udp,
+}
+
 /// A program to run, as an argument vector: no shell reads it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Program {
@@ -401,6 +410,16 @@ pub trait Engine: Send + Sync + fmt::Debug {
         container: &ContainerId,
         program: &Program,
     ) -> EngineResult<Output>;
+
+    /// Send one packet to each of these places from a container's network, TCP (the first packet of a connection) or UDP. Whether
+    /// that is possible here; whether a packet arrives is not known.
+    async fn send_packets(
+        &self,
+        _container: &ContainerId,
+        _places: &[(SocketAddr, Transport)],
+    ) -> EngineResult<bool> {
+        Ok(false)
+    }
 
     /// Start work beside a container, under a name that is found again. When it returns, the work is being done. After `ends_after` it
     /// ends by itself, though nobody ends it.

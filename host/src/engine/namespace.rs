@@ -2,11 +2,15 @@
 //! milliseconds.
 
 use std::fs::File;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream, UdpSocket};
+use std::os::fd::AsFd as _;
+use std::time::Duration;
 
+use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
 use tokio::io::{AsyncRead, AsyncReadExt as _};
 
 use super::confined::{self, SpawnError};
-use super::{EngineError, EngineResult, OUTPUT_LIMIT, Output, Program};
+use super::{EngineError, EngineResult, OUTPUT_LIMIT, Output, Program, Transport};
 
 /// Whether this process may enter the namespaces of others, and confine what it runs there.
 pub(super) fn may_enter() -> bool {
@@ -55,6 +59,50 @@ impl Process {
             self.pid, self.container
         )))
     }
+}
+
+/// How long the first packet of a TCP connection may go unanswered: it is sent at once.
+const NO_ANSWER: Duration = Duration::from_millis(20);
+
+/// Send a packet to each of some places from the network of a container.
+pub(super) async fn send_packets(
+    process: &Process,
+    places: Vec<(SocketAddr, Transport)>,
+) -> EngineResult<()> {
+    let namespace = process.open("ns/net", |path| File::open(path))?;
+    let (sender, receiver) = tokio::sync::oneshot::channel();
+    let send = move || -> std::io::Result<()> {
+        // A network namespace belongs to a thread, and this one ends at once.
+        move_into_link_name_space(namespace.as_fd(), Some(LinkNameSpaceType::Network))?;
+        for (place, transport) in places {
+            // A refusal, an answer or none: all that counts is that a packet was sent.
+            match transport {
+                Transport::Tcp => drop(TcpStream::connect_timeout(&place, NO_ANSWER)),
+                Transport::Udp => {
+                    let any: IpAddr = match place {
+                        SocketAddr::V4(_) => Ipv4Addr::UNSPECIFIED.into(),
+                        SocketAddr::V6(_) => Ipv6Addr::UNSPECIFIED.into(),
+                    };
+                    drop(UdpSocket::bind((any, 0)).and_then(|from| from.send_to(&[], place)));
+                }
+            }
+        }
+        Ok(())
+    };
+    let failed = |error: std::io::Error| {
+        EngineError::Failed(format!(
+            "send packets from the network of container {:.12}: {error}",
+            process.container
+        ))
+    };
+    std::thread::Builder::new()
+        .name("packets".into())
+        .spawn(move || drop(sender.send(send())))
+        .map_err(failed)?;
+    receiver
+        .await
+        .unwrap_or_else(|_| Err(std::io::Error::other("its thread ended early")))
+        .map_err(failed)
 }
 
 /// Run one of this machine's programs in the network of a container, confined.

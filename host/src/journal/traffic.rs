@@ -1,12 +1,56 @@
 //! How many packets a change of the network met, as the kernel counts them: a rule that no packet meets shows nothing.
 
+use std::net::SocketAddr;
+
 use super::act::Actor;
-use super::change::{Change, Place, PlacedProgram, Probe};
+use super::change::{Action, Change, Place, PlacedProgram, Probe};
+use crate::engine::Transport;
+
+/// The discard protocol's (RFC 863): nothing listens there, and nothing minds.
+const DISCARD: u16 = 9;
+/// The most packets that the host sends itself for one change.
+const OWN_PACKETS: usize = 256;
 
 impl Actor {
-    /// How many packets the rules and disciplines of a change met since it was applied. `None` where nothing counts them, or they cannot
-    /// be counted now.
+    /// How many packets the rules and disciplines of a change met since it was applied. Where nobody else sent any, the host sends some
+    /// itself, to the other containers of the stack. `None` where nothing counts them, or they can be neither counted nor sent now.
     pub(super) async fn packets(&self, change: &Change) -> Option<u64> {
+        let counted = self.count(change).await?;
+        if counted > 0 {
+            return Some(counted);
+        }
+        let places = self.places(change).await?;
+        match self.engine.send_packets(&change.container, &places).await {
+            Ok(true) => self.count(change).await,
+            Ok(false) | Err(_) => None,
+        }
+    }
+
+    /// Where a packet that the change means may go: the other containers of its stack, at the ports that it names.
+    async fn places(&self, change: &Change) -> Option<Vec<(SocketAddr, Transport)>> {
+        let containers = self.engine.containers(&change.project).await.ok()?;
+        let others = containers
+            .iter()
+            .filter(|other| other.id != change.container);
+        let addresses: Vec<_> = others.flat_map(|other| &other.addresses).collect();
+        let mut ports: Vec<u16> = change.apply.iter().flat_map(ports).collect();
+        ports.push(DISCARD);
+        ports.sort_unstable();
+        ports.dedup();
+        let mut places = Vec::new();
+        // UDP first: it never waits for an answer.
+        for transport in [Transport::Udp, Transport::Tcp] {
+            for (_, address) in &addresses {
+                let of_port = |port: &u16| (SocketAddr::new(*address, *port), transport);
+                places.extend(ports.iter().map(of_port));
+            }
+        }
+        places.truncate(OWN_PACKETS);
+        Some(places)
+    }
+
+    /// What the kernel counted.
+    async fn count(&self, change: &Change) -> Option<u64> {
         let mut total = None;
         let mut probes: Vec<&Probe> = change.in_force.iter().collect();
         while let Some(probe) = probes.pop() {
@@ -26,6 +70,16 @@ impl Actor {
         }
         total
     }
+}
+
+/// The peer's ports that a rule or a filter names.
+fn ports(action: &Action) -> Vec<u16> {
+    let Action::Run(program) = action else {
+        return Vec::new();
+    };
+    let words = program.command.windows(2);
+    let named = words.filter(|pair| matches!(pair[0].as_str(), "--dport" | "dport"));
+    named.filter_map(|pair| pair[1].parse().ok()).collect()
 }
 
 /// A program that shows the same as a probe's, with counters.

@@ -33,8 +33,8 @@ use self::calls::{PATIENCE, call};
 use super::{
     Connection, Container, ContainerId, Details, Engine, EngineError, EngineInfo, EngineResult,
     FileSystem, Fill, Leftover, Limits, LimitsRecord, LogLine, LogsAsked, NetDriver, Output,
-    Process, Program, Project, Sharer, Snapshot, Stack, State, Work, compose, files, namespace,
-    network_program,
+    Process, Program, Project, Sharer, Snapshot, Stack, State, Transport, Work, compose, files,
+    namespace, network_program,
 };
 
 /// How long the engine may take to say that it is there.
@@ -334,6 +334,18 @@ impl Engine for Docker {
             NetDriver::Toolbox => self.run_in_toolbox(container, program).await,
             NetDriver::Container => self.run_inside(container, program).await,
         }
+    }
+
+    async fn send_packets(
+        &self,
+        container: &ContainerId,
+        places: &[(SocketAddr, Transport)],
+    ) -> EngineResult<bool> {
+        if self.info.net_driver != NetDriver::Namespace {
+            return Ok(false);
+        }
+        namespace::send_packets(&self.process(container).await?, places.to_vec()).await?;
+        Ok(true)
     }
 
     async fn start_task(
