@@ -46,8 +46,7 @@ impl Stranger {
         .unwrap();
         let mut compose = String::from(
             "x-service: &service\n  image: ${DURESS_BASE_IMAGE}\n  command: [sleep, infinity]\n  init: true\n  mem_limit: 256m\n  \
-             restart: \"no\"\n  volumes: [\"data:/data\"]\n\
-             volumes:\n  data: {driver: local, driver_opts: {type: tmpfs, device: tmpfs, o: size=64m}}\nservices:\n",
+             restart: \"no\"\n  tmpfs: [\"/data:size=64m\"]\nservices:\n",
         );
         for service in services {
             writeln!(compose, "  {service}: *service").unwrap();

@@ -177,8 +177,8 @@ fn number(name: &str, default: u64) -> u64 {
 #[test]
 fn whenever_the_machine_dies_nothing_is_left_lost_or_doubled() {
     let first = number("DURESS_SIM_FROM", 1);
-    let seeds = number("DURESS_SIM_SEEDS", 2000);
-    let every = number("DURESS_SIM_EVERY", 10);
+    let seeds = number("DURESS_SIM_SEEDS", 500);
+    let every = number("DURESS_SIM_EVERY", 5);
     let (next, tried) = (AtomicU64::new(0), Tried::default());
     let failures = std::sync::Mutex::new(Vec::new());
     let worker = || loop {
