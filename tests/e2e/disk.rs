@@ -44,7 +44,13 @@ impl Target {
 
 impl Drop for Target {
     fn drop(&mut self) {
-        attempt(&["rm", "-f", &self.container.0]);
+        // The engine's toolboxes beside it belong to no stack that would be removed.
+        let beside = format!("label=io.duress.toolbox-of={}", self.container.0);
+        let toolboxes = attempt(&["ps", "-aq", "--no-trunc", "--filter", &beside]).stdout;
+        let toolboxes = String::from_utf8_lossy(&toolboxes);
+        let mut remove = vec!["rm", "-f", "-v", &self.container.0];
+        remove.extend(toolboxes.lines());
+        attempt(&remove);
         attempt(&["volume", "rm", "-f", &self.volume]);
     }
 }

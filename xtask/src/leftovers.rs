@@ -6,9 +6,13 @@ use anyhow::Result;
 
 use crate::sh::Sh;
 
-/// Every container, network and volume with duress's label, as `kind name`.
+/// Every container, network and volume with one of duress's labels, as `kind name`. A toolbox may belong to no project.
 pub(crate) fn all() -> Result<Vec<String>> {
-    labelled("io.duress.project")
+    let mut left = labelled("io.duress.project")?;
+    left.extend(labelled("io.duress.toolbox-of")?);
+    left.sort();
+    left.dedup();
+    Ok(left)
 }
 
 /// As [`all`], of one database's trials.
