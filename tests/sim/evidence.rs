@@ -139,6 +139,34 @@ fn a_peer_that_takes_another_address_is_a_disturbance() {
 }
 
 #[test]
+fn peers_that_swap_their_addresses_are_a_disturbance() {
+    // Both start again by themselves: a rule for one now cuts the other off.
+    let entry = "{type: network_partition, params: {to: [peer]}}";
+    let swapped = trial_beside(entry, |machine| {
+        let stack = machine.stacks.values_mut().next().expect("a stack");
+        let mut addresses = Vec::new();
+        for service in ["peer", "locked"] {
+            let mut all = stack.containers.iter_mut();
+            let one = all.find(|one| one.service == service).expect("it is there");
+            restart(one);
+            one.restarts += 1;
+            addresses.push(one.address);
+        }
+        for service in ["locked", "peer"] {
+            let mut all = stack.containers.iter_mut();
+            let one = all.find(|one| one.service == service).expect("it is there");
+            one.address = addresses.remove(0);
+        }
+    });
+    is(&swapped, "disturbed", "peer restarted with another address");
+    is(
+        &swapped,
+        "disturbed",
+        "locked restarted with another address",
+    );
+}
+
+#[test]
 fn what_a_system_does_by_itself_is_its_answer() {
     let by_policy = |peer: &mut Container| {
         restart(peer);

@@ -13,6 +13,7 @@
 
 mod evidence;
 mod scenario;
+mod times;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicU64, Ordering};

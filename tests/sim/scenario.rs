@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use duress::campaign::Draft;
@@ -12,8 +13,8 @@ use duress::http::Client;
 use duress::journal::Recovered;
 use duress::plugin::{Catalog, Runtime};
 use duress::runner::{self, Job, Prepared, Record, Tally, guardian};
-use duress::simulated::{End, SimulatedEngine, Troubles, World};
-use duress::store::{Disk, HostLock, Store};
+use duress::simulated::{End, Machine, SimulatedEngine, Troubles, World};
+use duress::store::{Disk, HostLock, Store, TrialRow};
 use duress::trial::Host;
 use duress::yaml::LoadError;
 use duress::{Error, Result};
@@ -124,7 +125,8 @@ fn catalog() -> &'static Catalog {
         let repository = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/.."));
         let cache = Runtime::default_cache_directory();
         let runtime = Runtime::new(cache.as_deref()).expect("WebAssembly works here");
-        let roots = vec![repository.to_owned(), repository.join("tests/noop")];
+        let roots = ["", "tests/noop", "tests/sim"].map(|root| repository.join(root));
+        let roots = roots.to_vec();
         Catalog::discover(runtime, roots)
     })
 }
@@ -145,6 +147,9 @@ pub struct Simulation {
 
 /// What was not as it must be.
 type Broken = String;
+
+/// What somebody does to the machine, or sees of it.
+pub type Act<'a> = Box<dyn FnOnce(&mut Machine) + 'a>;
 
 macro_rules! must {
     ($holds:expr, $($message:tt)+) => {
@@ -217,11 +222,13 @@ impl Simulation {
     }
 
     /// `duress run campaign`, while somebody does something to the machine at that time after its start. Its trials.
-    pub fn run_beside(
-        &self,
-        at: std::time::Duration,
-        act: impl FnOnce(&mut duress::simulated::Machine),
-    ) -> Vec<duress::store::TrialRow> {
+    pub fn run_beside(&self, at: Duration, act: impl FnOnce(&mut Machine)) -> Vec<TrialRow> {
+        self.run_watched(vec![(at, Box::new(act))])
+    }
+
+    /// `duress run campaign`, while somebody looks at the machine, or does something to it, at some times after its start, the first one
+    /// first. Its trials.
+    pub fn run_watched(&self, acts: Vec<(Duration, Act<'_>)>) -> Vec<TrialRow> {
         let file = self.folder.path().join("campaign.yaml");
         self.process(async |process| {
             let draft = Draft::load(&file).expect("a campaign");
@@ -232,8 +239,11 @@ impl Simulation {
             };
             let source = Some((file.clone(), self.scenario.text.clone()));
             let beside = async {
-                tokio::time::sleep(at).await;
-                act(&mut self.world.lock());
+                let begun = tokio::time::Instant::now();
+                for (at, act) in acts {
+                    tokio::time::sleep_until(begun + at).await;
+                    act(&mut self.world.lock());
+                }
             };
             let (ran, ()) = tokio::join!(process.execute(prepared, Record::New { source }), beside);
             ran.expect("a run");
@@ -473,7 +483,7 @@ impl Simulation {
 
     fn check_trial(
         &self,
-        trial: &duress::store::TrialRow,
+        trial: &TrialRow,
         touched: Option<&BTreeSet<String>>,
     ) -> std::result::Result<(), Broken> {
         let phases = self.look(async |store| store.phases(&trial.id).await);
@@ -570,7 +580,7 @@ impl Simulation {
     }
 }
 
-fn outcome_of(trial: &duress::store::TrialRow) -> &'static str {
+fn outcome_of(trial: &TrialRow) -> &'static str {
     trial.outcome.map_or("running", |outcome| outcome.as_str())
 }
 
@@ -606,7 +616,7 @@ impl Process {
         let parallel = prepared.plan.campaign.parallel;
         let job = Job {
             parallel: usize::try_from(parallel).expect("a small number"),
-            cooldown: std::time::Duration::ZERO,
+            cooldown: Duration::ZERO,
             prepared,
             record,
         };

@@ -10,12 +10,12 @@ use async_trait::async_trait;
 use serde_json::json;
 use tokio::time::{Instant, timeout};
 
-use super::change::{Action, Change};
+use super::change::{Action, Change, Place, PlacedProgram, Probe};
 use super::{Actor, Listener, TrialJournal};
 use crate::Result;
 use crate::engine::{ContainerId, Project, State};
 use crate::http::Client;
-use crate::simulated::{End, SimulatedEngine, Troubles, World};
+use crate::simulated::{Answer, End, Script, SimulatedEngine, Troubles, World};
 use crate::store::{Disk, NewCampaign, NewTrial, Store};
 
 /// A database that another process locks, and does not let go.
@@ -208,4 +208,76 @@ async fn a_rollback_on_an_engine_that_hangs_has_an_end() {
     let report = stage.journal.roll_back().await.expect("a report");
     assert_eq!((report.reverted.len(), report.stuck.len()), (12, 0));
     assert_eq!(stage.paused(), 0);
+}
+
+/// A change made by a program whose effect shows 8 s after its actions have ended.
+fn slow_to_show(stage: &Stage, effect_wait_ms: Option<u64>) -> Change {
+    let answer = |program: &str, when: &[&str], stdout: &str| Answer {
+        program: Some(program.into()),
+        when: when.iter().map(|&mark| mark.to_owned()).collect(),
+        stdout: stdout.into(),
+        ..Answer::default()
+    };
+    let script = Script {
+        answers: vec![
+            answer("look", &["on"], "it is on"),
+            answer("look", &[], "it is off"),
+            answer("turn", &[], ""),
+        ],
+        ..Script::default()
+    };
+    stage.world.lock().script = Arc::new(script);
+    let program = |name: &str| PlacedProgram {
+        place: Place::Container,
+        command: vec![name.into()],
+        timeout_ms: 1_000,
+        tolerated: Vec::new(),
+    };
+    Change {
+        apply: vec![Action::Run(program("turn"))],
+        revert: vec![Action::Run(program("turn"))],
+        in_force: Some(Probe::Output {
+            program: program("look"),
+            texts: vec!["is on".into()],
+        }),
+        effect_wait_ms,
+        ..stage.pause(0)
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_effect_is_waited_for_as_long_as_its_change_says() {
+    let switch = |stage: &Stage, on: bool| {
+        let (world, project) = (stage.world.clone(), stage.project.clone());
+        tokio::spawn(async move {
+            tokio::time::sleep(Duration::from_secs(8)).await;
+            let mut machine = world.lock();
+            let stack = machine.stacks.get_mut(&project).expect("a stack");
+            match on {
+                true => drop(stack.containers[0].marks.insert("on".into())),
+                false => drop(stack.containers[0].marks.remove("on")),
+            }
+        })
+    };
+    for wait in [None, Some(7_000)] {
+        let stage = Stage::new(1).await;
+        switch(&stage, true);
+        let change = slow_to_show(&stage, wait);
+        let refused = stage.journal.apply(change).await.expect_err("too slow");
+        assert!(
+            refused.to_string().contains("it took no effect"),
+            "{refused}"
+        );
+        assert!(stage.journal.effect_was_missing());
+    }
+    let stage = Stage::new(1).await;
+    switch(&stage, true);
+    let change = slow_to_show(&stage, Some(10_000));
+    let id = stage.journal.apply(change).await.expect("waited for");
+    switch(&stage, false);
+    stage.journal.revert(&id).await.expect("waited for");
+    let held = stage.journal.held();
+    let (from, to) = (held[0].in_force, held[0].gone);
+    let held = to.expect("gone") - from.expect("in force");
+    assert!(held >= Duration::from_secs(8), "{held:?}");
 }

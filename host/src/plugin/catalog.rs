@@ -434,3 +434,6 @@ fn check_targets(
         false => Err(yaml::LoadError::from(document.invalid(problems)).into()),
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -78,60 +78,154 @@ fn is_service_pattern(pattern: &str) -> bool {
 impl Found {
     /// What its author should mend, a sentence each.
     pub fn problems(&self) -> Vec<String> {
-        let mut problems = Vec::new();
-        let mut names = BTreeSet::new();
-        // A subject may leave all faults to the general ones.
-        if self.faults.is_empty() && self.plugin.kind() == Kind::Chaos {
-            problems.push("it brings no fault".to_owned());
+        problems_of(&self.faults, self.plugin.kind())
+    }
+}
+
+/// What a run would refuse of these faults, and what their readers would miss.
+fn problems_of(faults: &[FaultType], kind: Kind) -> Vec<String> {
+    let mut problems = Vec::new();
+    let mut names = BTreeSet::new();
+    // A subject may leave all faults to the general ones.
+    if faults.is_empty() && kind == Kind::Chaos {
+        problems.push("it brings no fault".to_owned());
+    }
+    for fault in faults {
+        let mut found = |why: String| problems.push(format!("fault `{}`: {why}", fault.name));
+        if !names.insert(&fault.name) {
+            found("there are two of that name".into());
         }
-        for fault in &self.faults {
-            let mut found = |why: String| problems.push(format!("fault `{}`: {why}", fault.name));
-            if !names.insert(&fault.name) {
-                found("there are two of that name".into());
-            }
-            if !crate::campaign::is_fault_name(&fault.name) {
-                found("campaigns cannot name it: a name is 1 to 64 lower-case letters, digits, `-` and `_`, a letter or a digit first".into());
-            }
-            if fault.summary.trim().is_empty() {
-                found("it has no summary".into());
-            }
-            if let Err(why) = jsonschema::meta::validate(&fault.parameters) {
-                found(format!("the schema of its parameters is none: {why}"));
-            } else if fault.parameters["type"] != "object" {
-                found("the schema of its parameters is not one of an object".into());
-            }
-            for (name, schema) in fault.parameters["properties"]
-                .as_object()
-                .into_iter()
-                .flatten()
+        if !crate::campaign::is_fault_name(&fault.name) {
+            found("campaigns cannot name it: a name is 1 to 64 lower-case letters, digits, `-` and `_`, a letter or a digit first".into());
+        }
+        if fault.summary.trim().is_empty() {
+            found("it has no summary".into());
+        }
+        if let Err(why) = jsonschema::meta::validate(&fault.parameters) {
+            found(format!("the schema of its parameters is none: {why}"));
+        } else if fault.parameters["type"] != "object" {
+            found("the schema of its parameters is not one of an object".into());
+        }
+        for (name, schema) in fault.parameters["properties"]
+            .as_object()
+            .into_iter()
+            .flatten()
+        {
+            if schema["description"]
+                .as_str()
+                .unwrap_or_default()
+                .is_empty()
             {
-                if schema["description"]
-                    .as_str()
-                    .unwrap_or_default()
-                    .is_empty()
-                {
-                    found(format!("its parameter `{name}` has no description"));
-                }
+                found(format!("its parameter `{name}` has no description"));
             }
-            for (name, default) in crate::campaign::wrong_defaults(&fault.parameters) {
+        }
+        for (name, default) in crate::campaign::wrong_defaults(&fault.parameters) {
+            found(format!(
+                "the default of its parameter `{name}` is {default}, which its schema does not allow"
+            ));
+        }
+        for service in &fault.services {
+            if !is_service_pattern(service) {
                 found(format!(
-                    "the default of its parameter `{name}` is {default}, which its schema does not allow"
+                    "it may hurt the service `{}`, which is neither a service's name nor a beginning with `*` behind it",
+                    service.escape_debug()
                 ));
             }
-            for service in &fault.services {
-                if !is_service_pattern(service) {
-                    found(format!(
-                        "it may hurt the service `{}`, which is neither a service's name nor a beginning with `*` behind it",
-                        service.escape_debug()
-                    ));
-                }
-            }
-            for requirement in &fault.requires {
-                if let Err(why) = requirement.parse::<Requirement>() {
-                    found(format!("it requires `{requirement}`: {why}"));
-                }
+        }
+        for requirement in &fault.requires {
+            if let Err(why) = requirement.parse::<Requirement>() {
+                found(format!("it requires `{requirement}`: {why}"));
             }
         }
-        problems
+    }
+    problems
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+    use crate::plugin::Choice;
+
+    fn fault(name: &str, parameters: Value) -> FaultType {
+        FaultType {
+            plugin: "theirs".into(),
+            name: name.into(),
+            summary: "Break it.".into(),
+            parameters,
+            requires: Vec::new(),
+            services: Vec::new(),
+            choice: Choice::ByHost,
+        }
+    }
+
+    fn schema(property: Value) -> Value {
+        json!({ "type": "object", "properties": { "percent": property } })
+    }
+
+    fn is_told(fault: FaultType, expected: &str) {
+        let problems = problems_of(&[fault], Kind::Chaos);
+        assert!(
+            problems.len() == 1 && problems[0].contains(expected),
+            "{expected}: {problems:?}"
+        );
+    }
+
+    #[test]
+    fn a_fault_that_a_run_accepts_has_no_problems() {
+        let percent = json!({
+            "type": "integer", "minimum": 1, "maximum": 100, "default": 50, "description": "d",
+        });
+        let mut fine = fault("a-fault_2", schema(percent));
+        fine.services = ["db", "db*", "*", "a.b_c-1"].map(str::to_owned).into();
+        fine.requires = vec!["helper".into()];
+        assert_eq!(problems_of(&[fine], Kind::Chaos), [""; 0]);
+        assert_eq!(problems_of(&[], Kind::Subject), [""; 0]);
+        assert_eq!(problems_of(&[], Kind::Chaos), ["it brings no fault"]);
+    }
+
+    #[test]
+    fn a_fault_that_a_run_refuses_is_a_problem() {
+        let none = || json!({ "type": "object" });
+        for name in ["Kill", "kill it", "-kill", "", "k\u{e9}", &"k".repeat(65)] {
+            is_told(fault(name, none()), "campaigns cannot name it");
+        }
+        for default in [json!(0), json!(101), json!("50"), json!(1.5)] {
+            let percent = json!({
+                "type": "integer", "minimum": 1, "maximum": 100, "default": default,
+                "description": "d",
+            });
+            let expected = format!("the default of its parameter `percent` is {default}");
+            is_told(fault("kill", schema(percent)), &expected);
+        }
+        for service in [
+            "",
+            "*db",
+            "d*b",
+            "a b",
+            "-db",
+            ".db",
+            "db\n",
+            &"d".repeat(65),
+        ] {
+            let mut odd = fault("kill", none());
+            odd.services = vec![service.into()];
+            is_told(odd, "neither a service's name nor a beginning");
+        }
+        let mut odd = fault("kill", none());
+        odd.requires = vec!["a miracle".into()];
+        is_told(odd, "it requires `a miracle`");
+        is_told(
+            fault("kill", json!({ "type": "string" })),
+            "not one of an object",
+        );
+        is_told(
+            fault("kill", schema(json!({ "type": "integer" }))),
+            "has no description",
+        );
+        let twice = [fault("kill", none()), fault("kill", none())];
+        let problems = problems_of(&twice, Kind::Chaos);
+        assert_eq!(problems, ["fault `kill`: there are two of that name"]);
     }
 }

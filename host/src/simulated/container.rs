@@ -2,7 +2,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::engine::{Attachment, ContainerId, Limits, Process, Snapshot, State, Work};
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use crate::engine::{Attachment, ContainerId, Health, Limits, Process, Snapshot, State, Work};
 
 /// A container, and everything in it that a fault can change.
 #[derive(Debug, Clone)]
@@ -26,13 +30,28 @@ pub struct Container {
     /// Files that take up space, with their sizes in bytes.
     pub files: BTreeMap<String, u64>,
     /// What goes on beside it, by id.
-    pub tasks: BTreeMap<String, Work>,
+    pub tasks: BTreeMap<String, Task>,
     /// What runs in it.
     pub processes: Vec<Process>,
     /// How often it was started.
     pub starts: u64,
     /// How often it started again by itself.
     pub restarts: i64,
+    /// When it was started last.
+    started: Instant,
+    /// How long after its start its health check passes; `None` where it has none.
+    pub healthy_after: Option<Duration>,
+    /// Its first process ignores the signal to stop, so that the engine waits the whole grace and kills it.
+    pub ignores_stop: bool,
+}
+
+/// What goes on beside a container.
+#[derive(Debug, Clone)]
+pub struct Task {
+    /// What it does.
+    pub work: Work,
+    /// When it ends though nobody ends it, counted from its start.
+    pub ends_after: Option<Duration>,
 }
 
 impl Container {
@@ -51,6 +70,18 @@ impl Container {
             processes: processes(),
             starts: 1,
             restarts: 0,
+            started: Instant::now(),
+            healthy_after: None,
+            ignores_stop: false,
+        }
+    }
+
+    /// What its health check says.
+    pub(super) fn health(&self) -> Health {
+        match self.healthy_after {
+            None => Health::None,
+            Some(after) if self.started.elapsed() < after => Health::Starting,
+            Some(_) => Health::Healthy,
         }
     }
 
@@ -140,6 +171,7 @@ impl Container {
         if self.state == State::Exited {
             self.state = State::Running;
             self.starts += 1;
+            self.started = Instant::now();
             self.processes = processes();
         }
     }

@@ -10,9 +10,9 @@ use super::network::{self, output};
 use super::world::{self, Machine, World};
 use crate::engine::{
     Connection, Container, ContainerId, Details, Engine, EngineError, EngineInfo, EngineResult,
-    FileSystem, Fill, Health, LABEL_DATABASE, LABEL_DATABASE_ID, LABEL_HOST, LABEL_TRIAL, Leftover,
-    Limits, LimitsRecord, LogLine, LogsAsked, NetDriver, Network, Output, Process, Program,
-    Project, Requirement, Sharer, Snapshot, Stack, State, Work, compose_services, network_program,
+    FileSystem, Fill, LABEL_DATABASE, LABEL_DATABASE_ID, LABEL_HOST, LABEL_TRIAL, Leftover, Limits,
+    LimitsRecord, LogLine, LogsAsked, NetDriver, Network, Output, Process, Program, Project,
+    Requirement, Sharer, Snapshot, Stack, State, Work, compose_services, network_program,
 };
 
 /// What a file system of a container holds, in bytes.
@@ -57,6 +57,18 @@ impl SimulatedEngine {
     ) -> EngineResult<T> {
         self.change(what, |machine| change(running(machine.touch(&id.0)?)?))
             .await
+    }
+
+    /// Wait as the engine does for a first process that is to stop.
+    async fn await_stop(&self, id: &ContainerId, grace: Duration) {
+        let ignores = {
+            let mut machine = self.0.lock();
+            let container = machine.container(&id.0);
+            container.is_ok_and(|one| one.ignores_stop && one.state == State::Running)
+        };
+        if ignores {
+            tokio::time::sleep(grace).await;
+        }
     }
 
     async fn remove(&self, project: &Project) -> EngineResult<()> {
@@ -168,11 +180,11 @@ impl Engine for SimulatedEngine {
         self.look("list the containers", |machine| {
             let stack = machine.stacks.get(project).cloned().unwrap_or_default();
             let containers = stack.containers.into_iter().map(|one| Container {
+                health: one.health(),
                 id: ContainerId(one.id),
                 name: one.service.clone(),
                 service: one.service,
                 state: one.state,
-                health: Health::None,
                 addresses: match one.state {
                     State::Exited => Vec::new(),
                     _ => vec![("default".to_owned(), one.address)],
@@ -316,12 +328,16 @@ impl Engine for SimulatedEngine {
         id: &ContainerId,
         task: &str,
         work: &Work,
-        _: Option<Duration>,
+        ends_after: Option<Duration>,
     ) -> EngineResult<()> {
         self.change("start a task", |machine| {
             let script = std::sync::Arc::clone(&machine.script);
             let container = running(machine.touch(&id.0)?)?;
-            container.tasks.insert(task.to_owned(), work.clone());
+            let started = container::Task {
+                work: work.clone(),
+                ends_after,
+            };
+            container.tasks.insert(task.to_owned(), started);
             if let Some(answer) = script.lasting(&container.service, work, &container.marks) {
                 answer.mark(&mut container.marks);
             }
@@ -412,7 +428,8 @@ impl Engine for SimulatedEngine {
         .await
     }
 
-    async fn stop(&self, id: &ContainerId, _: Duration) -> EngineResult<()> {
+    async fn stop(&self, id: &ContainerId, grace: Duration) -> EngineResult<()> {
+        self.await_stop(id, grace).await;
         self.change("stop", |machine| {
             machine.touch(&id.0)?.end();
             Ok(())
@@ -428,7 +445,8 @@ impl Engine for SimulatedEngine {
         .await
     }
 
-    async fn restart(&self, id: &ContainerId, _: Duration) -> EngineResult<()> {
+    async fn restart(&self, id: &ContainerId, grace: Duration) -> EngineResult<()> {
+        self.await_stop(id, grace).await;
         self.change("restart", |machine| {
             let container = machine.touch(&id.0)?;
             container.end();

@@ -9,7 +9,7 @@ mod network;
 mod script;
 mod world;
 
-pub use container::Container;
+pub use container::{Container, Task};
 pub use engine::SimulatedEngine;
 pub use script::{Answer, Script};
 pub use world::{End, Machine, Stack, Troubles, World};

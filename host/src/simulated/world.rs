@@ -81,6 +81,8 @@ pub struct Machine {
     pub script: Arc<Script>,
     /// What was asked that the script has no answer for.
     pub unanswered: BTreeSet<String>,
+    /// Operations that take so long, by what they do.
+    pub slow: BTreeMap<&'static str, Duration>,
 }
 
 /// The machine, as everything in a run shares it.
@@ -131,6 +133,7 @@ impl World {
             bare: false,
             script: Arc::new(Script::default()),
             unanswered: BTreeSet::new(),
+            slow: BTreeMap::new(),
         };
         Self(Arc::new((Mutex::new(machine), Notify::new())))
     }
@@ -366,7 +369,10 @@ impl Machine {
             let wait = self.random.below(3000) as u64;
             return Fate::After(Duration::from_millis(wait), Ok(()));
         }
-        Fate::Done
+        match self.slow.get(what) {
+            Some(wait) => Fate::After(*wait, Ok(())),
+            None => Fate::Done,
+        }
     }
 
     fn after(&mut self, what: &str) -> Fate {

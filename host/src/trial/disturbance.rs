@@ -191,6 +191,20 @@ mod tests {
     }
 
     #[test]
+    fn a_target_whose_link_was_replaced_is_a_disturbance() {
+        // Its rules and queues stand at a link that is gone.
+        let reconnected = said_with(&[held("b")], |b| {
+            b.attachments
+                .values_mut()
+                .for_each(|one| one.endpoint = "e2".into());
+        });
+        assert_eq!(
+            reconnected,
+            ["b was disconnected from the network default and connected again"]
+        );
+    }
+
+    #[test]
     fn what_a_container_does_by_itself_is_the_subjects_answer() {
         let policy = |address: &'static str| {
             move |b: &mut Snapshot| {
