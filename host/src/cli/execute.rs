@@ -104,11 +104,14 @@ pub(super) async fn main(global: &Global, job: Job, grace: Grace) -> Done {
     let _ = stopping.await;
     let _ = display.await;
     if let Some(saved) = store.rescue().await? {
-        let (gone, saved) = (store.path().display(), saved.display());
+        let gone = store.path().display().to_string();
         let lost = format!("the database {gone} was deleted while this run used it");
-        return Err(Error::environment(lost)
-            .hint(format!("what it recorded was saved: mv {saved} {gone}"))
-            .into());
+        let (saved, gone) = (saved.display().to_string(), style::quoted(&gone));
+        let hint = format!(
+            "what it recorded was saved: mv {} {gone}",
+            style::quoted(&saved)
+        );
+        return Err(Error::environment(lost).hint(hint).into());
     }
     let (campaign, tally) = result?;
     // After an error it stays: it records what could not be recorded, and reverts what could not be reverted.

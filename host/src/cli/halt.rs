@@ -57,15 +57,27 @@ pub(super) async fn main(global: &Global, arguments: Arguments) -> Done {
             "{} {running} has not ended",
             style::ERROR.paint("STILL RUNNING:")
         );
-        say!(
-            "  {} wait longer with --wait, or: kill -9 {} && duress recover --db {}",
-            style::HINT.paint("hint:"),
-            running.pid,
-            running.database
-        );
+        say!("  {} {}", style::HINT.paint("hint:"), how_to_end(running));
     }
     say!("Next: {}", style::HINT.paint("duress halt --release"));
     Ok(ExitCode::from(u8::from(!left.is_empty())))
+}
+
+/// What ends a process that does not end by itself. A command is given only where it is certain what that would end, and recover.
+fn how_to_end(running: &Running) -> String {
+    let recover = match running.is_own {
+        true => format!("duress recover --db {}", style::quoted(&running.database)),
+        false => "its user's `duress recover`".to_owned(),
+    };
+    match running.pid {
+        Some(pid) if running.is_own => {
+            format!("wait longer with --wait, or: kill -9 {pid} && {recover}")
+        }
+        Some(pid) => format!("wait longer with --wait, or: kill -9 {pid}, and then {recover}"),
+        None => format!(
+            "wait longer with --wait, or have whoever started it end it, and then {recover}"
+        ),
+    }
 }
 
 /// Those that still run when the time is over.
@@ -93,4 +105,27 @@ fn sign(reason: Option<&str>) -> String {
     let user = std::env::var("USER").unwrap_or_else(|_| "somebody".to_owned());
     let reason = reason.map(|reason| format!(": {reason}"));
     format!("by {user} at {now}{}", reason.unwrap_or_default())
+}
+
+#[cfg(test)]
+mod tests {
+    use duress::runner::Running;
+
+    use super::how_to_end;
+
+    #[test]
+    fn a_command_is_given_only_for_what_is_certain() {
+        let running = |pid, is_own| Running::new(pid, "/my db; reboot", is_own);
+        assert_eq!(
+            how_to_end(&running(Some(7), true)),
+            "wait longer with --wait, or: kill -9 7 && duress recover --db '/my db; reboot'"
+        );
+        for text in [
+            how_to_end(&running(Some(7), false)),
+            how_to_end(&running(None, false)),
+        ] {
+            assert!(!text.contains("reboot") && !text.contains("&&"), "{text}");
+        }
+        assert!(!how_to_end(&running(None, true)).contains("kill"));
+    }
 }

@@ -77,8 +77,9 @@ pub(super) async fn main(global: &Global, arguments: Arguments) -> Done {
             style::WARN.paint("note:")
         );
         say!(
-            "  {} they may still run; otherwise: duress recover --db {database}, or duress recover --all",
-            style::HINT.paint("hint:")
+            "  {} they may still run; otherwise: duress recover --db {}, or duress recover --all",
+            style::HINT.paint("hint:"),
+            style::quoted(&database)
         );
     }
     Ok(ExitCode::from(if recovered.left.is_empty() {
@@ -119,7 +120,7 @@ async fn all(global: &Global, dry_run: bool) -> Done {
         say!(
             "  {} there: duress recover --db {}",
             style::HINT.paint("hint:"),
-            stack.database
+            style::quoted(&stack.database)
         );
     }
     let is_left = !recovered.left.is_empty() || (dry_run && !recovered.trials.is_empty());
@@ -130,16 +131,17 @@ async fn all(global: &Global, dry_run: bool) -> Done {
 fn tell_of_frozen(database: &Path) {
     let database = database.display().to_string();
     for running in Machine::this().running() {
-        if running.database == database && is_stopped(i32::try_from(running.pid).unwrap_or(0)) {
+        let pid = running.pid.and_then(|pid| i32::try_from(pid).ok());
+        if let Some(pid) = pid.filter(|pid| is_stopped(*pid))
+            && running.database == database
+        {
             say!(
-                "{} process {} stands still (SIGSTOP), and what it has in force is not recovered",
-                style::WARN.paint("note:"),
-                running.pid
+                "{} process {pid} stands still (SIGSTOP), and what it has in force is not recovered",
+                style::WARN.paint("note:")
             );
             say!(
                 "  {} let it go on: kill -CONT {pid}; or end it: kill -KILL {pid}, and recover again",
-                style::HINT.paint("hint:"),
-                pid = running.pid
+                style::HINT.paint("hint:")
             );
         }
     }

@@ -168,6 +168,15 @@ pub(super) fn start_log(verbose: u8) {
         .init();
 }
 
+/// A word of a command that a person may type: in quotes where a shell would take it for anything else (sh(1)).
+pub(super) fn quoted(word: &str) -> String {
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || "_@%+=:,./-".contains(c);
+    match !word.is_empty() && word.chars().all(is_plain) {
+        true => word.to_owned(),
+        false => format!("'{}'", word.replace('\'', r"'\''")),
+    }
+}
+
 /// A duration in words: `850 ms`, `12.3 s`, `4 min 10 s`.
 pub(super) fn duration(ms: i64) -> String {
     match ms {
@@ -208,6 +217,14 @@ impl Write for Log {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_shell_takes_a_quoted_word_for_one_word() {
+        assert_eq!(quoted("/var/lib/duress.db"), "/var/lib/duress.db");
+        assert_eq!(quoted(""), "''");
+        assert_eq!(quoted("a; b"), "'a; b'");
+        assert_eq!(quoted("it's $(me)"), r"'it'\''s $(me)'");
+    }
 
     #[test]
     fn only_styles_of_our_own_pass() {

@@ -6,7 +6,7 @@
 
 use std::fs::{self, OpenOptions};
 use std::io::Write as _;
-use std::os::unix::fs::OpenOptionsExt as _;
+use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -45,19 +45,34 @@ pub struct Running {
     /// The name of its lock.
     #[serde(skip)]
     id: String,
-    /// The process.
-    pub pid: u32,
-    /// The database that it writes.
+    /// The process, where the kernel confirms it: the file of another user may name any.
+    pub pid: Option<u32>,
+    /// The database that it writes, as its file says.
     pub database: String,
+    /// Its file belongs to the user of this process, and so says what is true.
+    #[serde(skip)]
+    pub is_own: bool,
+}
+
+impl Running {
+    /// A process with that database.
+    pub fn new(pid: Option<u32>, database: &str, is_own: bool) -> Self {
+        Self {
+            id: String::new(),
+            pid,
+            database: database.to_owned(),
+            is_own,
+        }
+    }
 }
 
 impl std::fmt::Display for Running {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(
-            f,
-            "process {} with the database {}",
-            self.pid, self.database
-        )
+        match self.pid {
+            Some(pid) => write!(f, "process {pid}")?,
+            None => write!(f, "a process that this user cannot see")?,
+        }
+        write!(f, " with the database {}", self.database)
     }
 }
 
@@ -152,9 +167,13 @@ impl Machine {
         let alive = HostLock::alive(&self.locks());
         let running = alive.into_iter().map(|(id, note)| {
             let line = |key: &str| note.lines().find_map(|line| line.strip_prefix(key));
+            let said = line("pid ").and_then(|pid| pid.parse().ok());
+            let user = rustix::process::geteuid().as_raw();
+            let file = fs::symlink_metadata(self.locks().join(format!("{id}.lock")));
             Running {
-                pid: line("pid ").and_then(|pid| pid.parse().ok()).unwrap_or(0),
+                pid: said.filter(|pid| HostLock::is_held_by(&self.locks(), &id, *pid)),
                 database: one_line(line("database ").unwrap_or("?")),
+                is_own: file.is_ok_and(|file| file.uid() == user),
                 id,
             }
         });
@@ -169,7 +188,6 @@ impl Machine {
     /// What names this machine on containers. Two folders are two machines: neither knows who lives by the other. Empty where there is no
     /// folder.
     pub fn name(&self) -> String {
-        use std::os::unix::fs::MetadataExt as _;
         let host = rustix::system::uname();
         let host = host.nodename().to_string_lossy();
         fs::metadata(self.locks())
@@ -237,7 +255,7 @@ mod tests {
         assert_eq!(running.len(), 1);
         assert_eq!(
             (running[0].pid, running[0].database.as_str()),
-            (std::process::id(), "/d.db")
+            (Some(std::process::id()), "/d.db")
         );
 
         machine.halt("smoke").expect("halted");
@@ -296,6 +314,28 @@ mod tests {
         let running = machine.running();
         assert_eq!(running.len(), 1, "{running:?}");
         assert_eq!(running[0].database, "/d\\u{1b}[2J");
+    }
+
+    #[test]
+    fn a_process_that_a_lock_only_names_is_not_taken_for_its_own() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let machine = Machine::at(folder.path().to_owned());
+        machine.make_directory().expect("made");
+        let path = machine.locks().join("planted.lock");
+        fs::write(&path, "pid 1\ndatabase /d.db\n").expect("a file");
+        let planted = fs::File::open(&path).expect("a file");
+        planted.lock().expect("locked");
+        let running = machine.running();
+        assert_eq!(running.len(), 1);
+        assert_eq!((running[0].pid, running[0].is_own), (None, true));
+        assert!(
+            !running[0].to_string().contains("process 1"),
+            "{}",
+            running[0]
+        );
+        if crate::files::tests::give_away(&path) {
+            assert!(!machine.running()[0].is_own);
+        }
     }
 
     #[test]

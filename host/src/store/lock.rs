@@ -5,6 +5,7 @@
 
 use std::fs::{self, File, TryLockError};
 use std::io::Write as _;
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -104,6 +105,28 @@ impl HostLock {
             .collect()
     }
 
+    /// Whether that process holds the lock of the host of that name, as the kernel says. What a lock file says is anybody's word: in a
+    /// folder that all users share it may name any process. Of another user's process only root can know.
+    pub fn is_held_by(directory: &Path, id: &str, pid: u32) -> bool {
+        let Ok(lock) = fs::symlink_metadata(path(directory, id)) else {
+            return false;
+        };
+        let process = PathBuf::from(format!("/proc/{pid}"));
+        let Ok(open) = fs::read_dir(process.join("fd")) else {
+            return false;
+        };
+        let is_it = |entry: &fs::DirEntry| {
+            let file = fs::metadata(entry.path());
+            file.is_ok_and(|file| (file.dev(), file.ino()) == (lock.dev(), lock.ino()))
+        };
+        // The lines `lock:` of proc_pid_fdinfo(5) are the locks that this very descriptor holds.
+        let holds = |entry: fs::DirEntry| {
+            let about = process.join("fdinfo").join(entry.file_name());
+            fs::read_to_string(about).is_ok_and(|about| about.contains("FLOCK"))
+        };
+        open.flatten().filter(is_it).any(holds)
+    }
+
     /// Forget the lock files of dead hosts. A new one may not be locked yet, and is left.
     pub fn tidy(directory: &Path) {
         let Ok(locks) = fs::read_dir(directory) else {
@@ -176,9 +199,27 @@ mod tests {
         let lock = HostLock::acquire(&directory).expect("acquire");
         let id = lock.id().to_owned();
         assert!(!HostLock::is_dead(&directory, &id));
+        assert!(HostLock::is_held_by(&directory, &id, std::process::id()));
+        assert!(!HostLock::is_held_by(&directory, &id, 1));
         drop(lock);
         assert!(HostLock::is_dead(&directory, &id));
         fs::remove_dir_all(&directory).expect("clean up");
+    }
+
+    #[test]
+    fn an_open_file_is_not_a_held_lock() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let _open = File::create(path(folder.path(), "open")).expect("a file");
+        assert!(!HostLock::is_held_by(
+            folder.path(),
+            "open",
+            std::process::id()
+        ));
+        assert!(!HostLock::is_held_by(
+            folder.path(),
+            "none",
+            std::process::id()
+        ));
     }
 
     #[test]
