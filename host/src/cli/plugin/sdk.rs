@@ -4,22 +4,17 @@ use std::path::{Path, PathBuf};
 
 use duress::{Error, Result};
 
-/// The repository of duress, as its `Cargo.toml` names it; empty where it names none.
-const REPOSITORY: &str = env!("CARGO_PKG_REPOSITORY");
-/// The tag of this version there.
-const TAG: &str = concat!("v", env!("CARGO_PKG_VERSION"));
-/// The sources that this program was built from.
+/// The sources that this program was built from: the default, for they fit it.
 const SOURCES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/..");
 
 /// The right side of `duress-sdk = …` in a `Cargo.toml`.
 pub(super) fn dependency(named: Option<&str>) -> Result<String> {
     match named {
-        Some(url) if is_url(url) => Ok(git(url, None)),
+        Some(url) if is_url(url) => Ok(git(url)),
         Some(folder) => in_folder(Path::new(folder)).map(|found| path(&found)).ok_or_else(|| {
             Error::input(format!("{folder} does not hold the SDK of duress"))
                 .hint("name a folder with the sources of duress, or the URL of its git repository")
         }),
-        None if !REPOSITORY.is_empty() => Ok(git(REPOSITORY, Some(TAG))),
         None => in_folder(Path::new(SOURCES)).map(|found| path(&found)).ok_or_else(|| {
             Error::input("this duress does not know where its SDK for Rust is: the sources that it was built from are gone")
                 .hint("name it: --sdk URL, the git repository of duress, or --sdk FOLDER with its sources")
@@ -31,12 +26,9 @@ fn is_url(text: &str) -> bool {
     text.contains("://") || text.starts_with("git@")
 }
 
-fn git(url: &str, tag: Option<&str>) -> String {
+fn git(url: &str) -> String {
     // A debug string of Rust is a basic string of TOML for everything that a URL may hold.
-    match tag {
-        Some(tag) => format!("{{ git = {url:?}, tag = {tag:?} }}"),
-        None => format!("{{ git = {url:?} }}"),
-    }
+    format!("{{ git = {url:?} }}")
 }
 
 fn path(folder: &Path) -> String {
@@ -64,12 +56,9 @@ mod tests {
             dependency(Some("https://git.example/duress.git")).expect("a URL"),
             r#"{ git = "https://git.example/duress.git" }"#
         );
-        assert_eq!(
-            git("https://git.example/duress", Some("v1.2.3")),
-            r#"{ git = "https://git.example/duress", tag = "v1.2.3" }"#
-        );
         let here = dependency(Some(SOURCES)).expect("these sources");
         assert!(here.ends_with("plugins/sdk\" }"), "{here}");
+        assert_eq!(dependency(None).expect("the same"), here);
         let error = dependency(Some("/nothing")).expect_err("no such folder");
         assert!(error.hints()[0].contains("git repository"), "{error}");
     }
