@@ -87,6 +87,33 @@ fn what_does_not_conform_is_told_what_to_mend() {
 }
 
 #[test]
+fn what_a_plugin_logs_in_its_test_is_shown_with_v() {
+    let program = Program::new();
+    let folder = program.folder.path().join("loud");
+    fs::create_dir_all(&folder).unwrap();
+    fs::write(folder.join("loud.wasm"), noop()).unwrap();
+    fs::write(
+        folder.join("plugin.yaml"),
+        format!(
+            "name: loud\nversion: 0.1.0\nsummary: s\nlicense: MIT\ncomponent: loud.wasm\nwit: 0.1.1\nrequests: {REQUESTS}\n"
+        ),
+    )
+    .unwrap();
+    let script = "parameters: {misbehave: [{how: panic}]}\n";
+    fs::write(folder.join("conformance.yaml"), script).unwrap();
+    let path = folder.to_str().unwrap();
+    let logged = "misbehaving as asked";
+    let loud = program.run(&["plugin", "test", "-v", path]);
+    let said = loud.said();
+    let (_, lines) = said
+        .split_once("What was logged in all cases:")
+        .expect(&said);
+    assert!(lines.contains(logged), "{lines}");
+    let quiet = program.run(&["plugin", "test", path]);
+    assert!(!quiet.said().contains(logged), "{}", quiet.said());
+}
+
+#[test]
 fn a_script_with_mistakes_is_the_authors_to_mend() {
     let program = Program::new();
     let folder = program.folder.path().join("mistaken");

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use duress::engine::LABEL_PROJECT;
+use duress::engine::{ContainerId, LABEL_PROJECT, Work};
 use serde_json::json;
 
 use crate::docker::{Container, docker};
@@ -97,13 +97,16 @@ async fn memory_is_taken_up_to_a_share_of_the_limit_and_given_back() {
         .inject("memory_pressure", json!({ "percent": 50 }), &["locked"])
         .await;
     assert!(unlimited.unwrap_err().to_string().contains("memory_mb"));
-    let too_much = stage
-        .inject("memory_pressure", json!({ "memory_mb": 1000 }), &["bare"])
-        .await;
-    assert!(
-        too_much.is_err(),
-        "the kernel ends what takes more than there is"
-    );
+    // Never more than the container may have, or half of what the machine has.
+    for (name, says) in [
+        ("bare", "at most 256 MiB fit, its memory limit"),
+        ("locked", "half of the machine's memory"),
+    ] {
+        let too_much = json!({ "memory_mb": 100_000_000 });
+        let refused = stage.inject("memory_pressure", too_much, &[name]).await;
+        let why = refused.unwrap_err().to_string();
+        assert!(why.contains("was refused") && why.contains(says), "{why}");
+    }
     assert_eq!(target.inspect("{{.State.Running}}"), "true");
     assert_eq!(stage.unsettled().await, 0);
 }
@@ -186,6 +189,39 @@ async fn load_ends_with_its_container_and_however_it_fares() {
     docker(&["rm", "--force", &target.0]);
     stage.cleanup(&metadata).await;
     assert_eq!(stage.unsettled().await, 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_works_beside_a_container_ends_by_itself_when_nobody_ends_it() {
+    let stage = Stage::with_plugin("bare", "faults", &["bare", "peer"]).await;
+    let sleeps = "sleep 4343 & sleep 4343";
+    let shell = ["bash", "-c", sleeps].map(str::to_owned).into();
+    for (name, work, left) in [
+        (
+            "bare",
+            Work::BurnCpu {
+                percent: 5,
+                workers: 1,
+            },
+            "--percent",
+        ),
+        ("peer", Work::RunProgram { command: shell }, "sleep 4343"),
+    ] {
+        let target = stage.container(name);
+        let id = ContainerId(target.inspect("{{.Id}}"));
+        let soon = Some(Duration::from_secs(3));
+        let started = stage.engine.start_task(&id, "alone", &work, soon).await;
+        started.unwrap();
+        until_true("it has ended with all that it started", || {
+            !docker(&["top", &target.0]).contains(left)
+        });
+        let works = stage.engine.task_works(&id, "alone", &work).await;
+        assert!(!works.unwrap(), "{name}");
+    }
+    assert_eq!(
+        stage.container("bare").inspect("{{.State.Running}}"),
+        "true"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]

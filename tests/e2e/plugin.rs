@@ -1,7 +1,9 @@
 //! What a plugin asks for, and that it gets that and nothing else.
 
 use std::fs;
+use std::io::Write as _;
 use std::path::PathBuf;
+use std::process::{Command, Stdio};
 
 use crate::program::{Ended, Program, REQUESTS, noop};
 
@@ -328,4 +330,90 @@ fn a_plugin_alone_is_found_where_there_are_no_subjects() {
     let new = duress(&["plugin", "new", "mine"]);
     assert_eq!(new.code(), 0, "{}", new.said());
     duress(&["plugin", "check", "mine"]).refuses(&["read the component", "mine.wasm"]);
+}
+
+/// Runs it at a terminal of its own (script(1)), and types an answer.
+fn at_a_terminal(program: &Program, arguments: &[&str], typed: &str) -> (Option<i32>, String) {
+    let plain = program.command(arguments);
+    let words = std::iter::once(plain.get_program()).chain(plain.get_args());
+    let words: Vec<_> = words.map(|word| word.to_str().unwrap()).collect();
+    let set = plain
+        .get_envs()
+        .filter_map(|(name, value)| Some((name, value?)));
+    let mut terminal = Command::new("script")
+        .args([
+            "--quiet",
+            "--return",
+            "--command",
+            &words.join(" "),
+            "/dev/null",
+        ])
+        .envs(set)
+        .current_dir(root(program))
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut keys = terminal.stdin.take().unwrap();
+    keys.write_all(typed.as_bytes()).unwrap();
+    // Who is asked and hears nothing more has said no.
+    drop(keys);
+    let ended = terminal.wait_with_output().unwrap();
+    let text = String::from_utf8_lossy(&ended.stdout).into_owned();
+    (ended.status.code(), text)
+}
+
+#[test]
+fn files_are_removed_after_a_question_or_with_yes() {
+    let program = Program::new();
+    let folder = elsewhere(&program, REQUESTS);
+    let added = in_root(
+        &program,
+        &["plugin", "add", folder.to_str().unwrap(), "--yes"],
+    );
+    assert_eq!(added.code(), 0, "{}", added.said());
+    let files = root(&program).join("plugins/theirs");
+    let (code, text) = at_a_terminal(&program, &["plugin", "remove", "theirs"], "n\n");
+    assert_eq!(code, Some(1), "{text}");
+    assert!(text.contains("Remove plugins/theirs too? [y/N]"), "{text}");
+    assert!(files.exists(), "{text}");
+    assert_eq!(run(&program).code(), 0, "it is granted what it was");
+
+    let (code, text) = at_a_terminal(&program, &["plugin", "remove", "theirs", "--yes"], "");
+    assert_eq!(code, Some(0), "{text}");
+    assert!(!text.contains("[y/N]"), "{text}");
+    assert!(!files.exists(), "{text}");
+    assert!(
+        folder.join("plugin.yaml").exists(),
+        "the author's own stays"
+    );
+}
+
+#[test]
+fn what_a_run_refuses_is_a_problem_when_it_is_checked() {
+    let program = Program::new();
+    let folder = root(&program).join("plugins/other");
+    fs::create_dir_all(&folder).unwrap();
+    // Another name than its folder's, and a fault that no campaign can name.
+    let mut component = noop();
+    let at = component
+        .windows(9)
+        .position(|window| window == b"misbehave")
+        .expect("its fault's name");
+    component[at] = b'M';
+    fs::write(folder.join("theirs.wasm"), component).unwrap();
+    manifest(&folder, REQUESTS);
+    let checked = in_root(&program, &["plugin", "check", "plugins/other"]);
+    assert_eq!(checked.code(), 2, "{}{}", checked.printed(), checked.said());
+    for problem in [
+        "it is called `theirs` in its plugin.yaml, and its folder `other`",
+        "fault `Misbehave`: campaigns cannot name it",
+    ] {
+        assert!(checked.printed().contains(problem), "{}", checked.printed());
+    }
+    let granted = in_root(&program, &["plugin", "add", "plugins/other", "--yes"]);
+    assert_eq!(granted.code(), 0, "{}", granted.said());
+    run(&program).refuses(&["unknown plugin `theirs`", "other"]);
+    let fault = ["run", "--subject", "theirs", "--chaos", "Misbehave"];
+    in_root(&program, &fault).refuses(&["Misbehave"]);
 }

@@ -331,3 +331,43 @@ fn a_backup_is_taken_while_a_campaign_runs_and_a_damaged_file_is_told() {
     );
     assert!(!text.contains("panicked"), "{text}");
 }
+
+#[test]
+fn what_a_run_recorded_is_saved_when_its_database_is_deleted() {
+    let program = Program::new();
+    let words = [
+        "run",
+        "--subject",
+        "noop",
+        "--baseline",
+        "--duration",
+        "600",
+    ];
+    let running = program.start(&words);
+    running.wait_for("a trial", |event| event["event"] == "trial_started");
+    let database = program.database();
+    for end in ["", "-wal", "-shm"] {
+        let path = format!("{}{end}", database.display());
+        std::fs::remove_file(path).unwrap();
+    }
+    running.signal("INT");
+    let (status, events) = running.end();
+    assert_eq!(status.code(), Some(3), "{events:?}");
+    let told = events.last().unwrap();
+    let error = told["error"].as_str().unwrap();
+    assert!(
+        error.contains("was deleted while this run used it"),
+        "{error}"
+    );
+    assert!(!database.exists());
+    // What it says to do brings everything back.
+    let hint = told["hints"][0].as_str().unwrap();
+    let (_, command) = hint.split_once(": ").unwrap();
+    assert!(command.starts_with("mv "), "{hint}");
+    let moved = Command::new("sh").args(["-c", command]).status();
+    assert!(moved.unwrap().success(), "{command}");
+    assert_eq!(program.json(&["list"])[0]["outcome"], "interrupted");
+    let trial = &program.json(&["show", "trial-noop-baseline-1", "--log"])["trial"];
+    assert_eq!(trial["outcome"], "cancelled", "{trial}");
+    assert_eq!(program.run(&["db", "check"]).code(), 0);
+}

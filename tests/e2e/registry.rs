@@ -207,6 +207,20 @@ fn a_plugin_is_pushed_pulled_fetched_updated_and_removed() {
     people.succeeds(&["plugin", "fetch"]);
     people.runs();
 
+    // A manifest that somebody changed or damaged is as it was granted again.
+    let manifest = people.root().join("plugins/theirs/plugin.yaml");
+    let granted = fs::read_to_string(&manifest).unwrap();
+    for changed in [
+        format!("{granted}settings: {{url: 'http://elsewhere/'}}\n"),
+        "name: [".to_owned(),
+    ] {
+        fs::write(&manifest, changed).unwrap();
+        let fetched = people.succeeds(&["plugin", "fetch"]);
+        let printed = fetched.printed();
+        assert!(printed.contains("theirs: fetched from"), "{printed}");
+        assert_eq!(fs::read_to_string(&manifest).unwrap(), granted);
+    }
+
     // What was fetched once is not fetched again, so the registry need not answer.
     let host = registry.host.clone();
     drop(registry);

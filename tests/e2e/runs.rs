@@ -108,6 +108,69 @@ fn a_run_passes_is_on_record_and_leaves_nothing() {
             .any(|call| call["call"] == "changes.apply" && call["verdict"] == "allowed")
     );
     assert!(calls.iter().any(|call| call["call"] == "stack.up"));
+    the_audit_is_filtered(&program);
+}
+
+/// Of one trial's calls, those that are shown.
+fn the_audit_is_filtered(program: &Program) {
+    let name = "trial-etcd-node_kill-1";
+    let show = |more: &[&str]| {
+        let all = program.json(&[&["show", name, "--audit"], more].concat());
+        let calls = all["audit"].as_array().unwrap().iter();
+        let text = |call: &Value, key: &str| call[key].as_str().unwrap().to_owned();
+        let calls = calls.map(|call| (text(call, "plugin"), text(call, "function")));
+        calls.collect::<Vec<_>>()
+    };
+    let is_in = |function: &str, name: &str| function.rsplit('.').next() == Some(name);
+    let usual = show(&[]);
+    assert!(usual.iter().any(|(_, function)| is_in(function, "inject")));
+    assert!(usual.iter().any(|(_, function)| is_in(function, "reset")));
+    assert!(
+        usual.iter().all(|(_, function)| !is_in(function, "health")),
+        "{usual:?}"
+    );
+    for function in ["inject", "health"] {
+        let some = show(&["--function", function]);
+        assert!(
+            !some.is_empty() && some.iter().all(|(_, one)| is_in(one, function)),
+            "{some:?}"
+        );
+    }
+    assert_eq!(show(&["--function", "nothing"]), []);
+    assert_eq!(show(&["--plugin", "etcd"]), usual);
+    assert_eq!(show(&["--plugin", "faults"]), []);
+    // As text: what was left out is told, and each change's actions stand beside it.
+    let text = program.run(&["show", name, "--audit"]);
+    assert!(
+        text.said().contains("`--function health` shows those"),
+        "{}",
+        text.said()
+    );
+    let printed = text.printed();
+    for line in ["  apply  signal it with SIGKILL", "  revert start it"] {
+        assert!(printed.contains(line), "{line}: {printed}");
+    }
+    program
+        .run(&["show", name, "--function", "inject"])
+        .refuses(&["--audit"]);
+}
+
+#[test]
+fn the_time_to_recover_is_set_by_a_flag() {
+    let program = Program::new();
+    let run = |limit: &str| {
+        let words = ["run", "--subject", "noop", "--baseline", "--duration", "0"];
+        program.run(&[&words[..], &["--recovery-timeout", limit]].concat())
+    };
+    assert_eq!(run("7.5").code(), 0);
+    let trial = &program.json(&["show", "trial-noop-baseline-1", "--log"])["trial"];
+    assert_eq!(trial["spec"]["recovery_timeout_ms"], 7_500);
+    for (limit, says) in [
+        ("-1", "`--recovery-timeout` is -1"),
+        ("nan", "a number of seconds"),
+    ] {
+        run(limit).refuses(&[says]);
+    }
 }
 
 #[test]

@@ -99,9 +99,13 @@ fn output_that_is_lost_is_told_and_a_closed_pipe_is_not() {
         assert_eq!(ended.code(), 0, "{arguments:?}: {}", ended.said());
         assert!(!ended.said().contains("panicked"), "{}", ended.said());
     }
+    let ran = program.run(&["run", "--subject", "noop", "--baseline", "--duration", "0"]);
+    assert_eq!(ran.code(), 0, "{}", ran.said());
     for arguments in [
         &["schema", "campaign"][..],
         &["completions", "bash"],
+        &["list"],
+        &["list", "--json"],
         &["doctor"],
     ] {
         let full = File::options().write(true).open("/dev/full").unwrap();
@@ -168,18 +172,31 @@ fn a_fault_of_a_plugin_that_was_not_granted_is_told_so() {
     let program = Program::new();
     program.plugin("mine", &noop(), "{}");
     fs::remove_file(program.folder.path().join("duress.lock")).unwrap();
-    for fault in ["misbehaves", "mine:misbehave"] {
-        let mut command = program.command(&["run", "--subject", "noop", "--chaos", fault]);
+    let run = |arguments: &[&str]| {
+        let mut command = program.command(arguments);
         let path = std::env::join_paths([
             program.folder.path(),
             &crate::program::repository().join("tests/noop"),
         ]);
         command.env("DURESS_PATH", path.unwrap());
-        let ended = Ended::of(&mut command);
-        let add = format!(
-            "duress plugin add {}",
-            program.folder.path().join("plugins/mine").display()
-        );
+        Ended::of(&mut command)
+    };
+    let add = format!(
+        "duress plugin add {}",
+        program.folder.path().join("plugins/mine").display()
+    );
+    for fault in ["misbehaves", "mine:misbehave"] {
+        let ended = run(&["run", "--subject", "noop", "--chaos", fault]);
         ended.refuses(&["`mine`", &add, "--root"]);
     }
+    // It hides no fault of the others.
+    let listed = run(&["fault", "list"]);
+    assert_eq!(listed.code(), 0, "{}", listed.said());
+    assert!(
+        listed.printed().contains("faults:latency"),
+        "{}",
+        listed.printed()
+    );
+    assert!(!listed.printed().contains("mine:"), "{}", listed.printed());
+    assert!(listed.said().contains(&add), "{}", listed.said());
 }

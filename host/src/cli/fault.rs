@@ -4,11 +4,11 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use clap::Subcommand;
-use duress::Result;
 use duress::plugin::{BuiltIn, Catalog, FaultType, LoadedPlugin};
+use duress::{Error, Result};
 use serde_json::Value;
 
-use super::style::{self, print_line};
+use super::style::{self, print_line, say};
 use super::{Done, Global, context};
 
 #[derive(Debug, Subcommand)]
@@ -33,7 +33,11 @@ pub(super) async fn main(global: &Global, verb: Verb) -> Done {
         None => {
             let mut plugins = Vec::new();
             for name in catalog.plugin_names() {
-                plugins.push(catalog.plugin(&name).await?);
+                match catalog.plugin(&name).await {
+                    Ok(plugin) => plugins.push(plugin),
+                    // One that was not granted hides none of the others.
+                    Err(error) => tell_left_out(&name, &error),
+                }
             }
             plugins
         }
@@ -64,6 +68,17 @@ pub(super) async fn main(global: &Global, verb: Verb) -> Done {
         }
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// Says that a plugin's faults are missing from the list, and what would list them.
+fn tell_left_out(name: &str, error: &Error) {
+    say!(
+        "{} the faults of the plugin `{name}` are left out: {error}",
+        style::WARN.paint("warning:")
+    );
+    for hint in error.hints() {
+        say!("  {} {hint}", style::HINT.paint("hint:"));
+    }
 }
 
 /// The subject's plugin, and those for any subject.

@@ -72,7 +72,7 @@ struct FlagArguments {
     #[arg(long, value_name = "SECONDS", allow_negative_numbers = true, value_parser = seconds)]
     duration: Option<f64>,
     /// How long the subject may take to be healthy again [default: the subject's own]
-    #[arg(long, value_name = "SECONDS")]
+    #[arg(long, value_name = "SECONDS", allow_negative_numbers = true, value_parser = seconds)]
     recovery_timeout: Option<f64>,
     /// A pause between the trials of a slot
     #[arg(long, value_name = "SECONDS", allow_negative_numbers = true, value_parser = seconds)]
