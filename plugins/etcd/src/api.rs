@@ -15,7 +15,7 @@ pub(crate) struct Member {
     pub(crate) name: String,
     /// Whether it can serve a linearizable read, and if not, why.
     pub(crate) health: Result<(), String>,
-    /// What it says of itself, or why it says nothing.
+    /// Its own status, or why it did not respond.
     pub(crate) status: Result<Status, String>,
 }
 

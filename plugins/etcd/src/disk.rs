@@ -37,7 +37,7 @@ fn member_id(target: &Container, settings: &Settings) -> Result<u64> {
     Ok(status.header.member_id)
 }
 
-/// Raise the alarm. Taken back by whichever member answers: any can disarm another's.
+/// Raises the alarm. Any member that responds can disarm it for another.
 fn alarm(target: &Container, member: u64, scene: &Scene, settings: &Settings) -> Change {
     let ask = |through: &Container, action: &str| -> Request {
         let url = api::url(&through.name, settings, "/v3/maintenance/alarm");

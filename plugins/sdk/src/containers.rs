@@ -17,7 +17,7 @@ pub fn list() -> Result<Vec<Container>> {
     containers::list()
 }
 
-/// Runs a program in a container to look at something, without a shell. An exit code other than 0 is no error.
+/// Runs a program in a container to look at something, without a shell. An exit code other than 0 is not an error.
 pub fn exec(container: &str, command: &[&str], limit: Duration) -> Result<Output> {
     let command: Vec<_> = command.iter().map(|&word| word.to_owned()).collect();
     containers::exec(container, &command, milliseconds(limit))
@@ -33,7 +33,7 @@ pub fn processes(container: &str) -> Result<Vec<containers::Process>> {
     containers::processes(container)
 }
 
-/// The memory that a running container uses and that the kernel could not take back at once, in bytes.
+/// The memory that a running container uses and that the kernel could not reclaim at once, in bytes.
 pub fn memory_in_use(container: &str) -> Result<u64> {
     containers::memory_in_use(container)
 }

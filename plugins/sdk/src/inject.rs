@@ -1,6 +1,6 @@
 //! From a request to changes and metadata, and from metadata back. The same for every fault: no fault takes anything back itself.
 //!
-//! Either all changes of a request are made, or the error is returned after those that were made have been taken back.
+//! Either all changes of a request are made, or the error is returned after those that were applied have been reverted.
 
 use std::cell::RefCell;
 
@@ -181,7 +181,7 @@ fn all_or_nothing(
     Ok(ids)
 }
 
-/// The last change first. What could not be taken back comes out, and stops nothing.
+/// Reverts the last change first. A change that cannot be reverted is returned, and does not stop the others.
 fn take_back(ids: &[impl AsRef<str>], revert: &impl Fn(&str) -> Result<()>) -> Vec<Error> {
     ids.iter()
         .rev()
@@ -194,7 +194,7 @@ fn with_failures(error: Error, failures: &[Error]) -> Error {
         return error;
     }
     Error::Failed(format!(
-        "{}; and what was done before it could not be taken back: {}",
+        "{}; and what was applied before it could not be reverted: {}",
         error.text(),
         joined(failures)
     ))

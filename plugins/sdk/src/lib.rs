@@ -51,7 +51,7 @@ pub use wait::wait_until;
 #[macro_export]
 macro_rules! export_faults {
     ($faults:expr) => {
-        // Natively there is no host to export to, and the names would not link; but the faults are used all the same.
+        // Natively no host imports the exports, and their names would not link. The faults are still used.
         const _: fn() -> ::std::vec::Vec<$crate::Fault> = $faults;
         #[cfg(target_arch = "wasm32")]
         const _: () = {

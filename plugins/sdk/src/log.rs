@@ -10,7 +10,7 @@ pub fn line(level: Level, message: &str) {
     host::log(level, message);
 }
 
-/// Write a line for whoever reads the trial's log; takes what `format!` takes.
+/// Writes a line to the trial's log; takes the arguments of `format!`.
 #[macro_export]
 macro_rules! info {
     ($($arg:tt)*) => { $crate::line($crate::Level::Info, &format!($($arg)*)) };

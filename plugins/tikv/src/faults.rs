@@ -54,7 +54,7 @@ pub(crate) fn asymmetric_partition() -> Fault {
             if peers.is_empty() {
                 return Err(Error::Unavailable(format!("{} has no peer that runs", target.name)));
             }
-            // Fewer than 2^32 peers: what is cut off says nothing.
+            // There are fewer than 2^32 peers, so truncation loses nothing.
             let peer = peers[(host::random() % peers.len() as u64) as usize];
             let ips = shared_addresses(target, std::iter::once(peer))?;
             let mut step = cut(&target.name, ips, partition.direction);
@@ -114,7 +114,7 @@ fn concentrate(
                 container: target.name.clone(),
                 summary: format!("move all region leaders to {} (store {store})", target.name),
                 apply: vec![Action::Ask(ask(first, "POST", "schedulers", Some(&grant)))],
-                // Whichever of them answers: the others say that there is none, or nothing.
+                // The first server that knows a leader; the others report none or do not respond.
                 revert: drivers
                     .iter()
                     .map(|driver| Action::Ask(ask(driver, "DELETE", &removal, None)))

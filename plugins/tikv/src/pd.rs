@@ -68,7 +68,7 @@ pub(crate) fn leader(settings: &Settings) -> Result<String> {
     Ok(answer.name)
 }
 
-/// How many regions there are; a replica is no region of its own.
+/// How many regions there are, replicas not counted.
 pub(crate) fn region_count(settings: &Settings) -> Result<u64> {
     let answer: Regions = ask(settings, "stats/region")?;
     Ok(answer.count)
@@ -86,7 +86,7 @@ fn ask<T: DeserializeOwned>(settings: &Settings, path: &str) -> Result<T> {
     })
 }
 
-/// The first answer, or why there is none from any of them.
+/// The first response, or why none of them responded.
 fn first_answer<'a, T>(
     drivers: impl Iterator<Item = &'a Container>,
     ask: impl Fn(&Container) -> Result<T>,

@@ -55,7 +55,7 @@ fn sizes(stores: &[Store], text: impl Fn(&Store) -> Option<&str>) -> Result<Vec<
         None => Ok(None),
         Some(text) => size::parse(text).map(Some).ok_or_else(|| {
             let address = &store.store.address;
-            Error::Failed(format!("PD says `{text}` of {address}, which is no size"))
+            Error::Failed(format!("PD returned `{text}` for {address}, which is not a size"))
         }),
     });
     parsed.collect()
@@ -90,7 +90,7 @@ mod tests {
         let error = build("pd1", &stores, 9).expect_err("no size");
         assert_eq!(
             error.text(),
-            "PD says `plenty` of tikv0:20160, which is no size"
+            "PD returned `plenty` for tikv0:20160, which is not a size"
         );
     }
 }

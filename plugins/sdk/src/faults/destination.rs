@@ -43,7 +43,7 @@ pub fn destinations(
     let mut found: Vec<Destination> = Vec::new();
     for text in to {
         let (name, port) = parts(text).ok_or_else(|| {
-            Error::Invalid(format!("`to` names `{text}`, which is no destination"))
+            Error::Invalid(format!("`to` names `{text}`, which is not a destination"))
         })?;
         if let Some(net) = network(name) {
             found.push(Destination { net, port });
@@ -70,7 +70,7 @@ pub fn destinations(
 }
 
 /// The addresses of other containers on the networks that a container shares with them, without its own: containers in one network
-/// namespace have the same, and there is no link between them.
+/// namespace have the same, and no link between them.
 pub fn shared_addresses<'a>(
     target: &Container,
     others: impl Iterator<Item = &'a Container>,
@@ -82,7 +82,7 @@ pub fn shared_addresses<'a>(
         .filter(|address| !target.addresses.iter().any(|own| own.ip == address.ip))
         .map(|address| {
             let parsed = address.ip.parse();
-            parsed.map_err(|_| Error::Failed(format!("`{}` is no IP address", address.ip)))
+            parsed.map_err(|_| Error::Failed(format!("`{}` is not an IP address", address.ip)))
         })
         .collect()
 }

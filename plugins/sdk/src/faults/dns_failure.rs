@@ -53,7 +53,7 @@ impl Parameters for DnsFailure {
         let wrong = self.address.parse::<IpAddr>().is_err();
         let problem = Problem {
             pointer: "/address".into(),
-            message: "is no IP address".into(),
+            message: "is not an IP address".into(),
         };
         wrong.then_some(problem).into_iter().collect()
     }

@@ -102,7 +102,7 @@ pub fn peer_addresses(
     let ips = shared_addresses(target, others)?;
     if ips.is_empty() {
         return Err(Error::Unavailable(format!(
-            "{} shares no network with a running container of {}, so there is no link to cut",
+            "{} shares no network with a running container of {}, so no link can be cut",
             target.name,
             peers.join(", ")
         )));

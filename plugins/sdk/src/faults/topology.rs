@@ -134,13 +134,13 @@ fn sever(
     }
     if steps.is_empty() {
         return Err(Error::Unavailable(
-            "the containers share no network, so there is no link to cut".into(),
+            "the containers share no network, so no link can be cut".into(),
         ));
     }
     Ok(steps)
 }
 
-/// By Fisher and Yates. Fewer than 2^32 containers: what is cut off of a number says nothing.
+/// Shuffles by the algorithm of Fisher and Yates. There are fewer than 2^32 containers, so truncation loses nothing.
 fn shuffle<T>(items: &mut [T], random: impl Fn() -> u64) {
     for last in (1..items.len()).rev() {
         items.swap(last, (random() % (last as u64 + 1)) as usize);

@@ -116,7 +116,7 @@ bool exports_duress_plugin_chaos_inject(exports_duress_plugin_chaos_request_t *r
     fprintf(out, "{\"chaos_type\":\"" DRIZZLE "\",\"changes\":[");
     for (size_t i = 0; i < request->targets.len; i++) {
         plugin_string_t id;
-        // What was made before stays the host's to take back.
+        // The host reverts what was applied before.
         if (!drizzle(&request->targets.ptr[i], percent, &id, error)) {
             return false;
         }

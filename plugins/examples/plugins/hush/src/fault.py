@@ -34,7 +34,7 @@ def signal(process: containers.Process, name: str) -> changes.Action:
 
 
 def silence(target: str, process: containers.Process) -> changes.Change:
-    """The way there and the way back. The host sees for itself whether a process is stopped."""
+    """How to apply it and how to revert it. The host itself checks whether a process is stopped."""
     summary = f"stop process {process.pid} ({process.name}) of {target}"
     return changes.Change(target, summary, [signal(process, "SIGSTOP")], [signal(process, "SIGCONT")], None)
 
@@ -57,13 +57,13 @@ class Chaos:
         try:
             re.compile(document(parameters)["pattern"])
         except re.error as error:
-            return [chaos.Problem("/pattern", f"is no regular expression: {error}")]
+            return [chaos.Problem("/pattern", f"is not a regular expression: {error}")]
         return []
 
     def inject(self, request: chaos.Request) -> str:
         pattern = document(request.parameters).get("pattern")
         if request.fault != HUSH or not isinstance(pattern, str):
-            raise Err(Error_Invalid(f"there is no fault `{request.fault}` with these parameters"))
+            raise Err(Error_Invalid(f"unknown fault `{request.fault}`, or unknown parameters"))
         made: list[str] = []
         for target in request.targets:
             processes = containers.processes(target)
@@ -73,7 +73,7 @@ class Chaos:
             if not found:
                 raise Err(Error_Unavailable(f"no process of {target} but its first matches `{pattern}`"))
             print(f"{len(found)} of {target}'s processes match {pattern!r}")
-            # What was made before a failure stays the host's to take back.
+            # The host reverts what was applied before a failure.
             made.extend(changes.apply(silence(target, process)) for process in found)
         # What `cleanup` needs, which may run in another process.
         return json.dumps({"chaos_type": HUSH, "changes": made})

@@ -118,7 +118,7 @@ fn exhaust(server: &str) -> LastingProgram {
     }
 }
 
-/// The way back is the container's own `rejoin`: a server that was promoted can follow again only from a new clone.
+/// It is reverted by the container's own `rejoin`: a server that was promoted can follow again only from a new clone.
 fn promote(replica: &str) -> Change {
     let promote = format!("SELECT pg_promote(true, {})", ROLE_CHANGE / 1000);
     let role = "SELECT CASE WHEN pg_is_in_recovery() THEN 'follows' ELSE 'takes writes' END";

@@ -1,4 +1,4 @@
-//! What each server says of itself, or why it says nothing.
+//! Each server's own status, or why it did not respond.
 
 use duress_sdk::bindings::duress::plugin::containers::State;
 use duress_sdk::{Container, Error, Result, containers};
@@ -24,7 +24,7 @@ const QUESTION: &str = "SELECT json_build_object(\
 pub(crate) struct Server {
     /// Its container.
     pub(crate) name: String,
-    /// What it says, or why it says nothing.
+    /// Its status, or why it did not respond.
     pub(crate) said: Result<Status, String>,
 }
 
@@ -58,7 +58,7 @@ fn look(container: &Container, settings: &Settings) -> Result<Server> {
         _ => Err(Error::Unavailable(end_of(&container.name)?)),
     };
     let said = match said {
-        // What this plugin may not do is no word about the server.
+        // A refused permission does not describe the server.
         Err(error) if error.is_final() => return Err(error),
         said => said.map_err(|error| error.text()),
     };

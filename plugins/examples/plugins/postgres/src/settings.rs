@@ -1,4 +1,4 @@
-//! The subject's settings, with what holds where the subject's file says nothing.
+//! The subject's settings and their defaults.
 
 use std::time::Duration;
 

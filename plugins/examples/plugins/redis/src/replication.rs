@@ -12,7 +12,7 @@ const ANSWER_LIMIT: Duration = Duration::from_secs(5);
 pub(crate) struct Server {
     /// Its container.
     pub(crate) name: String,
-    /// What it says, or why it says nothing.
+    /// Its status, or why it did not respond.
     pub(crate) said: Result<Replication, String>,
 }
 
