@@ -251,7 +251,7 @@ pub(crate) mod tests {
         let own = outer.path().join("own");
         std::fs::create_dir(&own).expect("a folder");
         std::fs::set_permissions(&own, std::fs::Permissions::from_mode(0o700)).expect("private");
-        make_shared_folder(&own, &["running"]).expect("it is there");
+        make_shared_folder(&own, &["running"]).expect("the folder exists");
         assert_eq!(mode(&own), 0o700, "what was there stays as it was");
 
         let link = outer.path().join("link");

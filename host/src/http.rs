@@ -183,7 +183,7 @@ impl Client {
         let exchange = async {
             let (url, host) = destination(reach, &request.url).await?;
             let method = Method::from_bytes(request.method.as_bytes()).map_err(|_| {
-                HttpError::Invalid(format!("`{}` is no HTTP method", request.method))
+                HttpError::Invalid(format!("`{}` is not an HTTP method", request.method))
             })?;
             let headers = headers(request, host)?;
             let client = match &self.0 {
@@ -215,7 +215,7 @@ async fn destination(
     text: &str,
 ) -> Result<(Url, Option<HeaderValue>), HttpError> {
     let mut url = Url::parse(text)
-        .map_err(|error| HttpError::Invalid(format!("`{text}` is no URL: {error}")))?;
+        .map_err(|error| HttpError::Invalid(format!("`{text}` is not a URL: {error}")))?;
     if !matches!(url.scheme(), "http" | "https") {
         return Err(HttpError::Invalid(format!(
             "`{text}` is neither http nor https"
@@ -276,7 +276,7 @@ fn unreachable(url: &str, error: &EngineError) -> HttpError {
 fn headers(request: &HttpRequest, host: Option<HeaderValue>) -> Result<HeaderMap, HttpError> {
     let mut map = HeaderMap::new();
     for (name, value) in &request.headers {
-        let bad = || HttpError::Invalid(format!("`{name}: {value}` is no HTTP header"));
+        let bad = || HttpError::Invalid(format!("`{name}: {value}` is not an HTTP header"));
         let name = HeaderName::from_bytes(name.as_bytes()).map_err(|_| bad())?;
         if name == reqwest::header::HOST || name == reqwest::header::CONTENT_LENGTH {
             return Err(HttpError::Invalid(format!(

@@ -30,7 +30,7 @@ pub fn harmless(text: &str) -> Cow<'_, str> {
     Cow::Owned(harmless)
 }
 
-/// A JSON document with everything that steers written as JSON writes it (RFC 8259, 7): the same document for whoever parses it.
+/// A JSON document with everything that steers written as JSON writes it (RFC 8259, 7): the same document to a parser.
 pub fn harmless_json(json: &str) -> Cow<'_, str> {
     // What JSON has between its values stays; within its texts these two are spelt out already.
     let steers = |c: char| is_steering(c) && !matches!(c, '\n' | '\t');
@@ -40,7 +40,7 @@ pub fn harmless_json(json: &str) -> Cow<'_, str> {
     let mut harmless = String::with_capacity(json.len() + 16);
     for character in json.chars() {
         if steers(character) {
-            // Each of them lies in the basic plane. Writing to a string cannot fail.
+            // Each of them is in the basic plane. Writing to a string cannot fail.
             let _ = write!(harmless, "\\u{:04x}", u32::from(character));
         } else {
             harmless.push(character);

@@ -171,7 +171,7 @@ async fn a_container_cannot_replace_the_helper() {
     }
     lab.engine.stop_task(&lab.id, "load", &LOAD).await.unwrap();
     assert!(!lab.engine.task_works(&lab.id, "load", &LOAD).await.unwrap());
-    // Whoever starts another helper finds the first one's file, and mounts no second.
+    // A second helper uses the first one's file, and mounts no other.
     let (_, mounts) = lab.container.run(&["cat", "/proc/mounts"]);
     assert_eq!(mounts.matches("/proc/tty").count(), 1, "{mounts}");
     lab.down().await;

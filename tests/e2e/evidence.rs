@@ -1,4 +1,4 @@
-//! Somebody else has a hand in a trial: it is told, and is no result.
+//! Somebody else has a hand in a trial: it is told, and is not a result.
 
 use crate::docker::{Container, docker};
 use crate::program::Program;

@@ -1,4 +1,4 @@
-//! Every fault is taken back whatever befalls its container meanwhile, and may be injected again at once.
+//! Every fault is reverted whatever befalls its container meanwhile, and may be injected again at once.
 
 use duress::engine::NetDriver;
 use serde_json::{Value, json};
@@ -39,7 +39,7 @@ fn is_whole(target: &Container) -> bool {
         && !processes.contains("--id")
 }
 
-async fn whatever_befalls(fate: &str, befall: impl Fn(&Container), mend: impl Fn(&Container)) {
+async fn whatever_befalls(fate: &str, befall: impl Fn(&Container), restore: impl Fn(&Container)) {
     let stage = Stage::with_plugin("bare", "faults", &["bare"]).await;
     let target = stage.container("bare");
     for (fault, parameters) in faults() {
@@ -48,7 +48,7 @@ async fn whatever_befalls(fate: &str, befall: impl Fn(&Container), mend: impl Fn
         stage.cleanup(&metadata).await;
         stage.cleanup(&metadata).await;
         assert_eq!(stage.unsettled().await, 0, "{fault}, {fate}");
-        mend(&target);
+        restore(&target);
         assert!(is_whole(&target), "{fault}, {fate}");
     }
 }

@@ -75,7 +75,7 @@ fn halting_ends_what_runs_and_refuses_what_begins() {
     assert_eq!(
         program.run(&["recover"]).code(),
         0,
-        "mending is never refused"
+        "recovery is never refused"
     );
 
     assert_eq!(
@@ -157,7 +157,7 @@ fn a_campaign_ends_after_so_many_failures_in_a_row() {
         "{events:?}"
     );
     let campaign = &program.json(&["list"])[0];
-    assert_eq!(campaign["outcome"], "interrupted", "it can be gone on with");
+    assert_eq!(campaign["outcome"], "interrupted", "it can be resumed");
 }
 
 #[test]

@@ -163,12 +163,7 @@ fn flags_with_mistakes() {
         &["parallel"],
     );
     expect(&program, &["rnu"], 2, &["rnu"]);
-    expect(
-        &program,
-        &["show", "anything"],
-        2,
-        &["there is no database"],
-    );
+    expect(&program, &["show", "anything"], 2, &["no database at"]);
     expect(
         &program,
         &["fault", "list", "nop"],
@@ -225,7 +220,7 @@ fn of_another_version(mut component: Vec<u8>) -> Vec<u8> {
 #[test]
 fn components_that_are_none_or_of_another_version() {
     let program = Program::new();
-    with_component(&program, b"this is no component", None);
+    with_component(&program, b"this is not a component", None);
     run_broken(&program, &["component.wasm"]);
     with_component(&program, b"\0asm\x01\0\0\0", None);
     run_broken(
@@ -288,7 +283,7 @@ fn databases_that_are_none_or_too_new() {
             assert!(ended.said().contains(says), "{}", ended.said());
         }
     };
-    run(&text, "is no SQLite database");
+    run(&text, "is not an SQLite database");
     assert_eq!(fs::read(&text).unwrap(), before, "it is left as it was");
 
     let newer = program.folder.path().join("newer.db");
@@ -333,7 +328,7 @@ fn an_environment_without_an_engine_or_a_compose_tool() {
         "unix:///nowhere/docker.sock",
         "no container engine answers at unix:///nowhere/docker.sock",
     );
-    run("PATH", "/nowhere", "there is no compose tool");
+    run("PATH", "/nowhere", "no compose tool found");
 }
 
 #[test]

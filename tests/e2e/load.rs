@@ -172,7 +172,7 @@ async fn load_ends_with_its_container_and_however_it_fares() {
             .await;
         befalls(&target);
         stage.cleanup(&metadata).await;
-        // Again is no error.
+        // Again is not an error.
         stage.cleanup(&metadata).await;
         assert_eq!(stage.unsettled().await, 0, "{fate}");
         match fate {

@@ -63,7 +63,7 @@ async fn packets_are_lost_damaged_and_overtake_each_other() {
     // Of 200 with 30 %: 140 arrive, and in all but one of a billion runs within 40 of that.
     for (fault, parameters) in [
         ("packet_loss", json!({ "percent": 30 })),
-        // A damaged packet's checksum is wrong, and whoever receives it drops it.
+        // A damaged packet's checksum is wrong, and the receiver drops it.
         ("corruption", json!({ "percent": 30 })),
     ] {
         let metadata = stage.break_it(fault, parameters, &BARE).await;
@@ -412,7 +412,7 @@ async fn several_networks_ipv6_and_shared_networks() {
         assert!(said.contains(why), "{said}");
     }
     assert_eq!(stage.unsettled().await, 0);
-    // A port of the machine is no port of a container.
+    // A port of the machine is not a port of a container.
     let listener = std::net::TcpListener::bind("0.0.0.0:0").unwrap();
     let port = listener.local_addr().unwrap().port();
     let containers = stage.engine.containers(&stage.project).await.unwrap();

@@ -153,7 +153,7 @@ fn what_it_imports_and_what_it_asks_for_must_agree() {
     for (requests, says) in [
         (
             "{}",
-            "it imports `http`, and plugin.yaml does not ask for it",
+            "it imports `http`, and plugin.yaml does not request it",
         ),
         (
             "{http: [stack]}",
@@ -259,7 +259,7 @@ fn a_new_project_builds_at_once_and_its_fault_holds_in_a_trial() {
     );
     assert_eq!(program.left(), [""; 0]);
 
-    fs::write(root.join("plugins/fresh/src/lib.rs"), "this is no Rust").unwrap();
+    fs::write(root.join("plugins/fresh/src/lib.rs"), "this is not Rust").unwrap();
     duress(&["plugin", "build", "fresh"]).refuses(&["does not build"]);
 }
 

@@ -34,7 +34,7 @@ fn looking_changes_nothing_and_tells_what_is_left() {
     let looked = program.run(&["recover", "--dry-run"]);
     assert_eq!(looked.code(), 1, "something is left");
     assert!(
-        looked.printed().contains("would take back: pause etcd"),
+        looked.printed().contains("would revert: pause etcd"),
         "{}",
         looked.printed()
     );

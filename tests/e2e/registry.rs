@@ -328,7 +328,7 @@ fn wkg_reads_what_duress_pushes_and_the_other_way_round() {
     ]);
     people.succeeds(&["plugin", "add", &registry.place("by-wkg:1"), "--yes"]);
     people.runs();
-    // A component without a manifest is no plugin that could be granted anything.
+    // A component without a manifest is not a plugin that could be granted anything.
     let bare = people.author().join("theirs.wasm");
     wkg(&[
         "push",
@@ -365,9 +365,9 @@ fn what_is_not_there_or_no_plugin_is_told_apart() {
         .refuses(&["names nothing in a registry", "oci://HOST/NAME:TAG"]);
     people
         .push("somewhere")
-        .refuses(&["is no place in a registry", "oci://HOST/NAME:TAG"]);
+        .refuses(&["is not an address in a registry", "oci://HOST/NAME:TAG"]);
 
-    // A server that is no registry.
+    // A server that is not a registry.
     for (answer, says) in [
         (
             "HTTP/1.1 200 OK\r\ncontent-type: text/html\r\ncontent-length: 6\r\n\r\n<html>",
@@ -435,7 +435,7 @@ fn a_component_is_taken_from_a_url() {
             "http://plugins.example/theirs.wasm",
             "--yes",
         ])
-        .refuses(&["whoever is on the way", "use https"]);
+        .refuses(&["plain http is not allowed", "use https"]);
     let missing = Server::start(b"HTTP/1.1 404 No\r\ncontent-length: 0\r\n\r\n".to_vec());
     people
         .run(&[
@@ -446,7 +446,7 @@ fn a_component_is_taken_from_a_url() {
         ])
         .refuses(&["404"]);
     for (content, says) in [
-        (&b"<html>"[..], "gives is no WebAssembly component"),
+        (&b"<html>"[..], "gives is not a WebAssembly component"),
         (
             &packed[..packed.len() - 9],
             "no sound WebAssembly component",
@@ -498,7 +498,7 @@ fn respond(mut stream: TcpStream, answer: &[u8]) {
     while reader.read_line(&mut line).is_ok_and(|read| read > 2) {
         line.clear();
     }
-    // Whoever asked may be gone.
+    // The client may be gone.
     let _ = stream.write_all(answer);
     let _ = stream.shutdown(std::net::Shutdown::Write);
     let _ = stream.read_to_end(&mut Vec::new());

@@ -165,7 +165,7 @@ fn what_cannot_be_gone_on_with_is_told_apart() {
     let program = Program::new();
     program
         .run(&["resume", "long"])
-        .refuses(&["there is no database"]);
+        .refuses(&["no database at"]);
     let file = file(&program);
     let file = file.to_str().unwrap();
     let running = program.start(&["run", "campaign", file]);

@@ -233,7 +233,7 @@ fn the_member_that_is_cut_off_is_seen_from_outside_and_is_back_afterwards() {
     assert_eq!(program.left(), [""; 0]);
 }
 
-/// Kill the program in the middle of a fault; what it leaves is there, and `duress recover` takes it back.
+/// Kill the program in the middle of a fault; its fault stays in force until `duress recover` reverts it.
 fn killed(fault: &str, is_broken: impl Fn(&Container) -> bool) {
     let program = Program::new();
     let running = start(&program, fault, "120");
@@ -255,7 +255,7 @@ fn killed(fault: &str, is_broken: impl Fn(&Container) -> bool) {
     let recovered = program.run(&["recover"]);
     assert_eq!(recovered.code(), 0, "{}", recovered.said());
     assert!(
-        recovered.said().contains("taken back"),
+        recovered.said().contains("reverted"),
         "{}",
         recovered.said()
     );
@@ -324,7 +324,7 @@ fn the_next_run_takes_back_what_a_killed_one_left() {
     assert!(!program.left().is_empty());
     let next = program.run(&["run", "--subject", "etcd", "--baseline", "--duration", "0"]);
     assert_eq!(next.code(), 0, "{}", next.said());
-    assert!(next.said().contains("taken back: pause"), "{}", next.said());
+    assert!(next.said().contains("reverted: pause"), "{}", next.said());
     assert_eq!(program.left(), [""; 0]);
 }
 

@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use crate::program::{Ended, Program, repository};
 
-/// It tries everything, and says what came of it: in its summary what it found before any trial, in its error what it found in one.
+/// It tries everything, and says the result: in its summary what it found before any trial, in its error what it found in one.
 const PROBE: &str = r#"
 import json, os, random, socket, sys, time
 

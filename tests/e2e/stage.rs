@@ -1,4 +1,4 @@
-//! A subject's stack, held still: a fault is injected and taken back step by step, so that its effect can be measured between.
+//! A subject's stack, held still: a fault is injected and reverted step by step, so that its effect can be measured between.
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;

@@ -49,16 +49,16 @@ fn undisturbed(seed: u64) -> Result<u64, String> {
         }
         simulation.check_passed()?;
     }
-    mend(&simulation, seed)?;
+    recover(&simulation, seed)?;
     Ok(steps)
 }
 
-/// Run a seed until the machine crashes at a step, and mend it.
+/// Runs a seed until the machine crashes at a step, and recovers it.
 fn crashed(seed: u64, step: u64) -> Result<(), String> {
     let simulation = Simulation::new(seed, End::Crash(step));
     simulation.run();
     simulation.check_journal()?;
-    mend(&simulation, seed ^ step)
+    recover(&simulation, seed ^ step)
 }
 
 /// Press Ctrl+C at a step. In a calm world nothing is left for a recovery to do.
@@ -73,7 +73,7 @@ fn interrupted(seed: u64, step: u64) -> Result<(), String> {
         }
         simulation.check_recovered()?;
     }
-    mend(&simulation, seed ^ step)
+    recover(&simulation, seed ^ step)
 }
 
 /// Kill the process at a step, or stop it there, and leave the rest to its guardian. Nobody recovers.
@@ -104,7 +104,7 @@ fn guarded(seed: u64, step: u64, freezes: bool) -> Result<(), String> {
     simulation.check_complete(&finished)
 }
 
-/// A volume that cannot be removed is no failure of what was tried.
+/// A volume that cannot be removed is not a failure of what was tried.
 #[test]
 fn what_stays_of_a_stack_without_containers_changes_no_outcome() {
     let calm = (1..).find(|seed| scenario::Scenario::new(*seed).is_calm());
@@ -116,7 +116,7 @@ fn what_stays_of_a_stack_without_containers_changes_no_outcome() {
 }
 
 /// Recover, with a crash in the middle of that too; look that all is well; go on to the end.
-fn mend(simulation: &Simulation, seed: u64) -> Result<(), String> {
+fn recover(simulation: &Simulation, seed: u64) -> Result<(), String> {
     let mut random = SeededRandom::new(seed);
     let calm = Troubles::default();
     let world = &simulation.world;

@@ -73,7 +73,7 @@ impl Mounts {
     /// Whether an opened folder lies on a file system that is a container's alone and has a bounded size.
     ///
     /// # Errors
-    /// When the kernel says nothing about it.
+    /// When the kernel gives no response about it.
     pub fn is_bounded(&self, folder: impl AsFd) -> Result<bool> {
         let folder = folder.as_fd();
         let stat = fstatfs(folder).map_err(|errno| Failure::new("look at a file system", errno))?;

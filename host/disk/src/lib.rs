@@ -132,10 +132,10 @@ pub fn is_there(root: impl AsFd, fill: &Fill<'_>) -> Result<bool> {
     Ok(found.is_some_and(|found| found.is_whole))
 }
 
-/// Removes the fill. One that is not there is no error, and neither is another file at its path: that one stays.
+/// Removes the fill. One that is not there is not an error, and neither is another file at its path: that one stays.
 ///
 /// # Errors
-/// When it is there and cannot be removed.
+/// When it exists and cannot be removed.
 pub fn remove(root: impl AsFd, fill: &Fill<'_>) -> Result<()> {
     let Some(found) = find(root, fill)? else {
         return Ok(());

@@ -19,7 +19,7 @@ pub(crate) enum Verb {
     Fill(Fill),
     /// Print whether a fill is there, as JSON
     FillIsThere(Fill),
-    /// Remove a fill; one that is not there is no error
+    /// Remove a fill; one that is not there is not an error
     RemoveFill(Fill),
 }
 

@@ -99,7 +99,7 @@ enum Verb {
         #[command(flatten)]
         whose: processes::Whose,
     },
-    /// End a task; one that does not run is no error
+    /// End a task; one that does not run is not an error
     Stop {
         #[command(flatten)]
         task: Task,
@@ -119,7 +119,7 @@ struct Task {
 }
 
 impl Task {
-    /// Set the end that comes though whoever started this task is gone.
+    /// Sets the time at which the task ends even if its starter is gone.
     fn set_end(&self) -> Result<()> {
         let Some(seconds) = self.ends_after else {
             return Ok(());
@@ -184,7 +184,7 @@ fn run(cli: Cli) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// Tell whoever started this task that it works.
+/// Tells the starter of this task that it works.
 fn ready() -> Result<()> {
     let mut stdout = std::io::stdout();
     stdout

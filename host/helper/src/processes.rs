@@ -66,14 +66,14 @@ fn named(name: &str) -> Result<Signal, String> {
         "SIGCONT" => Signal::CONT,
         "SIGUSR1" => Signal::USR1,
         "SIGUSR2" => Signal::USR2,
-        other => return Err(format!("`{other}` is no signal that can be sent")),
+        other => return Err(format!("`{other}` is not a signal that can be sent")),
     })
 }
 
 /// Every process but this one, and but those that have ended and wait to be seen.
 pub(crate) fn print(whose: &Whose) -> Result<()> {
     for process in others(whose)? {
-        // What ends while it is looked at is no process any more.
+        // What ends while it is looked at is no longer a process.
         let (Ok(stat), Ok(command)) = (process.stat(), process.cmdline()) else {
             continue;
         };

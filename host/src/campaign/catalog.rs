@@ -16,7 +16,7 @@ pub struct Subject {
     pub scale: BTreeMap<String, Option<u64>>,
     /// Its own faults first, then those of the plugins for any subject: of two with one name the first is meant.
     pub faults: Vec<FaultType>,
-    /// How long it may take to be healthy after a fault was taken back.
+    /// How long it may take to be healthy after a fault was reverted.
     pub recovery_timeout: Option<Duration>,
     /// How long it may take to come up.
     pub reset_timeout: Option<Duration>,
@@ -46,7 +46,7 @@ impl Subject {
 pub struct Catalog {
     /// By name.
     pub subjects: BTreeMap<String, Subject>,
-    /// Where they were looked for, for whoever finds none.
+    /// The folders that were searched, for the message when nothing is found.
     pub searched: String,
     /// Plugins with faults for any subject that are left aside, each with what to do about it.
     pub left_aside: BTreeMap<String, String>,

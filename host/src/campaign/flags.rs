@@ -179,7 +179,7 @@ impl Flags {
     }
 }
 
-/// A parameter's value, as it would be in a file; what is no YAML is text.
+/// A parameter's value, as it would be in a file; what is not YAML is text.
 fn value_of(text: &str) -> Value {
     match Document::parse("", text) {
         Ok(document) if !text.is_empty() => document.value().clone(),

@@ -21,7 +21,7 @@ pub mod limits {
     pub const TRIALS: u64 = 100_000;
     /// Trials at once: a stack each, on one engine.
     pub const PARALLEL: u32 = 64;
-    /// Seconds of any duration: a day. What takes longer is no trial.
+    /// Seconds of any duration: a day. What takes longer is not a trial.
     pub const SECONDS: f64 = 86_400.0;
     /// The largest seed, 2^53 - 1: the largest whole number that every JSON reader keeps.
     pub const SEED: u64 = (1 << 53) - 1;
@@ -40,7 +40,7 @@ const FAULT_RIGHT: &str =
 const TIME: &str = "^[0-9]+(\\.[0-9]+)?(ms|s|m|h)( ?[0-9]+(\\.[0-9]+)?(ms|s|m|h))*$";
 const TIME_RIGHT: &str = "a time with its unit (`500ms`, `10s`, `1m 30s`)";
 
-/// Whether campaigns can name a fault of that name.
+/// Whether campaigns can name a fault with that name.
 pub(crate) fn is_fault_name(name: &str) -> bool {
     let is_first = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit();
     name.len() <= limits::NAME
@@ -66,7 +66,7 @@ pub struct Campaign {
     /// What the campaign is called in lists and reports.
     #[schemars(length(min = 1, max = limits::NAME), regex(pattern = NAME), extend("patternErrorMessage" = NAME_RIGHT))]
     pub name: String,
-    /// The question that it asks, for whoever reads the report.
+    /// The question that it answers, for readers of the report.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = limits::DESCRIPTION))]
     pub description: Option<String>,
@@ -195,7 +195,7 @@ pub struct Step {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = limits::LINE), regex(pattern = TIME), extend("patternErrorMessage" = TIME_RIGHT))]
     pub at: Option<String>,
-    /// After how long it is taken back. Without it, it holds to the end of the trial's duration.
+    /// After how long it is reverted. Without it, it holds to the end of the trial's duration.
     #[serde(rename = "for", default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = limits::LINE), regex(pattern = TIME), extend("patternErrorMessage" = TIME_RIGHT))]
     pub hold: Option<String>,

@@ -19,7 +19,7 @@ pub struct PlannedFault {
     pub parameters: Map<String, Value>,
     /// When it is injected, after the first moment of the fault phase.
     pub at_ms: u64,
-    /// After how long it is taken back; without it, at the end of the trial's duration.
+    /// After how long it is reverted; without it, at the end of the trial's duration.
     pub hold_ms: Option<u64>,
     /// The services that may be hurt; empty: all that the fault allows.
     pub targets: Vec<String>,

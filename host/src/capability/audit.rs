@@ -107,7 +107,7 @@ impl Audit {
         );
     }
 
-    /// Whether there is room for one more row of the trial. Says so in its log when there is none any more.
+    /// Whether the trial may have one more row. Logs it once when the limit is reached.
     fn has_room(&self) -> bool {
         let rows = self.rows.fetch_add(1, Ordering::Relaxed);
         if rows == ROWS_PER_TRIAL {

@@ -181,7 +181,7 @@ impl Host for Ctx {
         let arguments = json!({ "container": container, "address": address });
         self.audited("containers.interface-to", arguments, |scope| async move {
             let ip: IpAddr = address.parse().map_err(|_| {
-                GuestError::Invalid(format!("`{}` is no IP address", address.escape_debug()))
+                GuestError::Invalid(format!("`{}` is not an IP address", address.escape_debug()))
             })?;
             let trial = scope.trial()?;
             let target = trial.container(&container).await?;

@@ -221,7 +221,7 @@ impl TryFrom<wit::changes::Work> for Work {
                 domains: server.domains,
                 address: server.address.parse().map_err(|_| {
                     GuestError::Invalid(format!(
-                        "`{}` is no IP address",
+                        "`{}` is not an IP address",
                         server.address.escape_debug()
                     ))
                 })?,
@@ -261,7 +261,7 @@ impl TryFrom<wit::changes::Action> for Action {
             Wit::Restart(grace_ms) => Self::Restart { grace_ms },
             Wit::SignalProcess(sent) => Self::SignalProcess {
                 pid: i32::try_from(sent.pid)
-                    .map_err(|_| GuestError::Invalid(format!("{} is no pid", sent.pid)))?,
+                    .map_err(|_| GuestError::Invalid(format!("{} is not a pid", sent.pid)))?,
                 started: sent.started,
                 signal: sent.signal,
             },

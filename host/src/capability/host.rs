@@ -92,7 +92,7 @@ impl CallLog {
     }
 }
 
-/// A component's clock: it begins with this machine's, and goes on with the run's own time, which may be simulated. No step of the
+/// A component's clock: it starts at this machine's, and continues with the run's own time, which may be simulated. No step of the
 /// machine's clock moves it.
 #[derive(Debug, Clone, Copy)]
 pub struct Clock {

@@ -1,6 +1,6 @@
 //! Programs that start other programs.
 
-/// Programs that start others, or read a program of their own: whoever may run one may run anything beside it.
+/// Programs that start others, or read a program of their own: permission for one is permission for any program.
 const LAUNCHERS: &[&str] = &[
     "ash",
     "awk",

@@ -65,7 +65,7 @@ impl HostLastingProgram for Ctx {
                 }
                 let trial = scope.trial()?;
                 let target = changes::target(trial, &asked.container).await?;
-                // The host's own name for it, unlike that of any other task of the trial.
+                // The host's own name for it, unique among the tasks of the trial.
                 let id = format!("program-{:016x}", trial.draw());
                 let change = Change {
                     project: trial.project.clone(),

@@ -305,7 +305,7 @@ impl Requests {
             Action::Signal(_) => &[ActionKind::Signal],
             Action::Pause | Action::Unpause => &[ActionKind::Pause],
             Action::Stop { .. } => &[ActionKind::Stop],
-            // The way back of each of these.
+            // The inverse of each of these.
             Action::Start => &[
                 ActionKind::Stop,
                 ActionKind::Signal,

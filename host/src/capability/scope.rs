@@ -64,7 +64,7 @@ impl PluginScope {
     /// The trial that a call belongs to.
     ///
     /// # Errors
-    /// Denied where there is none.
+    /// Denied if there isn't one.
     pub(super) fn trial(&self) -> Result<&Arc<TrialScope>, GuestError> {
         self.trial.as_ref().ok_or_else(|| {
             GuestError::Denied("no trial runs while faults are listed or parameters checked".into())
@@ -76,7 +76,7 @@ impl PluginScope {
         match unasked {
             None => Ok(()),
             Some(Unasked { what, line }) => Err(GuestError::Denied(format!(
-                "the plugin `{}` {what}, which it was not granted; `{line}` under `requests` in its plugin.yaml asks for it",
+                "the plugin `{}` {what}, which it was not granted; `{line}` under `requests` in its plugin.yaml requests it",
                 self.plugin
             ))),
         }
@@ -91,7 +91,7 @@ impl TrialScope {
         })
     }
 
-    /// The stack's container of that name.
+    /// The stack's container with that name.
     pub(super) async fn container(&self, name: &str) -> Result<Container, GuestError> {
         let containers = self.engine()?.containers(&self.project).await?;
         let names: Vec<_> = containers
@@ -123,7 +123,7 @@ impl TrialScope {
         if target.network == Network::Machine {
             return Err(GuestError::Denied(format!(
                 "a change to the network of `{}` was refused: it is the machine's own (`network_mode: host`), \
-                 and a fault there would cut duress off from what it must mend; give it a network of its own in the compose file",
+                 and a fault there would cut duress off from what it must revert; give it a network of its own in the compose file",
                 target.name
             )));
         }
@@ -162,7 +162,7 @@ impl TrialScope {
         )))
     }
 
-    /// Whether a change may touch the container of that name.
+    /// Whether a change may touch the container with that name.
     pub(super) fn is_targetable(&self, name: &str) -> bool {
         self.radius().contains(name)
     }

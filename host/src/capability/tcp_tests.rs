@@ -12,7 +12,7 @@ use crate::http::Client;
 use crate::simulated::{Answer as Scripted, End, Script, SimulatedEngine, Troubles, World};
 use crate::store::Store;
 
-/// A trial on a machine in memory with one container, `one`, which answers on port 7 and says nothing on port 9.
+/// A trial on a machine in memory with one container, `one`, which answers on port 7 and gives no response on port 9.
 struct Trial {
     world: World,
     project: Project,

@@ -27,9 +27,9 @@ pub(super) async fn main(global: &Global) -> Done {
                 style::WARN.paint(" lack")
             };
             print_line!("{mark}  {:<17} {}", finding.name, finding.detail);
-            if let Some(mend) = &finding.mend {
+            if let Some(remedy) = &finding.remedy {
                 print_line!("       needed for {}", finding.needed_for);
-                print_line!("       {} {mend}", style::HINT.paint("hint:"));
+                print_line!("       {} {remedy}", style::HINT.paint("hint:"));
             }
         }
         if !faults.is_empty() {

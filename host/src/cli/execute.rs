@@ -161,7 +161,7 @@ async fn stop_when_asked(
     events.send(Event::Stopping { halted, taken_over });
     signals.next().await;
     style::say!(
-        "Ended at once. The guardian of this run takes back what is left; without one, `duress recover` or the next run does."
+        "Ended at once. The guardian of this run reverts what is left; without one, `duress recover` or the next run does."
     );
     #[expect(
         clippy::exit,

@@ -33,7 +33,7 @@ impl From<LoadError> for Failure {
 }
 
 impl Failure {
-    /// Tell it, on stderr; in JSON on stdout too, where whoever reads JSON looks for it.
+    /// Prints it on stderr; with `--json` on stdout too, where programs read it.
     pub(super) fn report(&self, as_json: bool) -> ExitCode {
         match self {
             Self::Error(error) => {

@@ -41,7 +41,7 @@ pub(super) struct Arguments {
 /// It must be called before this process has started a thread or opened a file.
 pub(super) fn main(global: &Global, arguments: &Arguments) -> ExitCode {
     close_what_was_inherited();
-    // Out of the terminal's reach, and of whoever ends the run's process group. A process that leads a group already cannot.
+    // A session of its own, so that no signal to the run's terminal or process group ends it. A group leader cannot have one.
     let _ = rustix::process::setsid();
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()

@@ -18,7 +18,7 @@ pub(super) struct Arguments {
     /// Let campaigns run again
     #[arg(long, conflicts_with_all = ["reason", "wait"])]
     release: bool,
-    /// What whoever is refused is told
+    /// Message shown to runs that are refused
     #[arg(long, value_name = "TEXT")]
     reason: Option<String>,
     /// How long to wait for those that run to end

@@ -35,7 +35,7 @@ use failure::Failure;
 /// What a verb returns: its exit code, or what went wrong.
 type Done = Result<ExitCode, Failure>;
 
-/// Break real systems on purpose, mend them, and see what happened.
+/// Inject faults into real systems, revert them, and report what happened.
 #[derive(Debug, Parser)]
 #[command(name = "duress", version, max_term_width = 100, after_help = EXIT_CODES)]
 struct Cli {
@@ -68,7 +68,7 @@ struct Global {
 enum Verb {
     /// Run a campaign from a file, a single kind of trial from flags, or a trial again
     Run(Box<run::Arguments>),
-    /// Go on with a campaign that was cut short
+    /// Resume a campaign that was interrupted
     Resume(resume::Arguments),
     /// Stop every campaign on this machine, and let none begin
     Halt(halt::Arguments),
@@ -76,7 +76,7 @@ enum Verb {
     List(list::Arguments),
     /// Show a campaign or a trial
     Show(show::Arguments),
-    /// Take back what a killed duress left
+    /// Revert what a killed duress left in force
     Recover(recover::Arguments),
     /// Back the database up, or look for damage in it
     #[command(subcommand)]

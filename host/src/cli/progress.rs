@@ -37,7 +37,7 @@ pub(super) async fn follow(mut events: UnboundedReceiver<Timed>, json: bool, det
 
 struct Display {
     detail: Detail,
-    /// The lines of the slots; `None` where there is no terminal.
+    /// The lines of the slots; `None` where there is not a terminal.
     live: Option<(MultiProgress, BTreeMap<usize, ProgressBar>)>,
     total: usize,
     ended: usize,
@@ -227,7 +227,7 @@ fn recovered(recovery_ms: Option<i64>, circumstances: &Circumstances) -> Option<
     }
 }
 
-/// The colour of an outcome; its word says the same.
+/// Colour of an outcome, in addition to its name.
 pub(super) fn paint(outcome: Outcome) -> Paint {
     match outcome {
         Outcome::Passed => style::GOOD,

@@ -33,10 +33,7 @@ pub(super) async fn main(global: &Global, arguments: Arguments) -> Done {
         if global.json {
             style::print_json(&json!({ "changes": [], "stacks": [], "campaigns": [] }));
         } else {
-            print_line!(
-                "Nothing to recover: there is no database at {}.",
-                path.display()
-            );
+            print_line!("Nothing to recover: no database at {}.", path.display());
         }
         return Ok(ExitCode::SUCCESS);
     }
@@ -127,7 +124,7 @@ async fn all(global: &Global, dry_run: bool) -> Done {
     Ok(ExitCode::from(u8::from(is_left)))
 }
 
-/// A run that stands still is no dead one: what it has in force is not recovered, and it does not revert it by itself.
+/// A run that stands still is not dead: what it has in force is not recovered, and it does not revert it by itself.
 fn tell_of_frozen(database: &Path) {
     let database = database.display().to_string();
     for running in Machine::this().running() {
@@ -170,7 +167,7 @@ fn show(global: &Global, remains: &Remains) -> ExitCode {
         );
     } else {
         for change in &changes {
-            print_line!("would take back: {change}");
+            print_line!("would revert: {change}");
         }
         for stack in &stacks {
             print_line!("would remove the stack of {stack}");
@@ -188,7 +185,7 @@ fn show(global: &Global, remains: &Remains) -> ExitCode {
 /// Say what a recovery did, if it did anything.
 pub(super) fn tell(recovered: &Recovered) {
     for what in &recovered.reverted {
-        say!("{} taken back: {what}", style::WARN.paint("recovered:"));
+        say!("{} reverted: {what}", style::WARN.paint("recovered:"));
     }
     for trial in &recovered.trials {
         say!(

@@ -27,7 +27,7 @@ enum What {
     Campaign {
         /// The file
         file: PathBuf,
-        /// Go on with the newest campaign of this file: trials that have finished are not run again
+        /// Resume the newest campaign of this file: finished trials are not run again
         #[arg(long, conflicts_with = "dry_run")]
         resume: bool,
         #[command(flatten)]

@@ -71,7 +71,7 @@ pub(in crate::cli) fn write_drawn(drawn: &str) {
     let _ = writeln!(stream, "{drawn}").and_then(|()| stream.flush());
 }
 
-/// Asks whoever sits there; their answer.
+/// Asks the user at the terminal and returns the answer.
 pub(in crate::cli) fn ask(question: &str) -> io::Result<String> {
     let mut stream = anstream::stderr();
     write!(stream, "{} ", harmless(question)).and_then(|()| stream.flush())?;
@@ -80,7 +80,7 @@ pub(in crate::cli) fn ask(question: &str) -> io::Result<String> {
     Ok(answer.trim().to_lowercase())
 }
 
-/// `duress list | head` is no failure: whoever reads has read enough. A disk that is full is one.
+/// `duress list | head` is not a failure: the reader has read enough. A full disk is a failure.
 fn note_loss(written: io::Result<()>) {
     if let Err(error) = written
         && error.kind() != ErrorKind::BrokenPipe

@@ -34,7 +34,7 @@ pub(super) async fn test(
             checks.note(
                 "its schema",
                 "",
-                Err(format!("it is no JSON Schema: {why}")),
+                Err(format!("it is not JSON Schema: {why}")),
             );
             return Ok(checks.0);
         }
@@ -151,7 +151,7 @@ impl<'a> Case<'a> {
         stage.inject(self.fault, self.parameters).await
     }
 
-    /// Injected, and taken back in every way. With parameters at their limits it may say that it cannot. Whether the calls return.
+    /// Injected, and reverted in every way. With parameters at their limits it may say that it cannot. Whether the calls return.
     async fn round_trips(
         &self,
         must: bool,
@@ -208,7 +208,7 @@ impl<'a> Case<'a> {
             };
             let result = match cleaned {
                 Ok(()) if way != Way::HostAlone && stage.unsettled().await? > 0 => {
-                    Err("cleanup said that all is well, and took not every change back".to_owned())
+                    Err("cleanup reported success but left changes applied".to_owned())
                 }
                 Ok(()) => stage.end().await,
                 failed => failed,
@@ -264,7 +264,7 @@ impl<'a> Case<'a> {
         Ok(())
     }
 
-    /// Inject it, clean up if that succeeded, end the trial. That it cannot be injected is no problem, if it says so.
+    /// Inject it, clean up if that succeeded, end the trial. That it cannot be injected is not a problem, if it says so.
     async fn in_and_out(&self, stage: &Stage<'_>) -> Result<(), String> {
         let result = match self.inject(stage).await {
             Ok(metadata) => stage
@@ -345,7 +345,7 @@ async fn round_trip(stage: &Stage<'_>, metadata: &Value) -> Result<Result<(), St
     }
     if stage.unsettled().await? > 0 {
         return Ok(Err(
-            "cleanup said that all is well, and took not every change back: does the metadata hold every change's id?".to_owned(),
+            "cleanup reported success but left changes applied: does the metadata hold every change's id?".to_owned(),
         ));
     }
     Ok(stage.check_whole())
@@ -370,7 +370,7 @@ impl Way {
             Self::AnotherProcess => "cleaned up by another process",
             Self::Restarted => "cleaned up after the container restarted",
             Self::Gone => "cleaned up after the container is gone",
-            Self::HostAlone => "taken back by the host alone",
+            Self::HostAlone => "reverted by the host alone",
         }
     }
 

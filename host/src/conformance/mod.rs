@@ -1,7 +1,7 @@
-//! `duress plugin test`: a component on the real host and a simulated machine, where every fault is injected and taken back in every way
+//! `duress plugin test`: a component on the real host and a simulated machine, where every fault is injected and reverted in every way
 //! that can go well or wrong.
 //!
-//! What is asked of a component is what [`wit/plugin.wit`] says: that `cleanup` takes back what `inject` did, twice, in another
+//! What is asked of a component is what [`wit/plugin.wit`] says: that `cleanup` reverts what `inject` did, twice, in another
 //! process, and when the container is gone; that metadata is all it needs for that; that schemas say what fits; that no call traps or
 //! outlives its limit.
 
@@ -19,7 +19,7 @@ use crate::simulated::Script;
 use crate::{Error, Result};
 use stage::Workshop;
 
-/// What was tried, and what came of it.
+/// What was tried, and the result.
 #[derive(Debug, Clone, Default, Serialize)]
 pub struct Report {
     /// Of the list of faults itself.

@@ -1,4 +1,4 @@
-//! One stack on a simulated machine, with what a trial on it has: a fault is injected and taken back on it, call by call.
+//! One stack on a simulated machine, with what a trial on it has: a fault is injected and reverted on it, call by call.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -231,7 +231,7 @@ impl Stage<'_> {
         let (over, is_over) = tokio::sync::oneshot::channel();
         std::thread::spawn(move || {
             if waits.recv_timeout(PATIENCE) == Err(std::sync::mpsc::RecvTimeoutError::Timeout) {
-                // Whoever would hear it may have returned just now.
+                // The receiver may have returned just now.
                 let _ = over.send(());
             }
         });
@@ -272,7 +272,7 @@ impl Stage<'_> {
     pub(super) async fn end(&self) -> Result<(), String> {
         let report = self.roll_back().await?;
         match report.stuck.first() {
-            Some((change, why)) => Err(format!("`{change}` cannot be taken back: {why}")),
+            Some((change, why)) => Err(format!("`{change}` cannot be reverted: {why}")),
             None => self.check_whole(),
         }
     }

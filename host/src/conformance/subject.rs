@@ -77,7 +77,7 @@ pub(super) async fn test(
     Ok(checks.0)
 }
 
-/// An error is an answer; a trap is none.
+/// Returning an error conforms; a trap does not.
 fn in_order(result: Result<(), CallError>) -> Result<(), String> {
     match result {
         Ok(()) | Err(CallError::Guest { .. }) => Ok(()),

@@ -14,7 +14,7 @@ pub(super) struct Schema<'a> {
 }
 
 impl<'a> Schema<'a> {
-    /// Fails with a sentence, where it is no schema.
+    /// Fails with a sentence, where it is not a schema.
     pub(super) fn new(schema: &'a Value) -> Result<Self, String> {
         jsonschema::meta::validate(schema).map_err(|error| error.to_string())?;
         let validator =
@@ -77,7 +77,7 @@ impl<'a> Schema<'a> {
         unknown["no_such_parameter"] = json!(1);
         all.push(unknown);
         for (name, property) in self.properties() {
-            // What says nothing of its type takes anything.
+            // What gives no response of its type takes anything.
             let property = self.resolved(property);
             if ["type", "enum", "oneOf", "anyOf", "const"]
                 .iter()

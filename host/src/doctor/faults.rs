@@ -23,7 +23,7 @@ pub struct FaultFinding {
     pub lack: Option<String>,
     /// What to do about it.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub mend: Option<String>,
+    pub remedy: Option<String>,
 }
 
 /// Look at one fault.
@@ -38,7 +38,7 @@ pub async fn examine_fault(fault: &FaultType, engine: &EngineInfo) -> FaultFindi
                 driver: in_network.then_some(engine.net_driver),
                 by: by.iter().map(ToString::to_string).collect(),
                 lack: None,
-                mend: None,
+                remedy: None,
             }
         }
         Err(error) => FaultFinding {
@@ -47,7 +47,7 @@ pub async fn examine_fault(fault: &FaultType, engine: &EngineInfo) -> FaultFindi
             driver: None,
             by: Vec::new(),
             lack: Some(error.to_string()),
-            mend: error.hints().first().cloned(),
+            remedy: error.hints().first().cloned(),
         },
     }
 }

@@ -3,7 +3,7 @@
 use super::Finding;
 use crate::engine::{Engine, EngineResult, NetDriver, Requirement, which};
 
-/// Look at the machine. `engine` is the engine, or why there is none.
+/// Examines the machine. `engine` is the engine, or why none could be reached.
 pub async fn examine(
     engine: EngineResult<&dyn Engine>,
     database: &std::path::Path,
@@ -67,7 +67,7 @@ pub async fn examine(
             ),
             (
                 "packet queue",
-                "latency, loss, corruption and reordering where there is no sch_netem",
+                "latency, loss, corruption and reordering without sch_netem",
                 Requirement::Kernel("nfnetlink_queue".to_owned()),
             ),
             (
@@ -77,7 +77,7 @@ pub async fn examine(
             ),
         ] {
             findings.push(match requirement.check(info).await {
-                Ok(_) => Finding::found(name, needed_for, "it is there"),
+                Ok(_) => Finding::found(name, needed_for, "found"),
                 Err(error) => Finding::missing(
                     name,
                     needed_for,

@@ -17,13 +17,13 @@ pub struct Finding {
     pub name: String,
     /// What cannot be done without it.
     pub needed_for: String,
-    /// Whether it is there.
+    /// Whether it was found.
     pub found: bool,
     /// Its version or place; or why it does not count as there.
     pub detail: String,
-    /// The command or the step that mends it.
+    /// The command or the step that provides it.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub mend: Option<String>,
+    pub remedy: Option<String>,
 }
 
 impl Finding {
@@ -33,7 +33,7 @@ impl Finding {
             needed_for: needed_for.to_owned(),
             found: true,
             detail: detail.into(),
-            mend: None,
+            remedy: None,
         }
     }
 
@@ -41,11 +41,11 @@ impl Finding {
         name: &str,
         needed_for: &str,
         detail: impl Into<String>,
-        mend: impl Into<String>,
+        remedy: impl Into<String>,
     ) -> Self {
         Self {
             found: false,
-            mend: Some(mend.into()),
+            remedy: Some(remedy.into()),
             ..Self::found(name, needed_for, detail)
         }
     }

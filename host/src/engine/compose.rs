@@ -36,7 +36,7 @@ static TOOL: OnceCell<Tool> = OnceCell::const_new();
 /// What the compose tool of this machine is, e.g. `docker-compose 1.29.2`.
 ///
 /// # Errors
-/// [`EngineError::Missing`] where there is none.
+/// [`EngineError::Missing`] if there isn't one.
 pub async fn compose_version() -> EngineResult<String> {
     let tool = tool().await?;
     Ok(format!("{} {}", tool.words.join(" "), tool.version))
@@ -60,9 +60,8 @@ async fn tool() -> EngineResult<&'static Tool> {
             }
         }
         Err(EngineError::Missing {
-            message:
-                "there is no compose tool: neither `docker compose` nor `docker-compose` works"
-                    .into(),
+            message: "no compose tool found: neither `docker compose` nor `docker-compose` works"
+                .into(),
             hint: "on Debian: apt-get install docker-compose".into(),
         })
     })
@@ -72,7 +71,7 @@ async fn tool() -> EngineResult<&'static Tool> {
 /// The services of a compose file.
 ///
 /// # Errors
-/// `Input` when it cannot be read or is no compose file.
+/// `Input` when it cannot be read or is not a compose file.
 pub fn compose_services(path: &Path) -> Result<Vec<String>> {
     let document = Document::read(path).map_err(Error::from)?;
     let services = document.value().get("services").and_then(Value::as_object);

@@ -145,7 +145,7 @@ pub(super) async fn is_there(root: Root, fill: Fill<'_>) -> EngineResult<bool> {
     .await
 }
 
-/// Removes a fill. One that is not there is no error.
+/// Removes a fill. One that is not there is not an error.
 pub(super) async fn remove(root: Root, fill: Fill<'_>) -> EngineResult<()> {
     let fill = Owned::new(fill);
     apart(move || {

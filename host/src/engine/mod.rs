@@ -356,7 +356,7 @@ pub type EngineResult<T> = Result<T, EngineError>;
 
 /// A container engine.
 ///
-/// Every method that changes something may be repeated: what is so already is no error.
+/// Every method that changes something may be repeated: what is so already is not an error.
 #[async_trait]
 pub trait Engine: Send + Sync + fmt::Debug {
     /// What it is. Fails with [`EngineError::Missing`] where no engine answers.
@@ -402,7 +402,7 @@ pub trait Engine: Send + Sync + fmt::Debug {
     /// The newest lines of a container's log, oldest first.
     async fn logs(&self, container: &ContainerId, asked: LogsAsked) -> EngineResult<Vec<LogLine>>;
 
-    /// Run a program in the container. An exit code other than 0 is no error.
+    /// Run a program in the container. An exit code other than 0 is not an error.
     async fn exec(&self, container: &ContainerId, program: &Program) -> EngineResult<Output>;
     /// Run a program in the container's network namespace, by the driver of [`EngineInfo::net_driver`].
     async fn run_in_network(
@@ -437,11 +437,11 @@ pub trait Engine: Send + Sync + fmt::Debug {
         id: &str,
         work: &Work,
     ) -> EngineResult<bool>;
-    /// End a task. One that has ended is no error.
+    /// End a task. One that has ended is not an error.
     async fn stop_task(&self, container: &ContainerId, id: &str, work: &Work) -> EngineResult<()>;
     /// The processes of a running container.
     async fn processes(&self, container: &ContainerId) -> EngineResult<Vec<Process>>;
-    /// Sends a signal to processes, each named by its pid in the container and when it started. One that has ended is no error.
+    /// Sends a signal to processes, each named by its pid in the container and when it started. One that has ended is not an error.
     async fn signal_processes(
         &self,
         container: &ContainerId,
@@ -453,7 +453,7 @@ pub trait Engine: Send + Sync + fmt::Debug {
     async fn signal(&self, container: &ContainerId, signal: &str) -> EngineResult<()>;
     /// Freeze it.
     async fn pause(&self, container: &ContainerId) -> EngineResult<()>;
-    /// Let it go on. One that does not run is no error.
+    /// Let it go on. One that does not run is not an error.
     async fn unpause(&self, container: &ContainerId) -> EngineResult<()>;
     /// Stop it; after the grace it is killed.
     async fn stop(&self, container: &ContainerId, grace: Duration) -> EngineResult<()>;
@@ -463,7 +463,7 @@ pub trait Engine: Send + Sync + fmt::Debug {
     /// Stop it, and start it again; after the grace it is killed.
     async fn restart(&self, container: &ContainerId, grace: Duration) -> EngineResult<()>;
 
-    /// The memory that it uses and that the kernel could not take back at once, in bytes.
+    /// The memory that it uses and that the kernel could not reclaim at once, in bytes.
     async fn memory_in_use(&self, container: &ContainerId) -> EngineResult<u64>;
     /// The memory of the engine's machine, in bytes.
     async fn machine_memory(&self) -> EngineResult<u64> {
@@ -491,7 +491,7 @@ pub trait Engine: Send + Sync + fmt::Debug {
     async fn fill_disk(&self, container: &ContainerId, fill: Fill<'_>) -> EngineResult<()>;
     /// Whether the fill is there, whole. Another file at its path is not it.
     async fn fill_is_there(&self, container: &ContainerId, fill: Fill<'_>) -> EngineResult<bool>;
-    /// Removes a fill. One that is not there is no error; another file at its path stays.
+    /// Removes a fill. One that is not there is not an error; another file at its path stays.
     async fn remove_fill(&self, container: &ContainerId, fill: Fill<'_>) -> EngineResult<()>;
     /// The ids of other containers, of any project, that can write to the volume that holds an absolute path of the container.
     async fn volume_sharers(

@@ -1,4 +1,4 @@
-//! Which programs may run in a container's network, whoever asks for them.
+//! The only programs that may run in a container's network.
 //!
 //! They are tools that read and change a network and nothing else. What they are run as is the drivers' part; this list keeps out
 //! what starts other programs, and says so early: in a manifest, and again at each call.

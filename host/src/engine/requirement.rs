@@ -1,4 +1,4 @@
-//! What faults need (`chaos.fault-type.requires`), and whether it is there.
+//! What faults need (`chaos.fault-type.requires`), and whether this machine has it.
 
 use std::process::Stdio;
 
@@ -71,7 +71,7 @@ impl std::str::FromStr for Requirement {
                 Err(unknown(text, "", &names))
             }
             _ => Err(format!(
-                "`{}` is no requirement: it is `CAP_…`, `tool:…`, `kernel:…` or `helper`, or several with `|` between them",
+                "`{}` is not a requirement: it is `CAP_…`, `tool:…`, `kernel:…` or `helper`, or several with `|` between them",
                 text.escape_debug()
             )),
         }

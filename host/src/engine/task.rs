@@ -242,7 +242,7 @@ impl Work {
             }
             Self::WriteDisk { folder, .. } if !folder.starts_with('/') || folder.contains('\0') => {
                 Err(format!(
-                    "names `{}`, which is no plain absolute path",
+                    "names `{}`, which is not a plain absolute path",
                     folder.escape_debug()
                 ))
             }
@@ -250,7 +250,7 @@ impl Work {
                 if domains.len() > DOMAINS || domains.iter().any(|domain| !is_name(domain)) =>
             {
                 Err(format!(
-                    "lies about what is no DNS name, or about more than {DOMAINS}"
+                    "lies about what is not a DNS name, or about more than {DOMAINS}"
                 ))
             }
             Self::QueuePackets(queue) => queue.check(),

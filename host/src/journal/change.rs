@@ -29,7 +29,7 @@ pub struct PlacedProgram {
     pub command: Vec<String>,
     /// After this it counts as failed.
     pub timeout_ms: u64,
-    /// Exit codes beside 0 that are no failure.
+    /// Exit codes beside 0 that are not failures.
     pub tolerated: Vec<i32>,
 }
 
@@ -102,8 +102,8 @@ pub enum Action {
     },
     /// Change limits.
     Limit(Limits),
-    /// Restore the limits that a container had. The host puts it in the place of `limit` on the way back, and writes it down before
-    /// anything is made; no component can ask for it.
+    /// Restores the limits that a container had. The host puts it in the place of `limit` in `revert`, and records it before
+    /// anything is applied; no component can request it.
     RestoreLimits {
         /// What it had before any change that may be in force.
         before: LimitsRecord,
@@ -170,7 +170,7 @@ pub struct Change {
     pub summary: String,
     /// What breaks it.
     pub apply: Vec<Action>,
-    /// What takes it back.
+    /// What reverts it.
     pub revert: Vec<Action>,
     /// How to see that it is in force, beyond what the host sees for itself.
     pub in_force: Option<Probe>,
@@ -253,7 +253,7 @@ impl Change {
 }
 
 impl Change {
-    /// Whether it does anything in the container's network: there, on the way back, or to look.
+    /// Whether it does anything in the container's network: in `apply`, in `revert`, or in its probe.
     pub fn touches_network(&self) -> bool {
         let inside = |program: &PlacedProgram| program.place == Place::NetworkOfContainer;
         fn looks(probe: &Probe) -> bool {
@@ -485,7 +485,7 @@ impl Action {
                 }) =>
             {
                 Err(format!(
-                    "sends `{}`, which is no signal's name",
+                    "sends `{}`, which is not a signal name",
                     signal.escape_debug()
                 ))
             }
@@ -495,7 +495,7 @@ impl Action {
                     || path.split('/').any(|part| part == "..") =>
             {
                 Err(format!(
-                    "names `{}`, which is no plain absolute path",
+                    "names `{}`, which is not a plain absolute path",
                     path.escape_debug()
                 ))
             }

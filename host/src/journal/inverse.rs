@@ -16,7 +16,7 @@ pub(super) fn check(change: &Change) -> Result<(), String> {
     for action in &change.revert {
         if !is_inverse(action, &change.apply) {
             return Err(format!(
-                "has `{action}` as a way back, which takes back nothing that it applies; allowed are `unpause` for `pause`, `start` for \
+                "has `{action}` in `revert`, which reverts nothing that it applies; allowed are `unpause` for `pause`, `start` for \
                  what ends a container, SIGCONT for SIGSTOP of the same process, `stop-task`, `remove-fill` and `limit` for its own, and \
                  `run` and `ask` where it runs or asks",
             ));
@@ -29,7 +29,7 @@ pub(super) fn check(change: &Change) -> Result<(), String> {
     {
         None => Ok(()),
         Some(action) => Err(format!(
-            "applies `{action}` and its way back does not take that back; add {} to `revert`",
+            "applies `{action}` and does not revert that; add {} to `revert`",
             wanted(action)
         )),
     }
@@ -110,7 +110,7 @@ fn is_inverse(back: &Action, apply: &[Action]) -> bool {
     }
 }
 
-/// Whether what an action does is taken back, as far as its type tells.
+/// Whether what an action does is reverted, as far as its type tells.
 fn has_inverse(done: &Action, revert: &[Action]) -> bool {
     let any = |fits: &dyn Fn(&Action) -> bool| revert.iter().any(fits);
     match done {

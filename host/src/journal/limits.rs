@@ -1,7 +1,7 @@
 //! Limits of containers: what a container had is written down with the change, and several limits on one container compose.
 //!
 //! The tightest of the limits in force holds. Taking one back leaves the others; taking the last one back restores what was there
-//! before the first, exactly. What a component says of the way back does not count.
+//! before the first, exactly. The component's own `revert` numbers are ignored.
 
 use super::JournalError;
 use super::act::Actor;
@@ -39,7 +39,7 @@ fn others(container: &ContainerId, id: &str, rows: &[ChangeRow]) -> Vec<(Limits,
         .collect()
 }
 
-/// Puts what the container has into the way back of a change of limits. `rows` are the changes that may be in force.
+/// Puts what the container has into the `revert` of a change of limits. `rows` are the changes that may be in force.
 pub(super) async fn write_down(
     actor: &Actor,
     change: &mut Change,
@@ -81,7 +81,7 @@ pub(super) async fn write_down(
     Ok(())
 }
 
-/// A change as it is made and taken back beside others: the tightest limit holds, and what others limit stays limited.
+/// A change as it is made and reverted beside others: the tightest limit holds, and what others limit stays limited.
 pub(super) fn composed(mut change: Change, id: &str, rows: &[ChangeRow]) -> Change {
     let Some(wanted) = change.limits() else {
         return change;

@@ -9,7 +9,7 @@ use crate::store::{ChangeRow, Store, TrialRow};
 /// What a recovery found and did.
 #[derive(Debug, Clone, Default, serde::Serialize)]
 pub struct Recovered {
-    /// Changes that were taken back, as `summary on container (trial)`.
+    /// Changes that were reverted, as `summary on container (trial)`.
     pub reverted: Vec<String>,
     /// Trials whose stacks were removed and that are recorded as cancelled.
     pub trials: Vec<String>,

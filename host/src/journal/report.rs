@@ -2,14 +2,14 @@
 
 use std::sync::Arc;
 
-/// What the journal tells whoever follows a trial.
+/// Events of the journal for observers of a trial.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Step {
     /// A change is in force.
     Applied(String),
-    /// A change was taken back.
+    /// A change was reverted.
     Reverted(String),
-    /// A change could not be taken back.
+    /// A change could not be reverted.
     Stuck(String, String),
 }
 
@@ -30,7 +30,7 @@ pub struct Lost {
     pub id: String,
     /// Its summary.
     pub summary: String,
-    /// What of it is not so any more.
+    /// What of it no longer holds.
     pub what: String,
     /// It was made again; or why it could not be. `None` where nobody asked for it.
     pub reapplied: Option<Result<(), String>>,
@@ -40,7 +40,7 @@ impl std::fmt::Display for Lost {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(
             f,
-            "ended by itself: {}: it is not so any more that {}",
+            "no longer in effect: {} ({} does not hold)",
             self.summary, self.what
         )?;
         match &self.reapplied {
@@ -54,7 +54,7 @@ impl std::fmt::Display for Lost {
 /// What a rollback did.
 #[derive(Debug, Clone, Default)]
 pub struct RollbackReport {
-    /// Summaries of what was taken back.
+    /// Summaries of what was reverted.
     pub reverted: Vec<String>,
     /// Summaries of what is still in force or unknown, and why.
     pub stuck: Vec<(String, String)>,

@@ -1,4 +1,4 @@
-//! Reverting one change: the act first, its record after. The way back is in memory, so no revert waits for the store.
+//! Reverting one change: the act first, its record after. How to revert is in memory, so no revert waits for the store.
 
 use std::time::Duration;
 
@@ -27,8 +27,8 @@ pub(super) const REVERT_LIMIT: Duration = Duration::from_secs(90);
 
 /// Reverts one change beside others that may be in force, and returns how it was settled. Idempotent; the caller records what it returns.
 ///
-/// The store is told before and after, and not waited for: a journal that cannot be written keeps no fault in force. Its row still has
-/// the way back.
+/// The store is written before and after, but not waited for: a journal that cannot be written keeps no fault in force. Its row
+/// still says how to revert it.
 pub(super) async fn take_back(
     store: &Store,
     actor: &Actor,
@@ -65,7 +65,7 @@ pub(super) async fn take_back(
     }
     store.post_change_stuck(&row.id, &last);
     Err(JournalError::NotReverted(format!(
-        "{} on {} could not be taken back: {last}",
+        "{} on {} could not be reverted: {last}",
         row.summary, row.container_name
     )))
 }
@@ -84,7 +84,7 @@ async fn within<T>(what: impl Future<Output = Result<T, Failure>>) -> Result<T, 
 }
 
 impl Actor {
-    /// Do every action of the way back, and see that nothing of the change is in force.
+    /// Performs every action of `revert`, and checks that nothing of the change is in force.
     pub(super) async fn undo(&self, change: &Change) -> Result<(), Failure> {
         let mut failures = Vec::new();
         for action in &change.revert {
@@ -97,7 +97,7 @@ impl Actor {
             }
         }
         let seen = self.settle(change, false).await?;
-        // What was seen to be gone is gone, whatever an action said: most often that there was nothing to take back.
+        // What was seen to be gone is gone, even if an action failed: most often because there was nothing to revert.
         if failures.is_empty() || seen > 0 {
             Ok(())
         } else {

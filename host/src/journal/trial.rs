@@ -1,4 +1,4 @@
-//! One trial's changes: made one at a time, and all taken back at its end.
+//! One trial's changes: applied one at a time, and all reverted at its end.
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -20,8 +20,8 @@ use crate::store::{ChangeRow, ChangeStatus, NewChange, PendingNote, Store};
 
 /// After how long a change that seems to have ended is looked at once more.
 const SECOND_LOOK: Duration = Duration::from_millis(200);
-/// The most changes of one trial, taken back or not: several for each of a hundred containers. More are a flood, and each takes time
-/// to be taken back.
+/// The most changes of one trial, reverted or not: several for each of a hundred containers. More are a flood, and each takes time
+/// to be reverted.
 const CHANGE_LIMIT: usize = 1_000;
 /// Time limit of a whole rollback. What is not reverted by then is reported as stuck, and left to recovery: the stack is removed, and
 /// other trials go on.
@@ -87,8 +87,8 @@ impl Made {
         });
     }
 
-    /// Wait, for a bounded time, until what was settled is on record. What is not is tried again the next time, and is reverted once
-    /// more by whoever reads the journal, which changes nothing.
+    /// Waits, for a bounded time, until what was settled is recorded. What is not is recorded the next time; a reader of the journal may
+    /// revert it once more, which changes nothing.
     async fn record(&mut self, store: &Store) {
         let deadline = Instant::now() + RECORDING_LIMIT;
         for mut note in std::mem::take(&mut self.notes) {
@@ -147,7 +147,7 @@ impl TrialJournal {
         finish(tokio::spawn(async move { inner.apply(change).await })).await
     }
 
-    /// Take one of this trial's changes back, and see that it is gone. One that is settled is no error.
+    /// Take one of this trial's changes back, and see that it is gone. One that is settled is not an error.
     pub async fn revert(&self, id: &str) -> Result<(), JournalError> {
         let inner = Arc::clone(&self.0);
         let id = id.to_owned();
@@ -169,7 +169,7 @@ impl TrialJournal {
                 Some(row) => inner.revert(&mut made, &row, REVERT_LIMIT).await,
                 None if inner.was_mine(&id).await => Ok(()),
                 None => Err(JournalError::Refused(format!(
-                    "`{}` is no change of this trial",
+                    "`{}` is not a change of this trial",
                     id.escape_debug()
                 ))),
             }
@@ -204,7 +204,7 @@ impl TrialJournal {
         .await
     }
 
-    /// Look at every change that was made and not taken back: those that ended by themselves are told once, and made again if that is
+    /// Look at every change that was made and not reverted: those that ended by themselves are told once, and made again if that is
     /// wanted. What cannot be looked at now is left for the next time.
     pub async fn tend(&self, reapply: bool) -> Result<Vec<Lost>, JournalError> {
         let inner = Arc::clone(&self.0);
@@ -427,7 +427,7 @@ impl Inner {
         }
     }
 
-    /// What is left of it is taken back first, so that nothing is there twice. Its row stands, and with it the way back.
+    /// What is left of it is reverted first, so that nothing is there twice. Its row stays, and with it how to revert it.
     async fn make_again(&self, change: &Change) -> Result<(), String> {
         self.actor
             .undo(change)
@@ -462,7 +462,7 @@ impl Inner {
         rows
     }
 
-    /// Whether a change is one of this trial's, whoever has settled it.
+    /// Whether a change is one of this trial's, settled or not.
     async fn was_mine(&self, id: &str) -> bool {
         let rows = self.store.changes_of_trial(&self.trial).await;
         rows.is_ok_and(|rows| rows.iter().any(|row| row.id == id))

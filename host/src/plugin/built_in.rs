@@ -1,5 +1,5 @@
 //! The plugins that belong to the program itself, so that any folder has them: the general faults, and the subject that needs nothing
-//! but a compose file. They are components like any other, granted what their manifests request because whoever installed duress
+//! but a compose file. They are components like any other, granted what their manifests request because the user who installed duress
 //! installed them.
 //!
 //! A root's own plugin of the same name takes precedence, and needs a grant of its own. `disable_built_in` in a root's lock

@@ -74,16 +74,16 @@ impl Cache {
             return None;
         }
         #[expect(unsafe_code, reason = "loading machine code is unsafe by nature")]
-        // SAFETY: the file was made by `Component::serialize`: it is whole (its digest was checked), lies in a directory that only
+        // SAFETY: the file was made by `Component::serialize`: it is whole (its digest was checked) and in a directory that only
         // this user can write, and is replaced by another file and never changed, so that mapping it is sound. What stands behind
-        // the code is no part of it. Wasmtime checks that its version and configuration are this engine's.
+        // the code is not part of it. Wasmtime checks that its version and configuration are this engine's.
         let component = unsafe { Component::deserialize_file(engine, &path) };
         component
             .inspect_err(|error| tracing::warn!("{} is not used: {error:#}", path.display()))
             .ok()
     }
 
-    /// Keep a compiled component. Whoever reads meanwhile sees the whole entry or none.
+    /// Keeps a compiled component. Concurrent readers see the whole entry or none.
     pub(super) fn put(&self, digest: &str, component: &Component) -> Result<(), String> {
         let code = component.serialize().map_err(|error| error.to_string())?;
         let path = self.path(digest);

@@ -1,4 +1,4 @@
-//! One call into a component: a fresh store, its limits armed at the call, and what came of it.
+//! One call into a component: a fresh store, its limits armed at the call, and the result.
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -187,7 +187,7 @@ impl Catalog {
     /// The folder of a plugin of a root.
     ///
     /// # Errors
-    /// `Input` where there is none of that name.
+    /// `Input` if no such plugin exists.
     pub fn plugin_directory(&self, name: &str) -> Result<PathBuf> {
         let place = self.plugins.get(name);
         let place = place.ok_or_else(|| self.unknown_plugin(name))?;
@@ -219,7 +219,7 @@ impl Catalog {
     /// A subject with its plugin.
     ///
     /// # Errors
-    /// `Input` where there is none of that name, or its files or its component are wrong.
+    /// `Input` if it does not exist of that name, or its files or its component are wrong.
     pub async fn subject(&self, name: &str) -> Result<Arc<Subject>> {
         if let Some(subject) = self.loaded_subjects.lock().await.get(name) {
             return Ok(Arc::clone(subject));
@@ -295,7 +295,7 @@ impl Catalog {
     }
 
     /// The plugins with faults for any subject, without those that bring the subjects named; and those that cannot be loaded, each with the
-    /// reason and what to do. These are left aside with a warning: that nobody named one is no reason to refuse everything else.
+    /// reason and what to do. These are left aside with a warning: an unnamed one is not a reason to refuse everything else.
     pub async fn general_plugins(
         &self,
         subjects: &[&str],
@@ -421,7 +421,7 @@ fn check_targets(
             continue;
         }
         let message = format!(
-            "`{}` is no service of {}",
+            "`{}` is not a service of {}",
             yaml::shown(pattern),
             compose.display()
         );

@@ -238,7 +238,7 @@ impl Plugin {
         Ok(metadata)
     }
 
-    /// Take back what `inject` did.
+    /// Reverts what `inject` did.
     pub async fn cleanup(
         &self,
         scope: &Arc<PluginScope>,
@@ -381,7 +381,7 @@ impl Plugin {
     fn json(&self, function: &'static str, what: &str, text: &str) -> Result<Value, CallError> {
         self.bounded(function, text.len())?;
         serde_json::from_str(text)
-            .map_err(|error| self.broken(function, format!("its {what} is no JSON: {error}")))
+            .map_err(|error| self.broken(function, format!("its {what} is not JSON: {error}")))
     }
 
     fn bounded(&self, function: &'static str, length: usize) -> Result<(), CallError> {

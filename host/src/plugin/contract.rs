@@ -64,7 +64,7 @@ fn check_names(linker: &Linker<Ctx>, component: &Component, said: &str) -> Resul
     };
     if !has("chaos") {
         return Err(Error::input(format!(
-            "it exports no `{PACKAGE}chaos`, so it is no plugin of duress"
+            "it exports no `{PACKAGE}chaos`, so it is not a plugin of duress"
         ))
         .hint("a plugin targets the world `eval-subject` or `chaos-plugin` of wit/plugin.wit"));
     }
@@ -113,7 +113,7 @@ fn check_requests(
             .any(|name| name.starts_with(&format!("{PACKAGE}{interface}@")));
         if imported && !asked {
             return Err(Error::input(format!(
-                "it imports `{interface}`, and plugin.yaml does not ask for it"
+                "it imports `{interface}`, and plugin.yaml does not request it"
             ))
             .hint(format!("add to `requests` in plugin.yaml: {line}")));
         }

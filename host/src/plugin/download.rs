@@ -57,7 +57,7 @@ pub(super) fn client(is_local: bool) -> reqwest::Result<Client> {
         .build()
 }
 
-/// Why there is no whole body.
+/// Why the body is incomplete.
 #[derive(Debug)]
 pub(super) enum BodyError {
     /// It is larger than what was allowed.
@@ -131,7 +131,7 @@ pub(super) async fn download(url: &Url) -> Result<Vec<u8>> {
         })?;
     if !component.starts_with(b"\0asm") {
         return Err(
-            Error::input(format!("what {url} gives is no WebAssembly component"))
+            Error::input(format!("what {url} gives is not a WebAssembly component"))
                 .hint("the URL must be that of the component itself, not of a page about it"),
         );
     }

@@ -76,7 +76,7 @@ fn is_service_pattern(pattern: &str) -> bool {
 }
 
 impl Found {
-    /// What its author should mend, a sentence each.
+    /// What its author should fix, a sentence each.
     pub fn problems(&self) -> Vec<String> {
         problems_of(&self.faults, self.plugin.kind())
     }
@@ -102,7 +102,7 @@ fn problems_of(faults: &[FaultType], kind: Kind) -> Vec<String> {
             found("it has no summary".into());
         }
         if let Err(why) = jsonschema::meta::validate(&fault.parameters) {
-            found(format!("the schema of its parameters is none: {why}"));
+            found(format!("its parameter schema is not valid JSON Schema: {why}"));
         } else if fault.parameters["type"] != "object" {
             found("the schema of its parameters is not one of an object".into());
         }

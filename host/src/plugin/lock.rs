@@ -1,4 +1,4 @@
-//! `duress.lock`: what each plugin was granted. It lies beside the folders `plugins` and `subjects`, and is committed with them.
+//! `duress.lock`: what each plugin was granted. It is stored beside the folders `plugins` and `subjects`, and committed with them.
 //!
 //! The manifest asks, this file grants. A component that is not in it, or that is not what it says, is not run.
 
@@ -55,7 +55,7 @@ pub struct Locked {
 }
 
 impl LockFile {
-    /// The lock of a root; empty where there is none yet.
+    /// The lock of a root; empty if there isn't one yet.
     ///
     /// # Errors
     /// `Input` when it cannot be read, with every mistake.

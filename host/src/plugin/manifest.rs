@@ -52,7 +52,7 @@ pub struct PluginManifest {
 }
 
 impl PluginManifest {
-    /// The component's file, which lies beside the manifest.
+    /// The component's file, in the manifest's folder.
     ///
     /// # Errors
     /// `Input` for the path of anything else.
@@ -123,7 +123,7 @@ pub struct Timeouts {
     /// From the end of a fault to healthy, in seconds.
     #[schemars(range(min = 1, max = 3600))]
     pub recovery_seconds: f64,
-    /// For a fault to be injected, and to be taken back, in seconds.
+    /// For a fault to be injected, and to be reverted, in seconds.
     #[schemars(range(min = 1, max = 3600))]
     pub fault_seconds: f64,
 }

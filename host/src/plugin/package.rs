@@ -1,4 +1,4 @@
-//! A plugin as one file: its manifest in a custom section of its component, so that whoever has the component has both, under one digest.
+//! A plugin as one file: its manifest in a custom section of its component, so that both have one digest.
 //!
 //! Custom sections change nothing in what a component does (WebAssembly core specification, appendix "Custom Sections").
 
@@ -18,7 +18,7 @@ const PREAMBLE: usize = 8;
 /// The component with a manifest in it, in the place of whatever manifest it had.
 ///
 /// # Errors
-/// `Input` when it is no component.
+/// `Input` when it is not a component.
 pub fn embed(component: &[u8], manifest: &str) -> Result<Vec<u8>> {
     let mut packed = Vec::with_capacity(component.len() + manifest.len() + 32);
     let mut from = 0;
@@ -38,14 +38,14 @@ pub fn embed(component: &[u8], manifest: &str) -> Result<Vec<u8>> {
 /// The manifest in a component; `None` where it has none.
 ///
 /// # Errors
-/// `Input` when it is no component, or the manifest is no text.
+/// `Input` when it is not a component, or the manifest is not text.
 pub(super) fn embedded(component: &[u8]) -> Result<Option<String>> {
     let Some((data, _)) = sections(component)?.pop() else {
         return Ok(None);
     };
     let text = String::from_utf8(component[data].to_vec());
     text.map(Some)
-        .map_err(|_| Error::input("the manifest in the component is no text"))
+        .map_err(|_| Error::input("the manifest in the component is not text"))
 }
 
 /// One such section: its content, and the whole of it.
@@ -54,7 +54,7 @@ type Section = (Range<usize>, Range<usize>);
 /// Where they are. A component is a preamble of eight bytes, and sections: each a byte for its kind, its length, its content.
 fn sections(component: &[u8]) -> Result<Vec<Section>> {
     let damaged = |error: wasmparser::BinaryReaderError| {
-        Error::input(format!("it is no sound WebAssembly component: {error}"))
+        Error::input(format!("it is not valid WebAssembly component: {error}"))
             .hint("build or download it again")
     };
     let mut found = Vec::new();

@@ -73,7 +73,7 @@ impl<'a> Registry<'a> {
         let broken = |why: String| Error::input(format!("{what}: {why}"));
         let url = |scheme: &str| {
             Url::parse(&format!("{scheme}://{host}/"))
-                .map_err(|error| broken(format!("`{host}` is no host: {error}")))
+                .map_err(|error| broken(format!("`{host}` is not a host: {error}")))
         };
         let secure = url("https")?;
         // As Docker has it: a registry on this machine needs no certificate.
@@ -133,7 +133,7 @@ impl<'a> Registry<'a> {
             .filter(|size| *size <= COMPONENT_LIMIT)
             .ok_or_else(|| download::too_large(&format!("oci://{}", self.reference)))?;
         if !is_digest(&layer.digest) {
-            return Err(self.garbage("it names a blob by something that is no digest"));
+            return Err(self.garbage("it names a blob by something that is not a digest"));
         }
         let url = self.url(&format!("blobs/{}", layer.digest))?;
         let response = self
@@ -253,7 +253,7 @@ impl<'a> Registry<'a> {
         sent.map_err(|error| self.unreachable(self.reference.resolve_registry(), &error))
     }
 
-    /// What a registry wants to see of whoever asks; `None` where there is nothing to show.
+    /// The credentials that a registry requires; `None` if none are stored.
     async fn authorize(&self, challenge: Challenge) -> Result<Option<HeaderValue>> {
         let realm = match challenge {
             Challenge::Basic => {
@@ -419,7 +419,7 @@ fn challenge(headers: &HeaderMap) -> Option<Challenge> {
         })
 }
 
-/// Whether a token server is a registry's own: the same host, or the domain that the registry's host lies in. Docker's has a name beside it.
+/// Whether a token server is a registry's own: the same host, or the domain of the registry's host. Docker's has a name beside it.
 fn is_own_realm(registry: &str, realm: &str) -> bool {
     let lies_in = registry
         .strip_suffix(realm)

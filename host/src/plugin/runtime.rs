@@ -67,7 +67,7 @@ impl Runtime {
     /// Load a plugin's component, from the cache where it was compiled before.
     ///
     /// # Errors
-    /// `Input` for a file that is missing, is no component, or was built for another interface.
+    /// `Input` for a file that is missing, is not a component, or was built for another interface.
     pub fn load(&self, manifest: PluginManifest, directory: &Path) -> Result<Plugin> {
         self.load_if(manifest, directory, |_, _| Ok(()))
     }
@@ -129,7 +129,7 @@ impl Runtime {
                 .hint("build it for `wasm32-unknown-unknown` with the linker `wasm-component-ld`, or encode it with wit-component"));
         }
         if wasm_kind(bytes) == WasmKind::Other {
-            return Err(refused("is no WebAssembly component")
+            return Err(refused("is not a WebAssembly component")
                 .hint("a component begins with the bytes 00 61 73 6d 0d 00 01 00; is this the right file?"));
         }
         bounds::check(bytes).map_err(|why| refused(&why).hint("build or download it again"))?;

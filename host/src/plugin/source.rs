@@ -58,10 +58,10 @@ impl FromStr for Source {
         if text.starts_with("https://") || text.starts_with("http://") {
             let url: Url = text
                 .parse()
-                .map_err(|error| Error::input(format!("`{text}` is no URL: {error}")))?;
+                .map_err(|error| Error::input(format!("`{text}` is not a URL: {error}")))?;
             if url.scheme() == "http" && !is_here(url.host_str().unwrap_or_default()) {
                 return Err(Error::input(format!(
-                    "`{text}` is http: whoever is on the way could change what it gives"
+                    "plain http is not allowed: the download could be tampered with"
                 ))
                 .hint("use https"));
             }
@@ -89,10 +89,10 @@ impl fmt::Display for Source {
 
 impl Source {
     /// Fetch what is elsewhere, or in one file; `None` for a folder. With a digest, e.g. `sha256:2c26…`, that component and no other: from the folder
-    /// `kept` where it is there.
+    /// from `kept` if it has it.
     ///
     /// # Errors
-    /// `Environment` when nobody answers, or not to us; `Input` when there is no such thing, or it is no plugin.
+    /// `Environment` when nobody answers, or not to us; `Input` when nothing is found there, or it is not a plugin.
     pub async fn fetch(
         &self,
         digest: Option<&str>,
@@ -180,7 +180,7 @@ async fn pull(
                 .map(|layer| crate::capability::tame(&layer.media_type, 80))
                 .collect();
             return Err(Error::input(format!(
-                "oci://{reference} is no WebAssembly component: it is one layer of `{WASM_LAYER_MEDIA_TYPE}`, and this has {}",
+                "oci://{reference} is not a WebAssembly component: it is one layer of `{WASM_LAYER_MEDIA_TYPE}`, and this has {}",
                 if kinds.is_empty() { "none".to_owned() } else { kinds.join(", ") }
             ))
             .hint("is it the image of a container?"));

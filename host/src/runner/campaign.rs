@@ -31,7 +31,7 @@ pub enum Record {
         /// The file's absolute path and its text, where it came from a file.
         source: Option<(PathBuf, String)>,
     },
-    /// It was begun, and is gone on with: trials that have finished are not run again.
+    /// It was started before and is resumed: finished trials are not run again.
     Begun {
         /// Its id.
         id: String,
@@ -39,7 +39,7 @@ pub enum Record {
 }
 
 impl Job {
-    /// Run it; its id, and what came of it.
+    /// Run it; its id, and the result.
     ///
     /// # Errors
     /// `Input` when another process runs it; else as for [`run`].

@@ -61,7 +61,7 @@ pub enum Event {
         trial: String,
         /// The slot.
         slot: usize,
-        /// What came of it.
+        /// The result.
         outcome: Outcome,
         /// From when the last fault was seen to be gone to the first healthy report, in milliseconds; absent where the subject stayed
         /// healthy.
@@ -135,7 +135,7 @@ impl EventSender {
         (Self(sender), receiver)
     }
 
-    /// Send an event; this never waits. Whoever listened may have gone: the store has everything that lasts.
+    /// Sends an event; this never waits. The listener may be gone: everything that lasts is in the store.
     pub fn send(&self, event: Event) {
         let time = Timestamp::now();
         let _ = self.0.send(Timed { time, event });

@@ -26,7 +26,7 @@ use crate::{Error, Result};
 
 /// How long a run may be silent before its guardian acts, where nobody says otherwise.
 pub const DEFAULT_GRACE: Duration = Duration::from_secs(5);
-/// The longest time between two beats. With a short grace they come more often: four in a grace, so that one late beat is no silence.
+/// The longest time between two beats. With a short grace they come more often: four in a grace, so that one late beat is not silence.
 const BEAT: Duration = Duration::from_secs(1);
 /// How often a guardian looks at the time.
 const LOOK: Duration = Duration::from_millis(100);
@@ -150,7 +150,7 @@ pub async fn watch(
 }
 
 /// Revert what a host has in force, remove its stacks, and record its trials as cancelled: what a guardian does. A host that only stands
-/// still is told first, so that it does not go on with what is not there any more.
+/// still is told first, so that it does not continue with what is gone.
 ///
 /// # Errors
 /// When the store or the engine cannot be read or written.

@@ -2,7 +2,7 @@
 //!
 //! It is a folder that everybody on the machine may write to, and that belongs to root or to this user. What lies there is anybody's:
 //! links and pipes are refused, reads are bounded, text is made harmless. A process that runs trials holds a locked file there; while the file
-//! `halted` is there, none begins and those that run end. The file outlives a restart of the machine: it is there until it is released.
+//! `halted` exists, no run begins and those that run end. The file outlives a restart of the machine: it stays until it is released.
 
 use std::fs::{self, OpenOptions};
 use std::io::Write as _;
@@ -110,7 +110,7 @@ impl Machine {
         }
     }
 
-    /// Have every process that runs trials end, and none begin. Halting twice is no error; what was said first stands.
+    /// Have every process that runs trials end, and none begin. Halting twice is not an error; what was said first stands.
     ///
     /// # Errors
     /// `Environment` when the folder cannot be written.
@@ -147,7 +147,7 @@ impl Machine {
                 "remove {}: {error}",
                 self.sign().display()
             ))
-            .hint("whoever halted this machine can release it, and root can")),
+            .hint("the user who halted this machine can release it, and so can root")),
         }
     }
 

@@ -24,7 +24,7 @@ pub struct Remains {
 }
 
 impl Remains {
-    /// There is nothing to take back.
+    /// Nothing is left to revert.
     pub fn is_empty(&self) -> bool {
         self.changes.is_empty() && self.trials.is_empty() && self.strays.is_empty()
     }
@@ -74,7 +74,7 @@ impl Remains {
         })
     }
 
-    /// Take them back. What could not be done is in the answer; it is found again the next time.
+    /// Reverts them. What could not be reverted is in the result, and is found again the next time.
     ///
     /// # Errors
     /// When the store cannot be read or written.
@@ -141,7 +141,7 @@ pub async fn note_dead_hosts(store: &Store) -> Result<()> {
     Ok(())
 }
 
-/// Take back what dead hosts of this database left: their changes, their running trials, and stacks that no trial accounts for.
+/// Reverts what dead hosts of this database left: their changes, their running trials, and stacks that no trial accounts for.
 ///
 /// # Errors
 /// When the store or the engine cannot be read.

@@ -12,7 +12,7 @@ use crate::plugin::Catalog;
 use crate::store::{CampaignRow, Store, StoredCampaign};
 use crate::{Error, Result};
 
-/// Prepare a campaign of the store to be gone on with: every trial of it, from the definition that is stored.
+/// Prepares a campaign of the store to be resumed: every trial of it, from the stored definition.
 ///
 /// Nothing is created and nothing is touched.
 ///
@@ -25,17 +25,17 @@ pub async fn resume(
 ) -> Result<Prepared> {
     let id = &campaign.id;
     if stored.dry_run {
-        return Err(Error::input(format!(
-            "{id} was a dry run: there is nothing to go on with"
-        ))
-        .hint("run it again without --dry-run"));
+        return Err(
+            Error::input(format!("{id} was a dry run: there is nothing to resume"))
+                .hint("run it again without --dry-run"),
+        );
     }
     let plan: Plan = serde_json::from_value(stored.definition).map_err(|error| {
         Error::input(format!(
             "the stored definition of {id} cannot be read: {error}"
         ))
         .hint(format!(
-            "go on with duress {}, which began it",
+            "resume it with duress {}, which started it",
             stored.version
         ))
     })?;
@@ -45,7 +45,7 @@ pub async fn resume(
         return Ok(prepared);
     }
     Err(Error::input(format!(
-        "{id} cannot be gone on with, for its later trials would not be like its earlier ones: {}",
+        "cannot resume {id}: its inputs changed, so results would not be comparable: {}",
         changed.join("; ")
     ))
     .hint("put back what it began with, or run it anew"))
@@ -81,7 +81,7 @@ pub fn check_source(campaign: &str, stored: &StoredCampaign, path: &Path, now: &
 /// The newest campaign that was begun from a file.
 ///
 /// # Errors
-/// `Input` when there is none.
+/// `Input` if it does not exist.
 pub async fn campaign_of_file(store: &Store, file: &Path) -> Result<CampaignRow> {
     let path = file.display().to_string();
     store.campaign_of_file(&path).await?.ok_or_else(|| {

@@ -58,7 +58,7 @@ impl Conversation {
         }
     }
 
-    /// Whether the container still runs; what runs in one that is frozen says nothing.
+    /// Whether the container still runs; what runs in one that is frozen gives no response.
     fn state(&self) -> Option<State> {
         let mut machine = self.world.lock();
         machine.container(&self.container).ok().map(|one| one.state)

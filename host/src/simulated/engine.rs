@@ -220,7 +220,7 @@ impl Engine for SimulatedEngine {
             .await
     }
 
-    /// Where nobody listens: whoever asks is answered by the script ([`World::answer_request`]).
+    /// An address where nothing listens: requests are answered by the script ([`World::answer_request`]).
     async fn endpoint(&self, id: &ContainerId, port: u16) -> EngineResult<std::net::SocketAddr> {
         self.look("ask for an address", |machine| {
             let container = running(machine.container(&id.0)?)?;

@@ -16,7 +16,7 @@ pub(super) fn looks(command: &[String]) -> bool {
     }
 }
 
-/// Run one of them; `None` for a program that is none of them.
+/// Runs one of them; `None` for any other program.
 pub(super) fn run(container: &mut Container, command: &[String]) -> Option<Output> {
     let words: Vec<&str> = command.iter().map(String::as_str).collect();
     match words.first()? {

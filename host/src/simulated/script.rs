@@ -44,9 +44,9 @@ impl Default for Script {
 
 /// What a program or a request is answered with, and what it changes.
 ///
-/// What it changes are marks: words of the author's own for what is so now, e.g. `writes-are-refused`. Those that a program sets are its
+/// What it changes are marks: words of the author's own for the system's state, e.g. `writes-are-refused`. Those that a program sets are its
 /// container's, and end with its first process; those that a request sets are the whole system's. A mark that is left at the end is a
-/// change that was not taken back.
+/// change that was not reverted.
 #[derive(Debug, Clone, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Answer {

@@ -143,7 +143,7 @@ impl World {
         self.0.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Start the machine again after a crash. What was in it is there; how much goes wrong from now on, and when it crashes again.
+    /// Start the machine again after a crash. Its contents stay; how much goes wrong from now on, and when it crashes again.
     pub fn reboot(&self, troubles: Troubles, end: End) {
         let mut machine = self.lock();
         machine.troubles = troubles;

@@ -10,7 +10,7 @@ use crate::{Error, Result};
 
 impl Store {
     /// Copy the whole database into a new file, as it is at one moment, by SQLite's [online backup](https://sqlite.org/backup.html).
-    /// Whoever writes meanwhile is not held up.
+    /// Concurrent writers are not delayed.
     ///
     /// # Errors
     /// `Input` when the file is there already; `Environment` when it cannot be written.

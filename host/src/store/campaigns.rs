@@ -234,7 +234,7 @@ impl Store {
         .await
     }
 
-    /// Go on with a campaign that has ended, as that process. `false` when some process runs it.
+    /// Resumes a campaign that has ended, as that process. `false` when some process runs it.
     ///
     /// # Errors
     /// When it cannot be written.
@@ -326,7 +326,7 @@ impl Store {
         .await
     }
 
-    /// A campaign by its id, the beginning of one, or its name; of several the newest that was no dry run. `None` where there is none.
+    /// A campaign by its id, the beginning of one, or its name; of several the newest that was no dry run. `None` if there isn't one.
     ///
     /// # Errors
     /// When they cannot be read.
@@ -346,7 +346,7 @@ impl Store {
     /// As [`Store::find_campaign`].
     ///
     /// # Errors
-    /// `Input` where there is none.
+    /// `Input` if it does not exist.
     pub async fn campaign(&self, name: &str) -> Result<CampaignRow> {
         match self.find_campaign(name).await? {
             Some(campaign) => Ok(campaign),
@@ -385,7 +385,7 @@ impl Store {
         .await
     }
 
-    /// There is no campaign or trial of that name: with the nearest that there is.
+    /// No campaign or trial has that name; suggests the nearest.
     pub(super) async fn unknown(&self, what: &str, name: &str) -> Error {
         let error = Error::input(format!(
             "there is no {what} `{}` in {}",

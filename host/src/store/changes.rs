@@ -15,9 +15,9 @@ pub enum ChangeStatus {
     Applying,
     /// Made, and seen.
     InForce,
-    /// Some of it may have been taken back.
+    /// Some of it may have been reverted.
     Reverting,
-    /// Taken back, and seen to be gone.
+    /// Reverted, and seen to be gone.
     Reverted,
     /// Its container is gone, and it with it.
     Void,
@@ -86,7 +86,7 @@ pub struct ChangeRow {
     pub change: Value,
     /// `applying`, `in_force`, `reverting`, `reverted` or `void`.
     pub status: String,
-    /// Why it could not be taken back.
+    /// Why it could not be reverted.
     pub error: Option<String>,
     /// In milliseconds since the Unix epoch.
     pub created_at: i64,
@@ -151,7 +151,7 @@ impl Store {
         .await
     }
 
-    /// Note that a change was made and seen. Losing this note is harmless: the change is taken back either way.
+    /// Note that a change was made and seen. Losing this note is harmless: the change is reverted either way.
     pub fn post_change_in_force(&self, id: &str) {
         let id = id.to_owned();
         self.post("note a change", move |connection| {
@@ -182,7 +182,7 @@ impl Store {
         });
     }
 
-    /// Note how far a change has come. It is written in order with everything else; whoever wants to know that it is durable waits for
+    /// Note how far a change has come. It is written in order with everything else; to know that it is durable, wait for
     /// [`PendingNote::written`]. One that is settled already stays so: another process may revert the same change at the same time.
     pub fn note_change(&self, id: &str, status: ChangeStatus) -> PendingNote {
         let id = id.to_owned();

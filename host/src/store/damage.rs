@@ -58,10 +58,8 @@ fn error(message: String) -> Error {
 pub fn check(path: &Path) -> Result<Vec<String>> {
     let path = canonical(path);
     if !path.exists() {
-        return Err(
-            Error::input(format!("there is no database at {}", path.display()))
-                .hint("--db names another one"),
-        );
+        return Err(Error::input(format!("no database at {}", path.display()))
+            .hint("--db names another one"));
     }
     let connection = open::for_reading(&path)?;
     open::check_ours(&connection, &path)?;
@@ -104,7 +102,7 @@ fn look(connection: &Connection) -> rusqlite::Result<Vec<String>> {
 /// Put a backup in the place of a database. What was there is kept beside it; its new name.
 ///
 /// # Errors
-/// `Input` when the backup is no sound database of duress, or a run uses the one to be replaced; `Environment` when a file cannot be
+/// `Input` when the backup is not a valid database of duress, or a run uses the one to be replaced; `Environment` when a file cannot be
 /// written.
 pub fn restore(path: &Path, backup: &Path) -> Result<Option<PathBuf>> {
     let path = canonical(path);
@@ -246,7 +244,6 @@ impl Store {
                 Err(error) => last = Some(error),
             }
         }
-        Err(last
-            .unwrap_or_else(|| Error::environment("there is no folder to save the database in")))
+        Err(last.unwrap_or_else(|| Error::environment("no folder to save the database in")))
     }
 }

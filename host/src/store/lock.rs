@@ -138,7 +138,7 @@ impl HostLock {
             let name = lock.file_name();
             let id = name.to_str().and_then(|name| name.strip_suffix(".lock"));
             if is_old && id.is_some_and(|id| Self::is_dead(directory, id)) {
-                // One that cannot be removed is in nobody's way.
+                // One that cannot be removed does no harm.
                 let _ = fs::remove_file(lock.path());
             }
             let marked = name.to_str().and_then(|name| name.strip_suffix(TAKEN_OVER));
@@ -181,7 +181,7 @@ fn path(directory: &Path, id: &str) -> PathBuf {
     directory.join(format!("{id}.lock"))
 }
 
-/// The kernel's name for this boot of the machine (random(4)); empty where there is none.
+/// The kernel's name for this boot of the machine (random(4)); empty if there isn't one.
 pub(super) fn boot_id() -> String {
     fs::read_to_string("/proc/sys/kernel/random/boot_id")
         .unwrap_or_default()

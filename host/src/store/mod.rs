@@ -70,10 +70,10 @@ impl std::fmt::Debug for Store {
 }
 
 impl Store {
-    /// Open the database of that path, and make it where there is none. One that was not closed in good order is checked first.
+    /// Open the database of that path, and create it if it does not exist. One that was not closed in good order is checked first.
     ///
     /// # Errors
-    /// `Input` when the file is no database of duress, or one of a newer version; `Environment` when it cannot be written, or is
+    /// `Input` when the file is not a database of duress, or one of a newer version; `Environment` when it cannot be written, or is
     /// damaged.
     pub fn open(path: &Path) -> Result<Self> {
         Self::with(path, |connection, path| {
@@ -81,7 +81,7 @@ impl Store {
         })
     }
 
-    /// As [`Store::open`], for a run in simulated time: whoever reads or writes does it on its own thread, and asks `disk` first.
+    /// As [`Store::open`], for a run in simulated time: reads and writes happen on the caller's thread, and call `disk` first.
     ///
     /// # Errors
     /// As [`Store::open`].
@@ -127,13 +127,11 @@ impl Store {
     /// Open a database that must be there.
     ///
     /// # Errors
-    /// As [`Store::open`], and `Input` when there is none.
+    /// As [`Store::open`], and `Input` if it does not exist.
     pub fn open_existing(path: &Path) -> Result<Self> {
         if !path.exists() {
-            return Err(
-                Error::input(format!("there is no database at {}", path.display()))
-                    .hint("`duress run` makes it; --db names another one"),
-            );
+            return Err(Error::input(format!("no database at {}", path.display()))
+                .hint("`duress run` makes it; --db names another one"));
         }
         Self::open(path)
     }

@@ -42,7 +42,7 @@ impl PendingNote {
 }
 
 impl Store {
-    /// Wait until everything that was written before is durable, whoever wrote it.
+    /// Waits until everything that was written before is durable.
     ///
     /// # Errors
     /// When it cannot be written.

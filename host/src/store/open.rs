@@ -62,7 +62,7 @@ pub(super) fn for_reading(path: &Path) -> Result<Connection> {
     Ok(connection)
 }
 
-/// Whether whoever used the file last did not close it: its write-ahead log is still there.
+/// Whether the file's last user did not close it: its write-ahead log still exists.
 pub(super) fn was_left_open(path: &Path) -> bool {
     let mut log = path.as_os_str().to_owned();
     log.push("-wal");
@@ -164,7 +164,7 @@ pub(super) fn explain(path: &Path, what: &str, error: &rusqlite::Error) -> Error
     let another = "name another file with --db";
     match error.sqlite_error_code() {
         Some(ErrorCode::NotADatabase) => {
-            Error::input(format!("{} is no SQLite database", path.display())).hint(another)
+            Error::input(format!("{} is not an SQLite database", path.display())).hint(another)
         }
         Some(ErrorCode::DiskFull) => Error::environment(message).hint("make room on its disk"),
         Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => {

@@ -7,7 +7,7 @@ use serde::Serialize;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Outcome {
-    /// The fault took effect, was taken back, and the subject recovered.
+    /// The fault took effect, was reverted, and the subject recovered.
     #[default]
     Passed,
     /// The injection, the rollback or the validation failed.

@@ -1,6 +1,6 @@
 //! A database in simulated time: everything is done on the calling thread, so that no clock runs ahead of it.
 //!
-//! What is posted is written with the next write, and lost with the process, as it may be in earnest.
+//! What is posted is written with the next write, and lost with the process, as can happen in a real run.
 
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};

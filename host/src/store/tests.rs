@@ -228,7 +228,7 @@ fn what_is_no_database_of_ours_is_refused_and_left_alone() {
     let error = Store::open(&text).expect_err("no database");
     assert_eq!(error.kind(), Kind::Input);
     assert!(
-        error.to_string().contains("is no SQLite database"),
+        error.to_string().contains("is not an SQLite database"),
         "{error}"
     );
 
@@ -265,7 +265,7 @@ async fn a_database_of_every_version_is_read_and_gone_on_with() {
         let path = folder.path().join("old.db");
         open::of_version(&path, version);
         let store = Store::open(&path).expect("open");
-        let campaign = store.campaign("old").await.expect("it is there");
+        let campaign = store.campaign("old").await.expect("it exists");
         assert_eq!(
             (campaign.trials_ended, campaign.trials_passed),
             (1, 1),
@@ -345,7 +345,7 @@ async fn a_backup_is_whole_and_overwrites_nothing() {
     trial(&store, "t1", 1).await;
     let copy = folder.path().join("copy.db");
     store.back_up(&copy).await.expect("copied");
-    let error = store.back_up(&copy).await.expect_err("it is there");
+    let error = store.back_up(&copy).await.expect_err("it exists");
     assert_eq!(error.kind(), Kind::Input);
     let nowhere = store
         .back_up(Path::new("/proc/copy.db"))

@@ -148,7 +148,7 @@ impl TrialRow {
             rollback_at: row.get("rollback_at")?,
             recovered_at: row.get("recovered_at")?,
             recovery_ms: row.get("recovery_ms")?,
-            // What a newer duress wrote is left out, and is no reason to show nothing.
+            // What a newer duress wrote is left out, and is not a reason to show nothing.
             circumstances: serde_json::from_value(json_of(row, "circumstances")?)
                 .unwrap_or_default(),
             ended_at: row.get("ended_at")?,
@@ -279,7 +279,7 @@ impl Store {
     /// A trial by its id, the beginning of one, or its name; of several the newest that was no dry run.
     ///
     /// # Errors
-    /// `Input` where there is none.
+    /// `Input` if it does not exist.
     pub async fn trial(&self, name: &str) -> Result<TrialRow> {
         match self.find_trial(name).await? {
             Some(trial) => Ok(trial),
@@ -287,7 +287,7 @@ impl Store {
         }
     }
 
-    /// As [`Store::trial`]; `None` where there is none.
+    /// As [`Store::trial`]; `None` if there isn't one.
     ///
     /// # Errors
     /// When it cannot be read.

@@ -16,13 +16,13 @@ const BATCH: usize = 512;
 
 /// Told whether the transaction was committed.
 type Deliver = Box<dyn FnOnce(Result<()>) + Send>;
-/// Given the transaction, or why there is none.
+/// Called with the transaction, or why there isn't one.
 pub(super) type Job = Box<dyn FnOnce(Result<&mut Transaction<'_>>) -> Deliver + Send>;
 
 enum Message {
     Job(Job),
     Checkpoint,
-    /// Write everything into a new file, and tell what came of it.
+    /// Write everything into a new file, and return the result.
     Save(PathBuf, oneshot::Sender<rusqlite::Result<()>>),
 }
 
@@ -55,7 +55,7 @@ impl Writer {
     ) -> Result<T> {
         let (sender, receiver) = oneshot::channel();
         self.send(Message::Job(job(&self.path, what, work, |result| {
-            // Whoever asked may have gone.
+            // The caller may be gone.
             let _ = sender.send(result);
         })));
         let lost = || {
@@ -74,7 +74,7 @@ impl Writer {
         self.send(Message::Job(job(&self.path, what, work, unrecorded)));
     }
 
-    /// Write, in order, without ever waiting: not even for room in the queue. Whoever asked is told what came of it.
+    /// Write, in order, without ever waiting: not even for room in the queue. The caller receives the result.
     pub(super) fn note(
         &self,
         what: &'static str,
@@ -82,7 +82,7 @@ impl Writer {
         tell: impl FnOnce(Result<()>) + Send + 'static,
     ) {
         if let Some(queue) = &self.queue {
-            // Where there is no room, `tell` is dropped, which tells as much.
+            // If the queue is full, `tell` is dropped, which the caller sees.
             let _ = queue.try_send(Message::Job(job(&self.path, what, work, tell)));
         }
     }
@@ -102,7 +102,7 @@ impl Writer {
     }
 
     fn send(&self, message: Message) {
-        // It is there until this is dropped, and the thread outlives it.
+        // It lives until this is dropped, and the thread outlives it.
         if let Some(queue) = &self.queue {
             let _ = queue.send(message);
         }
@@ -126,7 +126,7 @@ pub(super) fn unrecorded(result: Result<()>) {
     }
 }
 
-/// One write, and whom to tell what came of it.
+/// One write, and whom to return the result.
 pub(super) fn job<T: Send + 'static>(
     path: &Path,
     what: &'static str,
@@ -165,13 +165,13 @@ fn work(mut connection: Connection, messages: &Receiver<Message>, path: &Path) {
         if let Some((to, sender)) = save {
             let to = to.display().to_string();
             let saved = connection.execute("VACUUM INTO ?", [to]).map(drop);
-            // Whoever asked may have gone.
+            // The caller may be gone.
             let _ = sender.send(saved);
         }
     }
 }
 
-/// Write these jobs in one transaction, and tell each what came of it.
+/// Write these jobs in one transaction, and send each its result.
 pub(super) fn batch(connection: &mut Connection, jobs: Vec<Job>, path: &Path) {
     if jobs.is_empty() {
         return;

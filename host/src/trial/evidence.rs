@@ -64,7 +64,7 @@ impl Drop for EngineWatch {
     }
 }
 
-/// How long the engine keeps whoever asks it waiting. Dropped, it asks no more.
+/// Measures how long the engine takes to answer. Stops when dropped.
 #[derive(Debug)]
 pub(super) struct EngineWaits {
     asked: Arc<std::sync::Mutex<Asked>>,
@@ -212,7 +212,7 @@ impl Run<'_> {
         }
     }
 
-    /// Note once that the trial is no evidence.
+    /// Note once that the trial is not evidence.
     pub(super) fn disturb(&mut self, what: String) {
         let known = &mut self.end.circumstances.disturbances;
         if known.contains(&what) {

@@ -22,7 +22,7 @@ impl Run<'_> {
         Ok(())
     }
 
-    /// Take back the faults that have held for as long as they should.
+    /// Reverts the faults that have held for as long as planned.
     pub(super) async fn take_back_due(&mut self) {
         let is_due = |one: &Injected| one.due.is_some_and(|due| due <= Instant::now());
         while let Some(place) = self.injected.iter().position(is_due) {
@@ -36,7 +36,7 @@ impl Run<'_> {
         }
     }
 
-    /// When the next fault is to be taken back.
+    /// When the next fault is to be reverted.
     pub(super) fn next_take_back(&self) -> Option<Instant> {
         self.injected.iter().filter_map(|one| one.due).min()
     }
@@ -92,7 +92,7 @@ impl Run<'_> {
         let at = *self.end.injected_at.get_or_insert_with(now);
         let all = self.end.metadata.take();
         let all = self.with_metadata(all, metadata);
-        // The fault is in force: nothing waits for the store. What takes it back after a crash is in the journal.
+        // The fault is in force: nothing waits for the store. How to revert it after a crash is in the journal.
         self.host.store.post_injected(&self.trial.id, &all, at);
         self.end.metadata = Some(all);
         Ok(())

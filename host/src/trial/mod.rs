@@ -1,6 +1,6 @@
-//! One trial: a fresh subject, a fault, a look, the way back, and what came of it.
+//! One trial: a fresh subject, a fault, observation, the rollback, and the result.
 //!
-//! The phases run in order. Whatever happens in one, the rollback and the removal of the stack run, and they wait for nobody's
+//! The phases run in order. Whatever happens in one, the rollback and the removal of the stack run, and they never wait for
 //! permission: a cancelled trial is cleaned up like any other.
 
 mod disturbance;
@@ -133,9 +133,9 @@ struct Run<'a> {
     observer: &'a Observer,
     cancel: &'a CancellationToken,
     limits: CallLimits,
-    /// What is still to be injected or taken back.
+    /// What is still to be injected or reverted.
     timeline: Timeline,
-    /// What was injected and not taken back by its own cleanup, in the order of time.
+    /// What was injected and not reverted by its own cleanup, in the order of time.
     injected: Vec<Injected>,
     /// Faults of the network that met no packet.
     without_traffic: Vec<String>,
@@ -156,7 +156,7 @@ struct Injected {
     changes: Vec<String>,
     /// Since when they are in force.
     since: Instant,
-    /// When it is to be taken back, if not with all others.
+    /// When it is to be reverted, if not with all others.
     due: Option<Instant>,
 }
 
@@ -164,7 +164,7 @@ impl Trial {
     /// Run it to its end. The stack is gone afterwards, and the result is stored.
     ///
     /// # Errors
-    /// When the store cannot be written: the result is then in nobody's hands but the caller's.
+    /// When the store cannot be written: only the caller has the result then.
     pub async fn run(
         &self,
         host: &Host,
@@ -325,7 +325,7 @@ impl Run<'_> {
         now()
     }
 
-    /// End a phase with what it came to.
+    /// End a phase with its outcome.
     fn leave(&self, phase: Phase, began_at: i64, result: Result<(), Failed>) -> Result<(), Failed> {
         let (outcome, detail) = match &result {
             Ok(()) => (Outcome::Passed, None),
@@ -358,7 +358,7 @@ impl Run<'_> {
         })
     }
 
-    /// Without the engine nothing can be mended: wait for one that does not answer, unless the run was stopped.
+    /// Without the engine nothing can be reverted: waits for one that does not answer, unless the run was stopped.
     async fn await_engine(&self) {
         let Some(engine) = &self.host.engine else {
             return;
@@ -444,7 +444,7 @@ impl Run<'_> {
                 let error = Error::from(error)
                     .context(format_args!("remove the stack {}", stack.project))
                     .hint("`duress recover` removes it once the engine answers");
-                // A network or a volume that stays says nothing of the subject: it is told, and the outcome stands.
+                // A network or a volume that stays gives no response of the subject: it is told, and the outcome stands.
                 let containers = engine.containers(&stack.project).await;
                 if containers.is_ok_and(|containers| containers.is_empty()) {
                     let leftovers = format!("leftovers: {error}");
@@ -456,7 +456,7 @@ impl Run<'_> {
                 }
             }
             if let Changes::Made(journal) = &self.scope.changes {
-                // What could not be taken back in a container is void once the container is gone.
+                // What could not be reverted in a container is void once the container is gone.
                 let _ = journal.roll_back().await;
             }
         }

@@ -14,7 +14,7 @@ pub enum Phase {
     FaultInjection,
     /// The fault holds; health is watched.
     Monitoring,
-    /// Every change is taken back and seen to be gone.
+    /// Every change is reverted and seen to be gone.
     Rollback,
     /// The subject becomes healthy again, and its state is captured.
     PostValidation,

@@ -138,7 +138,11 @@ mod tests {
             freezes: Mutex::default(),
         };
         pulse.beat(seconds(10), seconds(11));
-        assert_eq!(pulse.frozen_since(seconds(0)), None, "load alone is none");
+        assert_eq!(
+            pulse.frozen_since(seconds(0)),
+            None,
+            "load alone is not a freeze"
+        );
         pulse.beat(seconds(11), seconds(31));
         assert_eq!(pulse.frozen_since(seconds(0)), Some(seconds(20)));
         assert_eq!(pulse.frozen_since(seconds(21)), Some(seconds(10)));

@@ -1,4 +1,4 @@
-//! The way back: each fault's own cleanup, and then whatever that left.
+//! The rollback: each fault's own cleanup, and then everything that it left.
 
 use tokio::time::Instant;
 
@@ -44,7 +44,7 @@ impl Run<'_> {
         Ok(())
     }
 
-    /// Have a fault taken back by its own cleanup. What that leaves is the rollback's.
+    /// Reverts a fault by its own cleanup. The rollback reverts what that leaves.
     pub(super) async fn clean_up(&mut self, injected: &Injected) {
         let (plugin, _) = &self.trial.faults[injected.fault];
         let scope = self.scope_of(plugin);

@@ -1,4 +1,4 @@
-//! When each of a trial's faults is injected. When it is taken back counts from when it was in force, which nobody knows beforehand.
+//! When each of a trial's faults is injected. When it is reverted counts from when it was in force, which nobody knows beforehand.
 
 use std::collections::VecDeque;
 use std::time::Duration;

@@ -91,7 +91,7 @@ impl Document {
         &self.value
     }
 
-    /// The value as a `T`, or every reason why it is none.
+    /// Returns the value as a `T`, or every reason why it is not one.
     pub fn interpret<T: DeserializeOwned + JsonSchema>(&self) -> (Option<T>, Vec<Problem>) {
         let mut problems = self.mistakes.clone();
         problems.extend(self.check_schema(&schema_of::<T>(), "", &self.value, "key"));
@@ -117,7 +117,7 @@ impl Document {
         Invalid::new(Arc::clone(&self.source), problems)
     }
 
-    /// A mistake in the value at a JSON Pointer; where there is none, in what it would stand in.
+    /// A mistake in the value at a JSON Pointer; if there isn't one, in what it would stand in.
     pub fn problem(&self, pointer: &str, message: impl Into<String>) -> Problem {
         let span = match self.places.get(pointer) {
             Some(place) => place.value,

@@ -49,7 +49,7 @@ fn missing(path: &Path, error: &std::io::Error) -> Error {
     };
     if !directory.is_dir() {
         return failure.hint(format!(
-            "there is no directory {} either",
+            "directory {} does not exist either",
             directory.display()
         ));
     }

@@ -56,7 +56,7 @@ impl Document {
     /// Check a value against a JSON Schema, and say of each violation where it stands.
     ///
     /// The pointer says where in this document the value stands, or would stand. The noun is what its keys are called: `key`,
-    /// `parameter`. A schema that is none is one problem, at the pointer.
+    /// `parameter`. An invalid schema is one problem, at the pointer.
     pub fn check_schema(
         &self,
         schema: &Value,

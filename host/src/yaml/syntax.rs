@@ -1,4 +1,4 @@
-//! What is wrong with a text that is no YAML, in words for people who do not know the parser.
+//! What is wrong with a text that is not YAML, in words for people who do not know the parser.
 
 use serde_saphyr::Error;
 use serde_saphyr::budget::BudgetBreach;
@@ -41,7 +41,7 @@ pub(super) fn words(error: &Error) -> String {
             ..
         } => "a key must be text, not a list or a mapping".to_owned(),
         Error::NonFiniteFloat { value, .. } => {
-            format!("`{}` is no number that can be used", shown(value))
+            format!("`{}` is not a usable number", shown(value))
         }
         other => {
             let told = other.to_string().to_lowercase();
@@ -66,7 +66,7 @@ fn without_place(error: &Error) -> String {
     shown(message)
 }
 
-/// What most often mends a text that the parser does not understand.
+/// The most likely fix of a text that the parser does not understand.
 pub(super) fn help(error: &Error) -> Option<String> {
     words(error).starts_with(BROKEN).then(|| {
         "look for a line that is indented unlike its neighbours, and for a text that needs quotes"

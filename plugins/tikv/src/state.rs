@@ -55,7 +55,9 @@ fn sizes(stores: &[Store], text: impl Fn(&Store) -> Option<&str>) -> Result<Vec<
         None => Ok(None),
         Some(text) => size::parse(text).map(Some).ok_or_else(|| {
             let address = &store.store.address;
-            Error::Failed(format!("PD returned `{text}` for {address}, which is not a size"))
+            Error::Failed(format!(
+                "PD returned `{text}` for {address}, which is not a size"
+            ))
         }),
     });
     parsed.collect()

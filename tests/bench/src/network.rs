@@ -209,7 +209,7 @@ async fn flood(stage: &Stage) -> Result<f64> {
         let socket = UdpSocket::bind("0.0.0.0:0")?;
         socket.connect((peer, 9))?;
         while began.elapsed() < FLOOD {
-            // That nobody listens there comes back as an error, and is none.
+            // Nothing listens there, so the error is expected.
             let _ = socket.send(&[0; 32]);
         }
         Ok(())
@@ -229,7 +229,7 @@ fn passed(pid: &str) -> Result<u64> {
         .collect();
     let (waiting, queued) = (numbers.get(2), numbers.get(7));
     let (Some(waiting), Some(queued)) = (waiting, queued) else {
-        anyhow::bail!("there is no queue: {text}");
+        anyhow::bail!("no queue found: {text}");
     };
     Ok(queued.saturating_sub(*waiting))
 }

@@ -48,7 +48,7 @@ fn long_campaign() -> Result<Vec<Row>> {
     let (mut child, _) = first_trial(duress(&folder, &["run", "campaign", &file, "--json"]))?;
     child.kill()?;
     child.wait()?;
-    // What the killed one left is taken back before its rows are multiplied.
+    // What the killed one left is reverted before its rows are multiplied.
     duress(&folder, &["recover"]).status()?;
     fill(&folder.path().join("bench.db"))?;
 

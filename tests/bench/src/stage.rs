@@ -21,7 +21,7 @@ pub(crate) struct Stage {
 }
 
 impl Stage {
-    /// Bring it up. Whoever does takes it [down](Stage::down).
+    /// Brings it up. The caller takes it [down](Stage::down).
     pub(crate) async fn up(driver: Option<NetDriver>) -> Result<Self> {
         let folder = tempfile::tempdir()?;
         let compose = folder.path().join("docker-compose.yaml");

@@ -16,7 +16,7 @@ static PLUGIN: LazyLock<Arc<LoadedPlugin>> = LazyLock::new(|| {
     block_on(catalog.plugin("faults")).expect("`cargo xtask setup` builds it")
 });
 
-/// A JSON document, or a text that is none. The plugin refuses it, and does not fall over.
+/// A JSON document, or other text. The plugin refuses it, and does not fall over.
 pub fn metadata(bytes: &[u8]) {
     let text = String::from_utf8_lossy(bytes);
     let value = serde_json::from_str(&text).unwrap_or_else(|_| Value::from(text.into_owned()));

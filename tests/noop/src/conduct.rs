@@ -25,7 +25,7 @@ pub(crate) fn forgetfully(scene: &Scene) -> Result<Step> {
     Ok(unchanged())
 }
 
-/// Make a change, and take it back before anybody could see it.
+/// Applies a change, and reverts it before anybody could see it.
 pub(crate) fn hastily(scene: &Scene) -> Result<Step> {
     for target in &scene.targets {
         let id = changes::apply(&pause(&target.name))?;

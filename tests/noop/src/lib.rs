@@ -61,7 +61,7 @@ impl Subject for Noop {
     }
 }
 
-/// A step that is no change.
+/// A step that is not a change.
 fn unchanged() -> Step {
     Step {
         facts: serde_json::Map::new(),
@@ -69,6 +69,6 @@ fn unchanged() -> Step {
     }
 }
 
-// Natively there is no host to export to, and the names would not link.
+// Natively no host imports the exports, and their names would not link.
 #[cfg(target_arch = "wasm32")]
 mod panicking;

@@ -59,7 +59,7 @@ enum How {
     Behave,
     /// Make a change, and leave nothing to find it by again.
     Forget,
-    /// Make a change, and take it back at once.
+    /// Applies a change, and reverts it at once.
     Undo,
     /// Change what is not among the targets.
     ChangeAnother,

@@ -23,7 +23,7 @@ fn a_plan_without_a_file() {
         baseline: true,
         ..flags("tikv", &["latency"], &["min_ms=5", "max_ms=9"])
     };
-    let plan = plan_of(Draft::from_flags(&flags)).expect("there is no mistake");
+    let plan = plan_of(Draft::from_flags(&flags)).expect("the flags are valid");
     let names: Vec<_> = plan.trials().into_iter().map(|trial| trial.name).collect();
     assert_eq!(
         names,

@@ -44,7 +44,7 @@ pub(super) async fn bring(source: &Source, root: &Path) -> Result<Brought> {
         let inside = folder.strip_prefix(root).ok();
         return Ok(Brought {
             source: match inside {
-                // The root itself, for a plugin that lies beside its subjects.
+                // The root itself, for a plugin in the same folder as its subjects.
                 Some(inside) if inside.as_os_str().is_empty() => ".".to_owned(),
                 Some(inside) => inside.display().to_string(),
                 None => folder.display().to_string(),
@@ -260,11 +260,11 @@ fn told(global: &Global, name: &str, root: &Path) -> Done {
     Ok(ExitCode::SUCCESS)
 }
 
-/// Ask whoever sits there.
+/// Asks the user at the terminal.
 fn is_wanted(question: &str) -> Result<bool> {
     if !std::io::stdin().is_terminal() {
         return Err(
-            Error::input("nobody can be asked: standard input is no terminal")
+            Error::input("nobody can be asked: standard input is not a terminal")
                 .hint("--yes grants it without a question"),
         );
     }

@@ -47,7 +47,7 @@ pub(super) enum Verb {
         /// Its folder, its component's file, or the name of one that can be found from here
         plugin: String,
     },
-    /// Grant a plugin what it asks for, and take it in where it lies elsewhere
+    /// Grant a plugin its requested permissions, copying it into `plugins/` if needed
     Add {
         /// Its folder, that with its `plugin.yaml`; or its component's file; or a URL of that; or `oci://HOST/NAME:TAG` in a registry
         source: String,
@@ -77,7 +77,7 @@ pub(super) enum Verb {
         /// Where: `oci://HOST/NAME:TAG`
         to: String,
     },
-    /// Take back what a plugin was granted
+    /// Revoke a plugin's permissions
     Remove {
         /// Its name
         name: String,

@@ -13,9 +13,11 @@ use super::place::Unpacked;
 
 pub(super) async fn main(global: &Global, folder: &Path, to: &str) -> Done {
     let Source::Registry(reference) = to.parse()? else {
-        return Err(Error::input(format!("`{to}` is no place in a registry"))
-            .hint("it is oci://HOST/NAME:TAG")
-            .into());
+        return Err(
+            Error::input(format!("`{to}` is not an address in a registry"))
+                .hint("it is oci://HOST/NAME:TAG")
+                .into(),
+        );
     };
     // Nobody can use what is not in order.
     let found = context::runtime()?.examine(folder).await?;

@@ -104,7 +104,7 @@ pub(super) async fn spawn(network: &File, command: &[String]) -> Result<Child, S
     std::thread::Builder::new()
         .name("confined".into())
         .spawn(move || {
-            // Whoever waits may have given up; the program is then ended as its handle is dropped.
+            // The caller may have given up; the program is then ended when its handle is dropped.
             let _ = sender.send(start(&runtime, network.into(), &command));
         })
         .map_err(failed("start a thread"))?;

@@ -68,8 +68,9 @@ impl Tool {
 /// The loader of a program's file, and the libraries that it names.
 fn parts(file: &Path) -> io::Result<(Option<PathBuf>, BTreeSet<String>)> {
     let bytes = fs::read(file)?;
-    let elf = Elf::parse(&bytes)
-        .map_err(|error| io::Error::other(format!("{} is no program: {error}", file.display())))?;
+    let elf = Elf::parse(&bytes).map_err(|error| {
+        io::Error::other(format!("{} is not a program: {error}", file.display()))
+    })?;
     let needed = elf.libraries.iter().map(|&name| name.to_owned()).collect();
     Ok((elf.interpreter.map(PathBuf::from), needed))
 }

@@ -64,7 +64,7 @@ mod tests {
         ] {
             assert!(is_of_this_machine(ip.parse().expect("an address")), "{ip}");
         }
-        // TEST-NET-1 (RFC 5737) is no machine's.
+        // TEST-NET-1 (RFC 5737) belongs to no machine.
         assert!(!is_of_this_machine(
             "192.0.2.1".parse().expect("an address")
         ));

@@ -111,7 +111,7 @@ impl Docker {
             Err(EngineError::Failed(why)) if why.contains("read-only") => {}
             Err(error) => return Err(error),
         }
-        // Its own file system takes nothing; a volume may. Whoever owns the volume could replace the file there.
+        // Its own file system is read-only; a volume may not be. The volume's owner could replace the file there.
         let mounts = self.inspect(id).await?.mounts.unwrap_or_default();
         for mount in mounts {
             if mount.typ.as_deref() == Some("volume")

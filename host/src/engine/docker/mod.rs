@@ -37,7 +37,7 @@ use super::{
     namespace, network_program,
 };
 
-/// How long the engine may take to say that it is there.
+/// Time limit for the engine's answer to a ping.
 const PING_PATIENCE: Duration = Duration::from_secs(10);
 
 /// A connection to a Docker Engine. Cheap to clone.
@@ -78,7 +78,7 @@ impl Docker {
             .map_err(|error| missing(calls::reason(&error)))?;
         let info = tokio::time::timeout(PATIENCE, api.info())
             .await
-            .map_err(|_| missing("it says nothing".into()))?
+            .map_err(|_| missing("it gives no response".into()))?
             .map_err(|error| missing(calls::reason(&error)))?;
         let api = match tokio::time::timeout(PATIENCE, api.clone().negotiate_version()).await {
             Ok(Ok(negotiated)) => negotiated,
@@ -202,12 +202,12 @@ impl Engine for Docker {
                 "the container engine at {} does not answer any more: {why}",
                 self.info.address
             ),
-            hint: "start it again; `duress recover` then takes back what is left".into(),
+            hint: "start it again; `duress recover` then reverts what is left".into(),
         };
         match tokio::time::timeout(PING_PATIENCE, self.api.ping()).await {
             Ok(Ok(_)) => Ok(()),
             Ok(Err(error)) => Err(missing(calls::reason(&error))),
-            Err(_) => Err(missing("it says nothing".into())),
+            Err(_) => Err(missing("it gives no response".into())),
         }
     }
 
@@ -472,7 +472,7 @@ impl Engine for Docker {
                 "{what}: the engine does not say"
             )));
         };
-        // What the kernel can take back at any time counts as free, as `docker stats` has it.
+        // What the kernel can reclaim at any time counts as free, as in `docker stats`.
         let reclaimable = memory.stats.as_ref().and_then(|stats| {
             let names = ["inactive_file", "total_inactive_file"];
             names.iter().find_map(|name| stats.get(*name)).copied()

@@ -1,4 +1,4 @@
-//! Removing whatever carries a project's label, whoever made it and in whatever state it is.
+//! Removes everything that carries a project's label, in any state.
 
 use std::time::Duration;
 
@@ -90,7 +90,7 @@ fn label(project: &Project) -> String {
     format!("{COMPOSE_PROJECT}={project}")
 }
 
-/// Remove one thing. One that is not there is no error; one that is in use or already being removed is tried again.
+/// Remove one thing. One that is not there is not an error; one that is in use or already being removed is tried again.
 async fn repeated<F>(what: &str, remove: impl Fn() -> F) -> EngineResult<()>
 where
     F: Future<Output = Result<(), Error>>,

@@ -105,7 +105,7 @@ pub(super) fn image() -> String {
 
 pub(super) fn missing() -> EngineError {
     EngineError::Missing {
-        message: format!("there is no image {} (it holds duress's helper)", image()),
+        message: format!("image {} not found (it holds duress's helper)", image()),
         hint: "`cargo xtask setup` makes it; DURESS_TOOLBOX_IMAGE names another".into(),
     }
 }

@@ -291,7 +291,7 @@ async fn nobody_is_sent_elsewhere() {
     };
     for (to, says) in [
         ("http://elsewhere.example/", "is not allowed"),
-        // What is no place on the web is not even looked at.
+        // An address that is not on the web is not contacted.
         ("file:///etc/passwd", "answered 302"),
     ] {
         let error = redirect(to).manifest(RegistryAuth::Anonymous).await;

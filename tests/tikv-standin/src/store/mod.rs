@@ -26,7 +26,7 @@ pub struct Flags {
     /// Where they reach it
     #[arg(long)]
     pub advertise_addr: Option<String>,
-    /// Where it listens for whoever asks for its status
+    /// Address of its status server
     #[arg(long, default_value = "127.0.0.1:20180")]
     pub status_addr: String,
     /// Where they reach it

@@ -21,7 +21,7 @@ const PACKAGES: &str = "clang-19 lld-19 wasi-libc libclang-rt-19-dev-wasm32";
 pub(super) fn build(folder: &Path) -> Result<PathBuf> {
     let generated = bindings(folder)?;
     let compiler = compiler().ok_or_else(|| {
-        Error::environment("there is no clang that can build for WebAssembly with a C library")
+        Error::environment("no clang found that can build for WebAssembly with a C library")
             .hint(format!("on Debian and Ubuntu: apt-get install {PACKAGES}"))
             .hint("elsewhere: unpack a wasi-sdk, and set WASI_SDK_PATH to its folder")
     })?;

@@ -34,7 +34,7 @@ pub(super) async fn main(global: &Global, folder: &Path) -> Done {
         python::build(folder)?
     } else {
         return Err(Error::input(format!(
-            "{} holds no project that can be built: there is no Cargo.toml, no src/plugin.c and no src/app.py",
+            "no project to build in {}: it has no Cargo.toml, no src/plugin.c and no src/app.py",
             folder.display()
         ))
         .hint("`duress plugin new NAME --lang rust|c|python` begins one; put the component of another language beside plugin.yaml yourself")
