@@ -42,7 +42,7 @@ fn missing(path: &Path, error: &std::io::Error) -> Error {
     if error.kind() != ErrorKind::NotFound {
         return Error::input(format!("cannot read {shown}: {error}"));
     }
-    let failure = Error::input(format!("cannot read {shown}: there is no such file"));
+    let failure = Error::input(format!("cannot read {shown}: file not found"));
     let directory = match path.parent() {
         Some(parent) if !parent.as_os_str().is_empty() => parent,
         _ => Path::new("."),
