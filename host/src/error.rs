@@ -28,7 +28,7 @@ pub struct Error {
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
 impl Error {
-    /// An error of a kind, without hints.
+    /// Returns an error of a kind, without hints.
     pub fn new(kind: Kind, message: impl Into<String>) -> Self {
         Self {
             kind,
@@ -42,24 +42,24 @@ impl Error {
         Self::new(Kind::Failed, message)
     }
 
-    /// The user's input is wrong.
+    /// Returns the user's input is wrong.
     pub fn input(message: impl Into<String>) -> Self {
         Self::new(Kind::Input, message)
     }
 
-    /// The environment lacks something.
+    /// Returns the environment lacks something.
     pub fn environment(message: impl Into<String>) -> Self {
         Self::new(Kind::Environment, message)
     }
 
-    /// Add a line that says what to do.
+    /// Adds a line that says what to do.
     #[must_use]
     pub fn hint(mut self, hint: impl Into<String>) -> Self {
         self.hints.push(hint.into());
         self
     }
 
-    /// Put what was tried before the message: `context: message`.
+    /// Puts what was tried before the message: `context: message`.
     #[must_use]
     pub fn context(mut self, context: impl fmt::Display) -> Self {
         self.message = format!("{context}: {}", self.message);
@@ -71,7 +71,7 @@ impl Error {
         self.kind
     }
 
-    /// What to do, a line each.
+    /// Returns what to do, a line each.
     pub fn hints(&self) -> &[String] {
         &self.hints
     }

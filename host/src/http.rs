@@ -80,7 +80,7 @@ impl Resolve for Elsewhere {
     }
 }
 
-/// Whether an address is this machine's or its link's (RFC 6890): loopback, link-local, unspecified, multicast.
+/// Returns whether an address is this machine's or its link's (RFC 6890): loopback, link-local, unspecified, multicast.
 pub(crate) fn is_near(address: IpAddr) -> bool {
     match address.to_canonical() {
         IpAddr::V4(ip) => {
@@ -116,7 +116,7 @@ fn is_own(address: IpAddr) -> bool {
     source.is_ok_and(|source| source.ip() == address)
 }
 
-/// The host and the port of a URL, as grants name them.
+/// Returns the host and the port of a URL, as grants name them.
 pub(crate) fn authority_of(url: &str) -> Option<String> {
     let url = Url::parse(url).ok()?;
     Some(format!(
@@ -139,7 +139,7 @@ pub struct Reach<'a> {
 
 /// Who answers requests on a simulated machine.
 pub trait Answers: Send + Sync + std::fmt::Debug {
-    /// The answer to a request that was found to be allowed.
+    /// Returns the answer to a request that was found to be allowed.
     fn answer(&self, request: &HttpRequest) -> Result<HttpResponse, HttpError>;
 }
 
@@ -173,7 +173,7 @@ impl Client {
         Self(Transport::Simulated(answers))
     }
 
-    /// Send a request within a reach, and wait for the whole response.
+    /// Sends a request within a reach, and waits for the whole response.
     pub async fn send(
         &self,
         reach: Reach<'_>,
@@ -209,7 +209,7 @@ impl Client {
     }
 }
 
-/// The URL to connect to, and the `Host` header when it differs: a container's name becomes its address.
+/// Returns the URL to connect to, and the `Host` header when it differs: a container's name becomes its address.
 async fn destination(
     reach: Reach<'_>,
     text: &str,
@@ -338,7 +338,7 @@ fn unavailable(request: &HttpRequest, error: &reqwest::Error) -> HttpError {
     ))
 }
 
-/// The innermost cause says what happened; those around it repeat the URL.
+/// Returns the innermost cause says what happened; those around it repeat the URL.
 pub(crate) fn causes(error: &dyn std::error::Error) -> String {
     let mut innermost = error;
     while let Some(source) = innermost.source() {

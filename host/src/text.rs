@@ -14,7 +14,7 @@ pub fn is_steering(character: char) -> bool {
             '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
-/// The text with everything that steers spelt out, but for line breaks and tabs.
+/// Returns the text with everything that steers spelt out, but for line breaks and tabs.
 pub fn harmless(text: &str) -> Cow<'_, str> {
     let steers = |c: char| is_steering(c) && !matches!(c, '\n' | '\t');
     if !text.contains(steers) {

@@ -8,7 +8,7 @@ use duress::plugin::{Catalog, Runtime};
 
 use crate::program::repository;
 
-/// Load a component through this cache, as every command does.
+/// Loads a component through this cache, as every command does.
 async fn load(cache: &Path) {
     let runtime = Runtime::new(Some(cache)).unwrap();
     let catalog = Catalog::discover(runtime, vec![repository().join("tests/noop")]);
@@ -18,7 +18,7 @@ async fn load(cache: &Path) {
     );
 }
 
-/// The one entry of a cache.
+/// Returns the one entry of a cache.
 fn entry(cache: &Path) -> PathBuf {
     let engines = fs::read_dir(cache)
         .unwrap()

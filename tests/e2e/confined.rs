@@ -65,7 +65,7 @@ impl Lab {
     }
 }
 
-/// The value of a line of a process' status (proc_pid_status(5)).
+/// Returns the value of a line of a process' status (proc_pid_status(5)).
 fn status(pid: &str, key: &str) -> String {
     let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
     let line = status

@@ -2,7 +2,7 @@
 
 use std::process::{Command, Output};
 
-/// Run `docker`; its standard output. Panics when it fails.
+/// Runs `docker`; its standard output. Panics when it fails.
 pub fn docker(arguments: &[&str]) -> String {
     let output = attempt(arguments);
     assert!(
@@ -13,7 +13,7 @@ pub fn docker(arguments: &[&str]) -> String {
     String::from_utf8_lossy(&output.stdout).trim().to_owned()
 }
 
-/// Run `docker`, whatever comes of it.
+/// Runs `docker`, whatever comes of it.
 pub fn attempt(arguments: &[&str]) -> Output {
     Command::new("docker")
         .args(arguments)
@@ -50,7 +50,7 @@ pub fn labelled(label: &str) -> Vec<String> {
 pub struct Container(pub String);
 
 impl Container {
-    /// The container of a service in a compose project.
+    /// Returns the container of a service in a compose project.
     pub fn of(project: &str, service: &str) -> Self {
         let project = format!("label=com.docker.compose.project={project}");
         let service = format!("label=com.docker.compose.service={service}");
@@ -63,12 +63,12 @@ impl Container {
         docker(&["inspect", "--format", template, &self.0])
     }
 
-    /// Its address on its one network.
+    /// Returns its address on its one network.
     pub fn address(&self) -> String {
         self.inspect("{{range .NetworkSettings.Networks}}{{.IPAddress}}{{end}}")
     }
 
-    /// Run a program in it; whether it succeeded, and its output.
+    /// Runs a program in it; whether it succeeded, and its output.
     pub fn run(&self, command: &[&str]) -> (bool, String) {
         let output = attempt(&[&["exec", &self.0], command].concat());
         let text = [output.stdout, output.stderr].concat();
@@ -78,7 +78,7 @@ impl Container {
         )
     }
 
-    /// Send its first process a signal.
+    /// Sends its first process a signal.
     pub fn signal(&self, name: &str) {
         docker(&["kill", "--signal", name, &self.0]);
     }
@@ -99,7 +99,7 @@ impl Container {
         answers.collect()
     }
 
-    /// Run a program of an image of ours in its network, with its names: it need hold none itself.
+    /// Runs a program of an image of ours in its network, with its names: it need hold none itself.
     pub fn beside(&self, command: &[&str]) -> (bool, String) {
         let network = format!("container:{}", self.0);
         let image = std::env::var("DURESS_BASE_IMAGE").unwrap();
@@ -126,7 +126,7 @@ impl Container {
         found.expect("the container's cgroup")
     }
 
-    /// Whether it reaches a port of another within two seconds: a dropped packet is a connection that times out.
+    /// Returns whether it reaches a port of another within two seconds: a dropped packet is a connection that times out.
     pub fn connects(&self, to: &Self, port: u16) -> bool {
         let connect = format!("exec 3<>/dev/tcp/{}/{port}", to.address());
         let (connected, _) = self.run(&["timeout", "2", "bash", "-c", &connect]);
@@ -139,7 +139,7 @@ impl Container {
         text.lines().last().unwrap().trim().parse().unwrap()
     }
 
-    /// Every rule of its network, as iptables-save(8) writes it, seen from the machine.
+    /// Returns every rule of its network, as iptables-save(8) writes it, seen from the machine.
     pub fn rules(&self) -> Vec<String> {
         let output = Command::new("nsenter")
             .args([

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use crate::docker::{Container, docker};
 use crate::stage::Stage;
 
-/// Every fault that one container alone can have, with parameters.
+/// Returns every fault that one container alone can have, with parameters.
 fn faults() -> Vec<(&'static str, Value)> {
     vec![
         ("node_kill", json!({})),
@@ -29,7 +29,7 @@ fn faults() -> Vec<(&'static str, Value)> {
     ]
 }
 
-/// The container is as it was when its stack came up.
+/// Returns the container is as it was when its stack came up.
 fn is_whole(target: &Container) -> bool {
     let state = target.inspect("{{.State.Status}} {{.HostConfig.Memory}}");
     let rules = target.rules();

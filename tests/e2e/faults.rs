@@ -8,13 +8,13 @@ use crate::stage::Stage;
 
 const ALL: [&str; 3] = ["etcd0", "etcd1", "etcd2"];
 
-/// Write a key through a member, as a client would. Whether the cluster took it.
+/// Writes a key through a member, as a client would. Whether the cluster took it.
 fn put(member: &Container, value: &str) -> bool {
     let (stored, _) = member.run(&["etcdctl", "--command-timeout=3s", "put", "key", value]);
     stored
 }
 
-/// Read the key through a member, agreed upon by a majority.
+/// Reads the key through a member, agreed upon by a majority.
 fn get(member: &Container) -> Option<String> {
     let (read, text) = member.run(&[
         "etcdctl",
@@ -258,7 +258,7 @@ async fn the_machines_own_disk_is_never_filled() {
     assert_eq!(stage.unsettled().await, 0);
 }
 
-/// The mean round trip in milliseconds, by ping.
+/// Returns the mean round trip in milliseconds, by ping.
 fn round_trip(from: &Container, to: &Container) -> f64 {
     let times = from.pings(to, 20);
     assert_eq!(times.len(), 20);

@@ -5,7 +5,7 @@ use serde_json::json;
 use crate::docker::Container;
 use crate::stage::Stage;
 
-/// How long a large ping takes there and back, in milliseconds, as ping itself measures it.
+/// Returns how long a large ping takes there and back, in milliseconds, as ping itself measures it.
 fn large_ping(from: &Container, to: &Container) -> f64 {
     let (answered, text) = from.run(&[
         "ping",

@@ -22,7 +22,7 @@ chaos_types:
       - {at: 0s, type: cpu_stress, params: {percent: 30}, targets: [etcd2]}
 ";
 
-/// Start it with a guardian; when this returns, all three are in force.
+/// Starts it with a guardian; when this returns, all three are in force.
 fn guarded(program: &Program) -> Running {
     let file = program.folder.path().join("guarded.yaml");
     std::fs::write(&file, CAMPAIGN).unwrap();
@@ -36,7 +36,7 @@ fn guarded(program: &Program) -> Running {
     running
 }
 
-/// The command lines of processes that name something.
+/// Returns the command lines of processes that name something.
 fn processes(of: &str) -> Vec<String> {
     let listed = Command::new("ps").args(["axww", "-o", "command"]).output();
     let listed = String::from_utf8_lossy(&listed.unwrap().stdout).into_owned();

@@ -94,7 +94,7 @@ fn each_misdeed_fails_its_own_trial_with_its_reason() {
     );
 }
 
-/// The most memory that a process has had, in KiB (proc_pid_status(5)).
+/// Returns the most memory that a process has had, in KiB (proc_pid_status(5)).
 fn peak_memory(pid: u32) -> u64 {
     let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
     let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-/// The JSON at a URL; `None` without a good response within two seconds.
+/// Returns the JSON at a URL; `None` without a good response within two seconds.
 pub fn get(url: String) -> Option<Value> {
     // On a thread of its own, so that tests may ask with and without a runtime about them.
     let asking = std::thread::spawn(move || {

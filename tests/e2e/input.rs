@@ -9,7 +9,7 @@ use crate::program::{Program, noop};
 /// A campaign that is right, to be spoilt.
 const RIGHT: &str = "name: right\nsubjects: [noop]\nchaos_types:\n  - type: nothing\n";
 
-/// Run a campaign file of this text; it must be refused, and create nothing.
+/// Runs a campaign file of this text; it must be refused, and creates nothing.
 fn refused(text: &str, code: i32, says: &[&str]) {
     let program = Program::new();
     let file = program.folder.path().join("campaign.yaml");

@@ -56,7 +56,7 @@ impl Examples {
         ended
     }
 
-    /// Build it, look at it, try it.
+    /// Builds it, look at it, try it.
     pub fn make(&self, plugin: &str) {
         self.succeeds(&["plugin", "build", plugin]);
         self.succeeds(&["plugin", "check", plugin]);

@@ -38,7 +38,7 @@ fn own_cpu_time() -> u64 {
     (ticks(11) + ticks(12)) * 10_000_000
 }
 
-/// How many processors' worth of time a container uses for a second, and how many this process.
+/// Returns how many processors' worth of time a container uses for a second, and how many this process.
 async fn processors(container: &Container) -> (f64, f64) {
     let begun = std::time::Instant::now();
     let (before, own) = (cpu_time(container), own_cpu_time());

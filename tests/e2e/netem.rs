@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use crate::docker::Container;
 use crate::stage::Stage;
 
-/// Whether this machine's kernel has it.
+/// Returns whether this machine's kernel has it.
 pub fn kernel_has_netem() -> bool {
     let tried = [
         "--net", "tc", "qdisc", "add", "dev", "lo", "root", "netem", "delay", "1ms",

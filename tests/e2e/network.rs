@@ -205,7 +205,7 @@ async fn a_topology_lies_as_it_was_asked_for() {
     assert!(ring.unwrap_err().to_string().contains("at least 4"));
 }
 
-/// What a name stands for, as a program in the container's network finds it.
+/// Returns what a name stands for, as a program in the container's network finds it.
 fn resolved(container: &Container, name: &str) -> Option<String> {
     let (found, text) = container.beside(&["getent", "ahostsv4", name]);
     found.then(|| text.split_whitespace().next().unwrap().to_owned())
@@ -253,7 +253,7 @@ async fn names_are_answered_wrongly_and_others_as_ever() {
     }
 }
 
-/// Every rule and discipline of a container's network, seen from the machine.
+/// Returns every rule and discipline of a container's network, seen from the machine.
 fn network(container: &Container) -> String {
     let pid = container.inspect("{{.State.Pid}}");
     let see = |command: &[&str]| {

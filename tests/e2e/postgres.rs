@@ -18,7 +18,7 @@ fn says(server: &Container, sql: &str) -> String {
     text
 }
 
-/// How many processes of a container name the function that opens the connections.
+/// Returns how many processes of a container name the function that opens the connections.
 fn holders(server: &Container) -> usize {
     let processes = docker(&["top", &server.0, "-eo", "pid,args"]);
     let lines = processes.lines();

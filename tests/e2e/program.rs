@@ -12,7 +12,7 @@ use tempfile::TempDir;
 
 use crate::docker::labelled;
 
-/// The repository.
+/// Returns the repository.
 pub fn repository() -> &'static Path {
     Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/.."))
 }
@@ -20,12 +20,12 @@ pub fn repository() -> &'static Path {
 /// What the component that misbehaves asks for.
 pub const REQUESTS: &str = "{actions: [pause], programs: {container: [/bin/true, printf], look: [/bin/true, printf]}, http: [stack], tcp: [stack], logs: true, stack: true}";
 
-/// The component that misbehaves.
+/// Returns the component that misbehaves.
 pub fn noop() -> Vec<u8> {
     fs::read(repository().join("tests/noop/noop.wasm")).expect("`cargo xtask setup` builds it")
 }
 
-/// The words of one trial on etcd, with a seed of its own so that its target is the same each time.
+/// Returns the words of one trial on etcd, with a seed of its own so that its target is the same each time.
 pub fn on_etcd<'a>(fault: &'a str, duration: &'a str) -> [&'a str; 9] {
     [
         "run",
@@ -73,12 +73,12 @@ impl Program {
         command
     }
 
-    /// Run it to its end.
+    /// Runs it to its end.
     pub fn run(&self, arguments: &[&str]) -> Ended {
         Ended::of(&mut self.command(arguments))
     }
 
-    /// Put a copy of the component that misbehaves, or bytes in its place, beside the database as a plugin of that name, and grant it
+    /// Puts a copy of the component that misbehaves, or bytes in its place, beside the database as a plugin of that name, and grant it
     /// what it asks for.
     pub fn plugin(&self, name: &str, component: &[u8], settings: &str) {
         let folder = self.folder.path();
@@ -100,7 +100,7 @@ impl Program {
         .unwrap();
     }
 
-    /// Start it with `--json`, and read what it tells.
+    /// Starts it with `--json`, and reads what it tells.
     pub fn start(&self, arguments: &[&str]) -> Running {
         Running::of(&mut self.command(arguments))
     }
@@ -112,7 +112,7 @@ impl Program {
         serde_json::from_str(&ended.printed()).unwrap()
     }
 
-    /// What is in the container engine for this database.
+    /// Returns what is in the container engine for this database.
     pub fn left(&self) -> Vec<String> {
         labelled(&format!("io.duress.database={}", self.database().display()))
     }
@@ -131,7 +131,7 @@ impl Drop for Program {
 pub struct Ended(Output);
 
 impl Ended {
-    /// Run a command to its end.
+    /// Runs a command to its end.
     pub fn of(command: &mut Command) -> Self {
         Self(command.output().unwrap())
     }
@@ -165,7 +165,7 @@ pub struct Running {
 }
 
 impl Running {
-    /// Start a command with `--json`, and read what it tells.
+    /// Starts a command with `--json`, and reads what it tells.
     pub fn of(command: &mut Command) -> Self {
         let mut child = command
             .arg("--json")
@@ -185,7 +185,7 @@ impl Running {
         Self { child, events }
     }
 
-    /// Wait for an event. Panics with all that came instead.
+    /// Waits for an event. Panics with all that came instead.
     pub fn wait_for(&self, what: &str, mut is_it: impl FnMut(&Value) -> bool) -> Value {
         let mut seen = Vec::new();
         while let Ok(event) = self.events.recv_timeout(Duration::from_secs(90)) {
@@ -197,7 +197,7 @@ impl Running {
         panic!("waited in vain: {what}; there was:\n{}", seen.join("\n"));
     }
 
-    /// Wait until a change is in force; its summary.
+    /// Waits until a change is in force; its summary.
     pub fn wait_for_change(&self) -> String {
         let event = self.wait_for("a change in force", |event| {
             event["message"]
@@ -207,7 +207,7 @@ impl Running {
         event["message"].as_str().unwrap()["applied: ".len()..].to_owned()
     }
 
-    /// Look at the process again and again until its end.
+    /// Looks at the process again and again until its end.
     pub fn while_it_runs(&self, mut look: impl FnMut(u32)) {
         self.wait_for("its end", |event| {
             look(self.child.id());
@@ -215,7 +215,7 @@ impl Running {
         });
     }
 
-    /// Send it a signal, e.g. `INT`.
+    /// Sends it a signal, e.g. `INT`.
     pub fn signal(&self, signal: &str) {
         let pid = self.child.id().to_string();
         assert!(
@@ -227,7 +227,7 @@ impl Running {
         );
     }
 
-    /// Send it to all of its process group, which it must lead.
+    /// Sends it to all of its process group, which it must lead.
     pub fn signal_group(&self, signal: &str) {
         let group = format!("-{}", self.child.id());
         let sent = Command::new("kill")
@@ -236,7 +236,7 @@ impl Running {
         assert!(sent.unwrap().success());
     }
 
-    /// Wait for its end, and read what is left to read.
+    /// Waits for its end, and reads what is left to read.
     pub fn end(mut self) -> (ExitStatus, Vec<Value>) {
         let rest = self.events.iter().collect();
         (self.child.wait().unwrap(), rest)

@@ -135,7 +135,7 @@ impl Door {
     }
 }
 
-/// Pass on what comes, until the door is shut.
+/// Passes on what comes, until the door is shut.
 fn pass(from: &UnixStream, to: &UnixStream, open: &Arc<AtomicBool>) {
     use std::io::{ErrorKind, Read as _, Write as _};
     let (mut from, mut to) = (from.try_clone().unwrap(), to.try_clone().unwrap());

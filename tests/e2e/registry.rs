@@ -491,7 +491,7 @@ impl Server {
     }
 }
 
-/// Read a request's head, and answer it.
+/// Reads a request's head, and answers it.
 fn respond(mut stream: TcpStream, answer: &[u8]) {
     let mut reader = BufReader::new(&stream);
     let mut line = String::new();

@@ -10,7 +10,7 @@ use crate::program::{Program, noop};
 
 const CAMPAIGN: &str = "name: long\nsubjects: [noop]\nseed: 3\ntrials_per_combination: 6\ndefaults: {duration_seconds: 0.5}\ninclude_baseline: true\n";
 
-/// The campaign's file, beside the database.
+/// Returns the campaign's file, beside the database.
 fn file(program: &Program) -> PathBuf {
     let file = program.folder.path().join("long.yaml");
     fs::write(&file, CAMPAIGN).unwrap();
@@ -28,7 +28,7 @@ fn killed(program: &Program) {
     running.end();
 }
 
-/// What has finished, by name: the row, its seed and its outcome.
+/// Returns what has finished, by name: the row, its seed and its outcome.
 fn finished(program: &Program) -> BTreeMap<String, (String, u64)> {
     let shown = program.json(&["show", "long"]);
     let trials = shown["trials"].as_array().unwrap().iter();

@@ -6,7 +6,7 @@ use crate::docker::{Container, docker};
 use crate::program::{Program, Running, on_etcd};
 use crate::wait::until_true;
 
-/// The project of the one stack that runs for a database.
+/// Returns the project of the one stack that runs for a database.
 pub fn project(program: &Program) -> String {
     let filter = format!("label=io.duress.database={}", program.database().display());
     let projects = docker(&[
@@ -233,7 +233,7 @@ fn the_member_that_is_cut_off_is_seen_from_outside_and_is_back_afterwards() {
     assert_eq!(program.left(), [""; 0]);
 }
 
-/// Kill the program in the middle of a fault; its fault stays in force until `duress recover` reverts it.
+/// Kills the program in the middle of a fault; its fault stays in force until `duress recover` reverts it.
 fn killed(fault: &str, is_broken: impl Fn(&Container) -> bool) {
     let program = Program::new();
     let running = start(&program, fault, "120");

@@ -35,7 +35,7 @@ pub struct Stage {
 }
 
 impl Stage {
-    /// Bring a subject's stack up, with these containers as the blast radius; its own plugin breaks them.
+    /// Brings a subject's stack up, with these containers as the blast radius; its own plugin breaks them.
     pub async fn new(subject: &str, radius: &[&str]) -> Self {
         Self::with_plugin(subject, subject, radius).await
     }
@@ -162,7 +162,7 @@ impl Stage {
             .await
     }
 
-    /// Inject what must succeed.
+    /// Injects what must succeed.
     pub async fn break_it(&self, fault: &str, parameters: Value, targets: &[&str]) -> Value {
         match self.inject(fault, parameters, targets).await {
             Ok(metadata) => metadata,
@@ -191,7 +191,7 @@ impl Stage {
         health.detail
     }
 
-    /// Wait until the subject says that it is well.
+    /// Waits until the subject says that it is well.
     pub async fn wait_until_healthy(&self) {
         let recovered = async {
             while !self.is_healthy().await {
@@ -203,7 +203,7 @@ impl Stage {
             .expect("healthy again");
     }
 
-    /// Roll back from the database alone, as another duress does after this one has crashed.
+    /// Rolls back from the database alone, as another duress does after this one has crashed.
     pub async fn recover(&self) {
         let trial = self.store.running_trials().await.unwrap().remove(0);
         let actor = Actor {
@@ -217,7 +217,7 @@ impl Stage {
         assert!(report.stuck.is_empty(), "{:?}", report.stuck);
     }
 
-    /// How many changes of this trial may still be in force.
+    /// Returns how many changes of this trial may still be in force.
     pub async fn unsettled(&self) -> usize {
         self.store.flush().await.unwrap();
         let trial = self.store.running_trials().await.unwrap().remove(0);

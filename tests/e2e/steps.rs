@@ -78,7 +78,7 @@ chaos_types:
     assert_eq!(program.left(), [""; 0]);
 }
 
-/// Restart the target of a latency while it holds. What the run says, and whether a rule is there again before its end.
+/// Restarts the target of a latency while it holds. What the run says, and whether a rule is there again before its end.
 fn restarted(policy: &str) -> (String, bool) {
     let program = Program::new();
     let file = campaign(

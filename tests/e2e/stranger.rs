@@ -65,7 +65,7 @@ impl Stranger {
         Ended::of(&mut self.command(arguments))
     }
 
-    /// The faults that its subject can be given, as `plugin:name`.
+    /// Returns the faults that its subject can be given, as `plugin:name`.
     fn faults(&self) -> Vec<String> {
         let listed = self.run(&["fault", "list", "shop", "--json"]);
         assert_eq!(listed.code(), 0, "{}", listed.said());

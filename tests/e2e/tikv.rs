@@ -7,7 +7,7 @@ use crate::http;
 use crate::program::Program;
 use crate::wait::{until, until_true};
 
-/// What PD says of its stores, asked from within one of its containers' networks.
+/// Returns what PD says of its stores, asked from within one of its containers' networks.
 fn stores(driver: &Container) -> Option<Vec<(String, String)>> {
     let url = format!("http://{}:2379/pd/api/v1/stores", driver.address());
     let answer = http::get(url)?;
@@ -33,7 +33,7 @@ fn project(program: &Program) -> String {
     projects.lines().next().expect("a stack runs").to_owned()
 }
 
-/// Run a fault on one store, and see by PD that this store is cut off and comes back.
+/// Runs a fault on one store, and sees by PD that this store is cut off and comes back.
 fn disconnected_by(fault: &str) {
     let program = Program::new();
     let running = program.start(&[
@@ -150,7 +150,7 @@ async fn a_full_store_says_so_and_pd_outlives_its_leader() {
     assert_eq!(known.len(), 3);
 }
 
-/// How many regions each store leads, as PD says.
+/// Returns how many regions each store leads, as PD says.
 fn leaders(driver: &Container) -> Option<std::collections::BTreeMap<String, u64>> {
     let url = format!("http://{}:2379/pd/api/v1/stats/region", driver.address());
     serde_json::from_value(http::get(url)?["store_leader_count"].clone()).ok()

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-/// Look again and again until there is something; panics with `what` when it does not come.
+/// Looks again and again until there is something; panics with `what` when it does not come.
 pub fn until<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
     let deadline = Instant::now() + Duration::from_secs(90);
     loop {
@@ -14,7 +14,7 @@ pub fn until<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
     }
 }
 
-/// Look until it is so.
+/// Looks until it is so.
 pub fn until_true(what: &str, mut look: impl FnMut() -> bool) {
     until(what, || look().then_some(()));
 }

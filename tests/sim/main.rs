@@ -30,7 +30,7 @@ struct Tried {
     seeds: AtomicU64,
 }
 
-/// Run a seed to its end without a crash; how many steps that took.
+/// Runs a seed to its end without a crash; how many steps that took.
 fn undisturbed(seed: u64) -> Result<u64, String> {
     let simulation = Simulation::new(seed, End::Never);
     let ran = simulation.run();
@@ -61,7 +61,7 @@ fn crashed(seed: u64, step: u64) -> Result<(), String> {
     recover(&simulation, seed ^ step)
 }
 
-/// Press Ctrl+C at a step. In a calm world nothing is left for a recovery to do.
+/// Presses Ctrl+C at a step. In a calm world nothing is left for a recovery to do.
 fn interrupted(seed: u64, step: u64) -> Result<(), String> {
     let simulation = Simulation::new(seed, End::Interrupt(step));
     let ran = simulation.run();
@@ -76,7 +76,7 @@ fn interrupted(seed: u64, step: u64) -> Result<(), String> {
     recover(&simulation, seed ^ step)
 }
 
-/// Kill the process at a step, or stop it there, and leave the rest to its guardian. Nobody recovers.
+/// Kills the process at a step, or stops it there, and leaves the rest to its guardian. Nobody recovers.
 fn guarded(seed: u64, step: u64, freezes: bool) -> Result<(), String> {
     let end = if freezes {
         End::Freeze(step)
@@ -115,7 +115,7 @@ fn what_stays_of_a_stack_without_containers_changes_no_outcome() {
     simulation.check_passed().unwrap();
 }
 
-/// Recover, with a crash in the middle of that too; look that all is well; go on to the end.
+/// Recovers, with a crash in the middle of that too; look that all is well; go on to the end.
 fn recover(simulation: &Simulation, seed: u64) -> Result<(), String> {
     let mut random = SeededRandom::new(seed);
     let calm = Troubles::default();

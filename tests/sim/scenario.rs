@@ -118,7 +118,7 @@ impl Disk for WorldDisk {
     }
 }
 
-/// The components, loaded once.
+/// Returns the components, loaded once.
 fn catalog() -> &'static Catalog {
     static CATALOG: OnceLock<Catalog> = OnceLock::new();
     CATALOG.get_or_init(|| {
@@ -416,7 +416,7 @@ impl Simulation {
         Ok(())
     }
 
-    /// What has finished, by name, with the row that says so.
+    /// Returns what has finished, by name, with the row that says so.
     pub fn finished(&self) -> BTreeMap<String, String> {
         let trials = self.look(
             async |store| match store.find_campaign("simulated").await? {
@@ -565,7 +565,7 @@ impl Simulation {
         Ok(())
     }
 
-    /// Read the database, as somebody who looks at it with a machine of their own.
+    /// Reads the database, as somebody who looks at it with a machine of their own.
     fn look<T>(&self, look: impl AsyncFnOnce(&Store) -> Result<T>) -> T {
         let runtime = tokio::runtime::Builder::new_current_thread()
             .build()
@@ -584,7 +584,7 @@ fn outcome_of(trial: &TrialRow) -> &'static str {
     trial.outcome.map_or("running", |outcome| outcome.as_str())
 }
 
-/// An action's kind, as [`duress::simulated::Container::changed`] calls it.
+/// Returns an action's kind, as [`duress::simulated::Container::changed`] calls it.
 fn kind(action: &Value) -> String {
     let name = match action {
         Value::Object(map) => map.keys().next().map_or("", String::as_str),

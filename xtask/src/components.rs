@@ -12,7 +12,7 @@ use crate::workspace::{self, Package};
 /// Of their own, so that building them never rebuilds the host.
 const BUILT: &str = "target/guest";
 
-/// Build every component and put each in its place.
+/// Builds every component and puts each in its place.
 pub(crate) fn build(sysroot: Option<&Path>) -> Result<()> {
     let packages = workspace::packages()?;
     let guests: Vec<&Package> = packages
@@ -59,7 +59,7 @@ pub(crate) fn build(sysroot: Option<&Path>) -> Result<()> {
     Ok(())
 }
 
-/// Copy a file whose content differs, so that an unchanged one keeps its time.
+/// Copies a file whose content differs, so that an unchanged one keeps its time.
 fn put(built: &Path, place: &Path) -> Result<()> {
     let content = fs::read(built).with_context(|| format!("read {}", built.display()))?;
     if fs::read(place).is_ok_and(|there| there == content) {

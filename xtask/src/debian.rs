@@ -16,7 +16,7 @@ use crate::workspace;
 const SUITES: [&str; 3] = ["trixie", "trixie-backports", "sid"];
 const KEYRING: &str = "/usr/share/keyrings/debian-archive-keyring.gpg";
 
-/// The sysroot, built if need be. It belongs to this compiler alone.
+/// Returns the sysroot, built if need be. It belongs to this compiler alone.
 pub(crate) fn sysroot() -> Result<PathBuf> {
     let sysroot = place()?;
     if !is_built()? {
@@ -38,7 +38,7 @@ fn place() -> Result<PathBuf> {
         .join(compiler("commit-hash")?))
 }
 
-/// Fetch and unpack Debian's `rust-src`; its folder `library`.
+/// Fetches and unpacks Debian's `rust-src`; its folder `library`.
 fn fetch(work: &Path) -> Result<PathBuf> {
     for program in ["apt-get", "dpkg-deb", "tar"] {
         if !is_there(program) {
@@ -81,7 +81,7 @@ fn fetch(work: &Path) -> Result<PathBuf> {
     unpacked.context("the package rust-src holds no library")
 }
 
-/// Unpack the package that apt has downloaded into a folder.
+/// Unpacks the package that apt has downloaded into a folder.
 pub(crate) fn unpack(downloads: &Path, to: &Path) -> Result<()> {
     let package = fs::read_dir(downloads)?
         .flatten()
@@ -124,7 +124,7 @@ fn configure(work: &Path) -> Result<PathBuf> {
     Ok(path)
 }
 
-/// The mirror that this system uses.
+/// Returns the mirror that this system uses.
 pub(crate) fn mirror() -> String {
     let asked = Sh::new("apt-get")
         .args([
@@ -141,7 +141,7 @@ pub(crate) fn mirror() -> String {
         .to_owned()
 }
 
-/// Build the library into a sysroot, by cargo's own `build-std`.
+/// Builds the library into a sysroot, by cargo's own `build-std`.
 fn build(work: &Path, library: &Path, sysroot: &Path) -> Result<()> {
     println!("Building Rust's standard library for {TARGET}");
     let empty = work.join("empty");

@@ -17,7 +17,7 @@ type Writer = fn() -> Result<String>;
 /// Each page, and how it is written.
 const PAGES: [(&str, Writer); 2] = [("docs/faults.md", faults), ("docs/wit.md", interface)];
 
-/// Write the pages.
+/// Writes the pages.
 pub(crate) fn write() -> Result<()> {
     for (path, page) in PAGES {
         fs::write(workspace::root().join(path), page()?)
@@ -26,7 +26,7 @@ pub(crate) fn write() -> Result<()> {
     Ok(())
 }
 
-/// Whether the pages say what they would say now.
+/// Returns whether the pages say what they would say now.
 pub(crate) fn are_current() -> Result<bool> {
     let mut all = true;
     for (path, page) in PAGES {
@@ -39,7 +39,7 @@ pub(crate) fn are_current() -> Result<bool> {
     Ok(all)
 }
 
-/// The world with everything in it.
+/// Returns the world with everything in it.
 fn interface() -> Result<String> {
     let mut resolve = Resolve::default();
     let (package, _) = resolve.push_dir(workspace::root().join("wit"))?;

@@ -14,7 +14,7 @@ use crate::workspace;
 /// How long the daemon may take to answer.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// See that an engine answers.
+/// Sees that an engine answers.
 pub(crate) fn start() -> Result<()> {
     let asked = Sh::new("docker").args(["info", "--format", "{{.ServerVersion}}"]);
     if asked.works() {

@@ -28,7 +28,7 @@ const INPUTS: &str = "io.duress.inputs";
 /// What tests and people look at a network with.
 const TOOLS: &str = "iproute2,iptables,iputils-ping,procps";
 
-/// Get every image, and write down which.
+/// Gets every image, and writes down which.
 pub(crate) fn build() -> Result<()> {
     let etcd = ETCD.get()?;
     let redis = REDIS.get()?;
@@ -42,7 +42,7 @@ pub(crate) fn build() -> Result<()> {
     fs::write(workspace::root().join(ENVIRONMENT_FILE), variables).context("note the images")
 }
 
-/// The variables that name the images; what the user has set stays.
+/// Returns the variables that name the images; what the user has set stays.
 pub(crate) fn environment() -> Result<Vec<(String, String)>> {
     let text = fs::read_to_string(workspace::root().join(ENVIRONMENT_FILE))
         .context("read which images there are: `cargo xtask setup` says so")?;
@@ -260,7 +260,7 @@ fn exists(image: &str) -> bool {
         .is_ok_and(|status| status.success())
 }
 
-/// What an image was made from; `None` where there is no such image, or it was not made here.
+/// Returns what an image was made from; `None` where there is no such image, or it was not made here.
 fn label(image: &str) -> Option<String> {
     let format = format!("{{{{index .Config.Labels \"{INPUTS}\"}}}}");
     let label = Sh::new("docker")

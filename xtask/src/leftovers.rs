@@ -6,7 +6,7 @@ use anyhow::Result;
 
 use crate::sh::Sh;
 
-/// Every container, network and volume with one of duress's labels, as `kind name`. A toolbox may belong to no project.
+/// Returns every container, network and volume with one of duress's labels, as `kind name`. A toolbox may belong to no project.
 pub(crate) fn all() -> Result<Vec<String>> {
     let mut left = labelled("io.duress.project")?;
     left.extend(labelled("io.duress.toolbox-of")?);

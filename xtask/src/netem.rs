@@ -73,7 +73,7 @@ pub(crate) fn run() -> Result<bool> {
     Ok(passed)
 }
 
-/// The end-to-end tests' program.
+/// Returns the end-to-end tests' program.
 fn test_program() -> Result<PathBuf> {
     let built = Sh::new("cargo")
         .args([

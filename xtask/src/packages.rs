@@ -24,7 +24,7 @@ const NEEDED: [(&str, &str, &str); 6] = [
     ),
 ];
 
-/// Install whatever is missing.
+/// Installs whatever is missing.
 pub(crate) fn install() -> Result<()> {
     let missing = NEEDED
         .iter()
@@ -42,7 +42,7 @@ pub(crate) fn install() -> Result<()> {
     install_packages(packages)
 }
 
-/// Install these packages with apt.
+/// Installs these packages with apt.
 pub(crate) fn install_packages<'a>(packages: impl IntoIterator<Item = &'a str>) -> Result<()> {
     let packages: Vec<_> = packages.into_iter().collect();
     let names = packages.join(" ");
@@ -62,7 +62,7 @@ pub(crate) fn install_packages<'a>(packages: impl IntoIterator<Item = &'a str>) 
         .map(drop)
 }
 
-/// Whether a program can be started.
+/// Returns whether a program can be started.
 pub(crate) fn is_there(program: &str) -> bool {
     // Either compose tool will do.
     if program == "docker-compose" && Sh::new("docker").args(["compose", "version"]).works() {
@@ -86,7 +86,7 @@ pub(crate) fn is_root() -> bool {
         .is_ok_and(|id| id.trim() == "0")
 }
 
-/// The release of this Debian, e.g. `bookworm`.
+/// Returns the release of this Debian, e.g. `bookworm`.
 pub(crate) fn codename() -> Option<String> {
     let release = std::fs::read_to_string(Path::new("/etc/os-release")).ok()?;
     let codename = release

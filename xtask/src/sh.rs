@@ -52,7 +52,7 @@ impl Sh {
         self
     }
 
-    /// Run it, its output on this terminal. An error when it fails.
+    /// Runs it, its output on this terminal. An error when it fails.
     pub(crate) fn run(&self) -> Result<()> {
         if self.succeeds()? {
             Ok(())
@@ -61,7 +61,7 @@ impl Sh {
         }
     }
 
-    /// Run it, its output on this terminal. Whether it succeeded.
+    /// Runs it, its output on this terminal. Whether it succeeded.
     pub(crate) fn succeeds(&self) -> Result<bool> {
         let status = self
             .command()
@@ -70,7 +70,7 @@ impl Sh {
         Ok(status.success())
     }
 
-    /// Run it in silence. Its standard output; an error with what it said when it fails.
+    /// Runs it in silence. Its standard output; an error with what it said when it fails.
     pub(crate) fn read(&self) -> Result<String> {
         let output = self.output()?;
         if !output.status.success() {
@@ -82,7 +82,7 @@ impl Sh {
         Ok(String::from_utf8_lossy(&output.stdout).into_owned())
     }
 
-    /// Run it in silence. Whether it is there and succeeded.
+    /// Runs it in silence. Whether it is there and succeeded.
     pub(crate) fn works(&self) -> bool {
         self.output().is_ok_and(|output| output.status.success())
     }

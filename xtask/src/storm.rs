@@ -48,7 +48,7 @@ struct Storm {
     kills: u64,
 }
 
-/// Kill so many times; whether all went well.
+/// Kills so many times; whether all went well.
 pub(crate) fn run(kills: u64, seed: Option<u64>) -> Result<bool> {
     let seed = seed.unwrap_or_else(|| rand::random::<u32>().into());
     println!("The storm's seed is {seed}.");
@@ -95,7 +95,7 @@ pub(crate) fn run(kills: u64, seed: Option<u64>) -> Result<bool> {
 }
 
 impl Storm {
-    /// Begin a campaign and kill it, go on and kill it, until it ends or there were kills enough.
+    /// Begins a campaign, then kills and resumes it until it ends or enough kills were made.
     fn campaign(&mut self, kills: u64) -> Result<()> {
         let file = self.folder.join("storm.yaml").display().to_string();
         let mut child = self.start(&["run", "campaign", &file])?;
@@ -117,7 +117,7 @@ impl Storm {
         }
     }
 
-    /// Go on with what was killed last, undisturbed.
+    /// Goes on with what was killed last, undisturbed.
     fn finish(&mut self) -> Result<()> {
         if self.campaign_id().is_none() {
             return Ok(());
@@ -153,7 +153,7 @@ impl Storm {
             .context("start duress")
     }
 
-    /// Kill it some time later. Whether it still ran by then.
+    /// Kills it some time later. Whether it still ran by then.
     fn kill(&mut self, child: &mut Child, longest: Duration) -> Result<bool> {
         let millis = u64::try_from(longest.as_millis()).unwrap_or(u64::MAX);
         let end = Instant::now() + Duration::from_millis(self.random.random_range(0..millis));
@@ -174,7 +174,7 @@ impl Storm {
         Ok(true)
     }
 
-    /// Wait until the guardian of what was killed last has done its work, and ended.
+    /// Waits until the guardian of what was killed last has done its work, and ended.
     fn await_guardian(&self) -> Result<()> {
         let deadline = Instant::now() + GUARDED;
         loop {
@@ -216,7 +216,7 @@ impl Storm {
         Ok(())
     }
 
-    /// The newest campaign, if one was begun and has not been completed.
+    /// Returns the newest campaign, if one was begun and has not been completed.
     fn campaign_id(&self) -> Option<String> {
         let listed = self.duress().args(["list", "--json"]).read().ok()?;
         let listed: Value = serde_json::from_str(&listed).ok()?;
@@ -283,7 +283,7 @@ fn stray_programs() -> Result<Vec<String>> {
     })
 }
 
-/// The processes of the machine that are such, by their command lines and environments.
+/// Returns the processes of the machine that are such, by their command lines and environments.
 fn programs(are_such: impl Fn(&str, &str) -> bool) -> Result<Vec<String>> {
     let mut found = Vec::new();
     for entry in fs::read_dir("/proc").context("read /proc")?.flatten() {

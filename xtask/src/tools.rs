@@ -20,7 +20,7 @@ const COMPONENTIZE: &str = "componentize-py==0.25.1";
 /// From crates.io.
 const WKG: &str = "0.16.1";
 
-/// Get whatever is missing; the PATH with which all of it is found.
+/// Gets whatever is missing; the PATH with which all of it is found.
 pub(crate) fn path() -> Result<String> {
     let programs = get().context("get what the tests need")?;
     let path = std::env::var("PATH").unwrap_or_default();

@@ -11,7 +11,7 @@ pub(crate) const TARGET: &str = "wasm32-unknown-unknown";
 /// Forces one way: `rustup` or `debian`.
 const CHOICE: &str = "DURESS_WASM_STD";
 
-/// The sysroot to build components with; `None` where the compiler's own will do.
+/// Returns the sysroot to build components with; `None` where the compiler's own will do.
 pub(crate) fn find_or_build() -> Result<Option<PathBuf>> {
     match std::env::var(CHOICE).as_deref() {
         Ok("debian") => debian::sysroot().map(Some),

@@ -10,13 +10,13 @@ use crate::sh::Sh;
 /// Where everything that is made lies, beneath the workspace.
 pub(crate) const SCRATCH: &str = "target/duress";
 
-/// The workspace's folder.
+/// Returns the workspace's folder.
 pub(crate) fn root() -> &'static Path {
     let here = Path::new(env!("CARGO_MANIFEST_DIR"));
     here.parent().unwrap_or(here)
 }
 
-/// The folder for what is made; it exists afterwards.
+/// Returns the folder for what is made; it exists afterwards.
 pub(crate) fn scratch() -> Result<PathBuf> {
     let folder = root().join(SCRATCH);
     std::fs::create_dir_all(&folder).with_context(|| format!("make {}", folder.display()))?;
@@ -41,13 +41,13 @@ struct Duress {
 }
 
 impl Package {
-    /// Where its component belongs, for a crate that is one: `[package.metadata.duress] component`.
+    /// Returns where its component belongs, for a crate that is one: `[package.metadata.duress] component`.
     pub(crate) fn component(&self) -> Option<&Path> {
         Some(&self.metadata.as_ref()?.duress.as_ref()?.component)
     }
 }
 
-/// The workspace's crates.
+/// Returns the workspace's crates.
 pub(crate) fn packages() -> Result<Vec<Package>> {
     #[derive(Deserialize)]
     struct Answer {

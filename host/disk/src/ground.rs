@@ -70,7 +70,7 @@ impl Mounts {
         Ok(self)
     }
 
-    /// Whether an opened folder lies on a file system that is a container's alone and has a bounded size.
+    /// Returns whether an opened folder lies on a file system that is a container's alone and has a bounded size.
     ///
     /// # Errors
     /// When the kernel gives no response about it.

@@ -123,7 +123,7 @@ pub fn fill(root: impl AsFd, fill: &Fill<'_>, mounts: &Mounts) -> Result<()> {
     }
 }
 
-/// Whether the fill is there, whole.
+/// Returns whether the fill is there, whole.
 ///
 /// # Errors
 /// When it cannot be looked at.
@@ -151,7 +151,7 @@ struct Found {
     is_whole: bool,
 }
 
-/// The fill, if what stands at its path is it.
+/// Returns the fill, if what stands at its path is it.
 fn find(root: impl AsFd, fill: &Fill<'_>) -> Result<Option<Found>> {
     let (path, name) = split(fill.path);
     let failed = |errno| Failure::new(format_args!("look at {}", fill.path.escape_debug()), errno);
@@ -219,7 +219,7 @@ fn folder(root: impl AsFd, path: &str) -> std::result::Result<OwnedFd, Errno> {
     fs::openat2(root, path, flags, Mode::empty(), within)
 }
 
-/// The folder and the name in it.
+/// Returns the folder and the name in it.
 fn split(path: &str) -> (&str, &str) {
     let (folder, name) = path.rsplit_once('/').unwrap_or(("", path));
     (if folder.is_empty() { "/" } else { folder }, name)

@@ -61,7 +61,7 @@ fn nameless(folder: &OwnedFd, path: &str) -> Result<File> {
     Ok(File::from(file))
 }
 
-/// Write the whole file, each block to the disk itself, and read it again.
+/// Writes the whole file, each block to the disk itself, and reads it again.
 fn once(file: &File, file_bytes: u64) -> Result<()> {
     let mut block = vec![0x5a; BLOCK];
     let offsets = || (0..file_bytes).step_by(BLOCK);

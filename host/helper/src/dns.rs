@@ -82,7 +82,7 @@ pub(crate) fn run(server: Server) -> Result<()> {
 }
 
 impl Server {
-    /// The answer to a question about one of the names; nothing to any other.
+    /// Returns the answer to a question about one of the names; nothing to any other.
     fn lie(&self, question: &[u8]) -> Option<Vec<u8>> {
         let asked = Message::from_bytes(question).ok()?;
         if asked.metadata.message_type != MessageType::Query
@@ -117,7 +117,7 @@ impl Server {
     }
 }
 
-/// The name servers of the container (resolv.conf(5)): this program sees its file.
+/// Returns the name servers of the container (resolv.conf(5)): this program sees its file.
 fn resolvers() -> Result<Vec<SocketAddr>> {
     let text = std::fs::read_to_string("/etc/resolv.conf").context("read /etc/resolv.conf")?;
     let servers = text
@@ -137,7 +137,7 @@ fn marked(to: SocketAddr, kind: Type, protocol: Protocol) -> std::io::Result<Soc
     Ok(socket)
 }
 
-/// The first answer that one of the resolvers gives.
+/// Returns the first answer that one of the resolvers gives.
 fn ask_by_udp(question: &[u8], resolvers: &[SocketAddr]) -> Option<Vec<u8>> {
     resolvers.iter().find_map(|&resolver| {
         let socket = marked(resolver, Type::DGRAM, Protocol::UDP).ok()?;
@@ -161,7 +161,7 @@ fn ask_by_tcp(question: &[u8], resolvers: &[SocketAddr]) -> Option<Vec<u8>> {
     })
 }
 
-/// Answer what comes on one connection, until the other side has no more.
+/// Answers what comes on one connection, until the other side has no more.
 fn serve(mut stream: TcpStream, server: &Server, resolvers: &[SocketAddr]) {
     while let Ok(question) = read_framed(&mut stream) {
         let answer = server

@@ -61,12 +61,12 @@ pub(crate) fn run(verb: &Verb) -> Result<()> {
     Ok(())
 }
 
-/// The container's root, as this process sees it.
+/// Returns the container's root, as this process sees it.
 pub(crate) fn root() -> Result<File> {
     File::open("/").context("open /")
 }
 
-/// The container's mounts.
+/// Returns the container's mounts.
 pub(crate) fn mounts() -> Result<Mounts> {
     let text =
         std::fs::read_to_string("/proc/self/mountinfo").context("read /proc/self/mountinfo")?;

@@ -53,7 +53,7 @@ pub(crate) struct Meant {
     whose: Whose,
 }
 
-/// The signals that can be asked for, by name (signal(7)).
+/// Returns the signals that can be asked for, by name (signal(7)).
 fn named(name: &str) -> Result<Signal, String> {
     Ok(match name {
         "SIGKILL" => Signal::KILL,
@@ -143,7 +143,7 @@ pub(crate) fn heeds(first: &First) -> Result<bool> {
     Ok((status.sigcgt | status.sigblk) & bit != 0)
 }
 
-/// The processes that work at a task.
+/// Returns the processes that work at a task.
 pub(crate) fn of_task(id: &str, whose: &Whose) -> Result<Vec<i32>> {
     let mine = |process: &Process| {
         let Ok(command) = process.cmdline() else {
@@ -167,7 +167,7 @@ pub(crate) fn of_task(id: &str, whose: &Whose) -> Result<Vec<i32>> {
         .collect())
 }
 
-/// End a task, and see that it has ended.
+/// Ends a task, and sees that it has ended.
 pub(crate) fn stop(id: &str, whose: &Whose) -> Result<()> {
     let deadline = Instant::now() + PATIENCE;
     loop {

@@ -93,7 +93,7 @@ pub(crate) fn end_descendants() -> Result<()> {
     }
 }
 
-/// All that some processes have started, and all that these have; without those that have ended and wait to be seen.
+/// Returns all that some processes have started, and all that these have; without those that have ended and wait to be seen.
 pub(crate) fn descendants(ancestors: &[i32]) -> Result<Vec<i32>> {
     let all: Vec<(i32, i32)> = procfs::process::all_processes()
         .context("read /proc")?
@@ -119,7 +119,7 @@ pub(crate) fn descendants(ancestors: &[i32]) -> Result<Vec<i32>> {
     }
 }
 
-/// The numbers of a user and a group: `NAME`, `UID`, each with `:GROUP` or `:GID` behind it (passwd(5), group(5)).
+/// Returns the numbers of a user and a group: `NAME`, `UID`, each with `:GROUP` or `:GID` behind it (passwd(5), group(5)).
 fn resolve(text: &str) -> Result<(u32, u32)> {
     let (user, group) = match text.split_once(':') {
         Some((user, group)) => (user, Some(group)),

@@ -135,7 +135,7 @@ fn open(rules: &Rules) -> std::io::Result<Queue> {
     Ok(queue)
 }
 
-/// Let go what is due. When the next one is.
+/// Lets go what is due. When the next one is.
 fn release(
     queue: &mut Queue,
     waiting: &mut BinaryHeap<Reverse<Waiting>>,
@@ -291,7 +291,7 @@ impl Fate {
         (-2.0 * (1.0 - one).ln()).sqrt() * (std::f64::consts::TAU * other).cos()
     }
 
-    /// Flip one bit of the second half, which holds data more often than headers.
+    /// Flips one bit of the second half, which holds data more often than headers.
     fn damage(&mut self, packet: &mut [u8]) {
         if let Some(last) = packet.len().checked_sub(1) {
             let at = self.random.random_range(packet.len() / 2..=last);

@@ -23,14 +23,14 @@ pub struct Subject {
 }
 
 impl Subject {
-    /// How many containers of some services there are; `None` where only the compose tool knows.
+    /// Returns how many containers of some services there are; `None` where only the compose tool knows.
     pub(super) fn containers<'a>(&self, services: impl Iterator<Item = &'a String>) -> Option<u64> {
         services
             .map(|service| self.scale.get(service).copied().unwrap_or(Some(1)))
             .sum()
     }
 
-    /// The fault that `name` or `plugin:name` stands for.
+    /// Returns the fault that `name` or `plugin:name` stands for.
     pub fn fault(&self, name: &str) -> Option<&FaultType> {
         self.faults.iter().find(|fault| match name.split_once(':') {
             Some((plugin, name)) => fault.plugin == plugin && fault.name == name,

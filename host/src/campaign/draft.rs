@@ -17,13 +17,13 @@ pub struct Draft {
 }
 
 impl Draft {
-    /// Read a campaign file. Fails only where no YAML can be read at all; what is wrong with the content is told by
+    /// Reads a campaign file. Fails only where no YAML can be read at all; what is wrong with the content is told by
     /// [`super::Resolved::finish`], together with all else.
     pub fn load(path: &Path) -> Result<Self, LoadError> {
         Ok(Self::new(Document::read(path)?))
     }
 
-    /// The campaign that flags stand for.
+    /// Returns the campaign that flags stand for.
     pub fn from_flags(flags: &Flags) -> Self {
         let (document, problems) = flags.document();
         let mut draft = Self::new(document);
@@ -31,12 +31,12 @@ impl Draft {
         draft
     }
 
-    /// The text that the person wrote.
+    /// Returns the text that the person wrote.
     pub fn source(&self) -> &str {
         self.document.text()
     }
 
-    /// What a document says.
+    /// Returns what a document says.
     pub fn new(document: Document) -> Self {
         let (campaign, problems) = document.interpret();
         Self {
@@ -46,7 +46,7 @@ impl Draft {
         }
     }
 
-    /// The subjects that are named, each once: the catalog must hold these that exist, with their faults.
+    /// Returns the subjects that are named, each once: the catalog must hold these that exist, with their faults.
     pub fn subjects(&self) -> Vec<&str> {
         let named = self.document.value().get("subjects");
         let named = named.and_then(Value::as_array).into_iter().flatten();

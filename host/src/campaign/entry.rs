@@ -46,12 +46,12 @@ impl<'a> Part<'a> {
 }
 
 impl<'a> Entry<'a> {
-    /// The subjects that its own `subjects` names, with their pointers.
+    /// Returns the subjects that its own `subjects` names, with their pointers.
     pub(super) fn only_subjects(&self, document: &'a Document) -> Vec<(String, &'a str)> {
         texts(document, &format!("{}/subjects", self.pointer))
     }
 
-    /// The campaign's subjects that it is for.
+    /// Returns the campaign's subjects that it is for.
     pub(super) fn subjects(&self, document: &'a Document) -> Vec<&'a str> {
         let only = self
             .value
@@ -70,7 +70,7 @@ impl<'a> Entry<'a> {
     }
 }
 
-/// The entries that are mappings.
+/// Returns the entries that are mappings.
 pub(super) fn entries<'a>(document: &'a Document) -> Vec<Entry<'a>> {
     let list = document
         .value()
@@ -107,7 +107,7 @@ pub(super) fn entries<'a>(document: &'a Document) -> Vec<Entry<'a>> {
     entries
 }
 
-/// The texts of a list, with their pointers.
+/// Returns the texts of a list, with their pointers.
 pub(super) fn texts<'a>(document: &'a Document, pointer: &str) -> Vec<(String, &'a str)> {
     let list = document.value().pointer(pointer).and_then(Value::as_array);
     let texts = list.into_iter().flatten().enumerate();

@@ -44,7 +44,7 @@ pub struct Flags {
 }
 
 impl Flags {
-    /// The document that they are, and what is wrong with them as flags.
+    /// Returns the document that they are, and what is wrong with them as flags.
     pub(super) fn document(&self) -> (Document, Vec<Problem>) {
         let mut line = Line::new();
         let list = |line: &mut Line, flag, pointer: &str, items: &[String]| {
@@ -131,7 +131,7 @@ impl Flags {
         (document, problems)
     }
 
-    /// The parameters, and what is wrong with how they are written: pointers and messages.
+    /// Returns the parameters, and what is wrong with how they are written: pointers and messages.
     fn params(&self, line: &mut Line) -> (Map<String, Value>, Vec<(String, String)>) {
         let mut params = Map::new();
         let mut mistakes = Vec::new();

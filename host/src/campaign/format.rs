@@ -40,7 +40,7 @@ const FAULT_RIGHT: &str =
 const TIME: &str = "^[0-9]+(\\.[0-9]+)?(ms|s|m|h)( ?[0-9]+(\\.[0-9]+)?(ms|s|m|h))*$";
 const TIME_RIGHT: &str = "a time with its unit (`500ms`, `10s`, `1m 30s`)";
 
-/// Whether campaigns can name a fault with that name.
+/// Returns whether campaigns can name a fault with that name.
 pub(crate) fn is_fault_name(name: &str) -> bool {
     let is_first = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit();
     name.len() <= limits::NAME
@@ -48,7 +48,7 @@ pub(crate) fn is_fault_name(name: &str) -> bool {
         && name.chars().all(|c| is_first(c) || matches!(c, '-' | '_'))
 }
 
-/// What a pattern of this format means, for messages about items of a list, whose schemas have no place for it.
+/// Returns what a pattern of this format means, for messages about items of a list, whose schemas have no place for it.
 pub(crate) fn form_in_words(pattern: &str) -> Option<&'static str> {
     match pattern {
         NAME => Some(NAME_RIGHT),
@@ -247,7 +247,7 @@ impl Campaign {
     }
 }
 
-/// The JSON Schema (2020-12) of a campaign file, for editors: `duress schema campaign`.
+/// Returns the JSON Schema (2020-12) of a campaign file, for editors: `duress schema campaign`.
 pub fn json_schema() -> Value {
     yaml::schema_of::<Campaign>()
 }

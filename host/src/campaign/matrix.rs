@@ -19,7 +19,7 @@ const RESET_TIMEOUT: Duration = Duration::from_secs(300);
 /// What trials without a fault are called by.
 const BASELINE: &str = "baseline";
 
-/// What is wrong with the entries beside one another.
+/// Returns what is wrong with the entries beside one another.
 pub(super) fn problems(document: &Document, entries: &[Entry<'_>]) -> Vec<Problem> {
     let mut problems = Vec::new();
     if has_no_trials(document.value()) {
@@ -65,7 +65,7 @@ pub(super) fn problems(document: &Document, entries: &[Entry<'_>]) -> Vec<Proble
     problems
 }
 
-/// What is wrong with an entry's `type` and `steps` beside each other, and with the steps' times.
+/// Returns what is wrong with an entry's `type` and `steps` beside each other, and with the steps' times.
 fn step_problems(document: &Document, entry: &Entry<'_>) -> Vec<Problem> {
     let steps = entry.value.get("steps").and_then(Value::as_array);
     let steps = steps.map_or([].as_slice(), Vec::as_slice);
@@ -120,7 +120,7 @@ fn step_problems(document: &Document, entry: &Entry<'_>) -> Vec<Problem> {
     problems
 }
 
-/// Whether a campaign asks for nothing. One that misspells what it asks for is told of that alone.
+/// Returns whether a campaign asks for nothing. One that misspells what it asks for is told of that alone.
 fn has_no_trials(campaign: &Value) -> bool {
     let Some(keys) = campaign.as_object() else {
         return false;
@@ -138,7 +138,7 @@ fn has_no_trials(campaign: &Value) -> bool {
     no_faults && no_baseline
 }
 
-/// The combinations of a campaign that has no mistakes.
+/// Returns the combinations of a campaign that has no mistakes.
 pub(super) fn combinations(
     campaign: &Campaign,
     catalog: &Catalog,
@@ -184,7 +184,7 @@ fn labels(entries: &[ChaosType]) -> Vec<String> {
     labels
 }
 
-/// The fault's name; of several steps their names in a row, as far as a name may go.
+/// Returns the fault's name; of several steps their names in a row, as far as a name may go.
 fn name_of(entry: &ChaosType) -> String {
     let faults = entry
         .fault

@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value};
 
-/// The schema with unknown parameters refused, unless it says itself what becomes of them.
+/// Returns the schema with unknown parameters refused, unless it says itself what becomes of them.
 pub(crate) fn strict(schema: &Value) -> Value {
     let mut schema = schema.clone();
     if let Some(object) = schema.as_object_mut() {
@@ -14,7 +14,7 @@ pub(crate) fn strict(schema: &Value) -> Value {
     schema
 }
 
-/// The parameters with the schema's defaults where nothing was said.
+/// Returns the parameters with the schema's defaults where nothing was said.
 pub(crate) fn with_defaults(schema: &Value, parameters: &Map<String, Value>) -> Map<String, Value> {
     let mut filled = parameters.clone();
     let Some(Value::Object(properties)) = schema.get("properties") else {
@@ -34,7 +34,7 @@ pub(crate) fn with_defaults(schema: &Value, parameters: &Map<String, Value>) -> 
     filled
 }
 
-/// The parameters whose defaults their own schemas do not allow, with these.
+/// Returns the parameters whose defaults their own schemas do not allow, with these.
 pub(crate) fn wrong_defaults(schema: &Value) -> Vec<(String, Value)> {
     let properties = schema.get("properties").and_then(Value::as_object);
     let wrong = |(name, property): (&String, &Value)| {

@@ -72,7 +72,7 @@ impl Plan {
         }
     }
 
-    /// The plan of one trial that is run again.
+    /// Returns the plan of one trial that is run again.
     pub fn of_trial(spec: TrialSpec) -> Self {
         let campaign = Campaign {
             name: spec.name.clone(),
@@ -108,7 +108,7 @@ impl Plan {
         }
     }
 
-    /// Every trial, in the order in which they start: the first of each combination, then the second of each, so that the
+    /// Returns every trial, in the order in which they start: the first of each combination, then the second of each, so that the
     /// results of a campaign that is cut short still cover all.
     pub fn trials(&self) -> Vec<TrialSpec> {
         if let Some(spec) = &self.repeated {
@@ -145,7 +145,7 @@ fn random_seed() -> u64 {
     ))))
 }
 
-/// The first bytes of a hash.
+/// Returns the first bytes of a hash.
 pub(super) fn first<const N: usize>(hash: &[u8]) -> [u8; N] {
     std::array::from_fn(|index| hash[index])
 }

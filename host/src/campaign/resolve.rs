@@ -43,7 +43,7 @@ pub struct Resolved {
 }
 
 impl Draft {
-    /// Check names, parameters, targets and the matrix. Parts that are well-formed are checked although others are not.
+    /// Checks names, parameters, targets and the matrix. Parts that are well-formed are checked although others are not.
     pub fn resolve(self, catalog: &Catalog) -> Resolved {
         let mut resolving = Resolving {
             document: &self.document,
@@ -85,12 +85,12 @@ impl Draft {
 }
 
 impl Resolved {
-    /// What the plugins are to be asked.
+    /// Returns what the plugins are to be asked.
     pub fn checks(&self) -> &[ParameterCheck] {
         &self.checks
     }
 
-    /// Note a plugin's answer to the check of this index.
+    /// Notes a plugin's answer to the check of this index.
     pub fn answer(&mut self, check: usize, problems: impl IntoIterator<Item = ParameterProblem>) {
         let Some(asked) = self.checks.get(check) else {
             return;
@@ -117,7 +117,7 @@ impl Resolved {
         }
     }
 
-    /// The plan, or every mistake.
+    /// Returns the plan, or every mistake.
     pub fn finish(self) -> Result<Plan, Invalid> {
         match self.campaign {
             Some(campaign) if self.problems.is_empty() => {
@@ -137,7 +137,7 @@ struct Resolving<'a> {
 }
 
 impl<'a> Resolving<'a> {
-    /// Tell a mistake, unless the form of the same part was told to be wrong already.
+    /// Tells a mistake, unless the form of the same part was told to be wrong already.
     fn tell(&mut self, problem: Problem) {
         let told = |other: &Problem| other.pointer == problem.pointer;
         if !self.problems.iter().any(told) {
@@ -338,7 +338,7 @@ impl<'a> Resolving<'a> {
     }
 }
 
-/// The service that a destination names (`etcd1`, `etcd1:2380`); `None` for an address, or a range of them.
+/// Returns the service that a destination names (`etcd1`, `etcd1:2380`); `None` for an address, or a range of them.
 fn destination_service(text: &str) -> Option<&str> {
     let is_address = |text: &str| text.parse::<IpAddr>().is_ok();
     if is_address(text) || text.contains('/') || text.starts_with('[') {

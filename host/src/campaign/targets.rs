@@ -16,7 +16,7 @@ pub(super) struct Targets<'a> {
 }
 
 impl<'a> Targets<'a> {
-    /// What holds for one fault of an entry.
+    /// Returns what holds for one fault of an entry.
     pub(super) fn of(document: &'a Document, part: &Part<'_>) -> Self {
         let Some(pointer) = part.targets.clone() else {
             return Self::defaults(document);
@@ -28,7 +28,7 @@ impl<'a> Targets<'a> {
         }
     }
 
-    /// What `defaults` says.
+    /// Returns what `defaults` says.
     pub(super) fn defaults(document: &'a Document) -> Self {
         let pointer = "/defaults/targets".to_owned();
         Self {
@@ -38,7 +38,7 @@ impl<'a> Targets<'a> {
         }
     }
 
-    /// What is wrong with them for an entry, of which these are the subjects and the fault of each.
+    /// Returns what is wrong with them for an entry, of which these are the subjects and the fault of each.
     pub(super) fn problems(
         &self,
         document: &Document,
@@ -161,7 +161,7 @@ impl<'a> Targets<'a> {
     }
 }
 
-/// Whether a target is a service that the fault may hurt.
+/// Returns whether a target is a service that the fault may hurt.
 pub(super) fn fits(subject: &Subject, fault: &FaultType, target: &str) -> bool {
     fault.may_hurt(target)
         && (subject.services.is_empty() || subject.services.iter().any(|name| name == target))

@@ -107,7 +107,7 @@ impl Audit {
         );
     }
 
-    /// Whether the trial may have one more row. Logs it once when the limit is reached.
+    /// Returns whether the trial may have one more row. Logs it once when the limit is reached.
     fn has_room(&self) -> bool {
         let rows = self.rows.fetch_add(1, Ordering::Relaxed);
         if rows == ROWS_PER_TRIAL {
@@ -165,7 +165,7 @@ impl Audit {
 }
 
 impl Ctx {
-    /// Make one host call: counted, timed, recorded.
+    /// Makes one host call: counted, timed, recorded.
     pub(super) async fn audited<T, F>(
         &mut self,
         call: &'static str,
@@ -199,7 +199,7 @@ impl Ctx {
         Ok(answer)
     }
 
-    /// Record a call that did not succeed.
+    /// Records a call that did not succeed.
     pub(super) fn record_failure(&self, call: &str, arguments: &Value, error: &GuestError) {
         let Some(trial) = &self.scope.trial else {
             return;

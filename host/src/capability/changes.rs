@@ -66,7 +66,7 @@ impl Host for Ctx {
     }
 }
 
-/// The container that a change may touch.
+/// Returns the container that a change may touch.
 pub(super) async fn target(trial: &TrialScope, name: &str) -> Result<Container, GuestError> {
     let target = trial.container(name).await?;
     if trial.is_targetable(&target.name) {
@@ -95,7 +95,7 @@ pub(super) fn claim(
     })
 }
 
-/// Have a change journaled and made, or written down alone in a dry run. Returns its id.
+/// Has a change journaled and made, or written down alone in a dry run. Returns its id.
 pub(super) async fn make(trial: &TrialScope, change: change::Change) -> Result<String, GuestError> {
     let target = &change.container_name;
     claim(trial, std::slice::from_ref(target), target)?;

@@ -345,7 +345,7 @@ impl HostDraft for Ctx {
 }
 
 impl Ctx {
-    /// Add an effect on packets to a draft.
+    /// Adds an effect on packets to a draft.
     fn add(
         &mut self,
         draft: &Resource<Draft>,
@@ -359,7 +359,7 @@ impl Ctx {
     }
 }
 
-/// See how a container's network is now, as far as a draft needs to know.
+/// Sees how a container's network is now, as far as a draft needs to know.
 async fn look(
     engine: &dyn Engine,
     target: &Container,

@@ -36,12 +36,12 @@ impl CallLog {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The last line at level `error`: after a trap, the reason.
+    /// Returns the last line at level `error`: after a trap, the reason.
     pub(crate) fn last_error(&self) -> Option<String> {
         self.lock().last_error.clone()
     }
 
-    /// The last lines of its standard error, which may say why it gave up: an exception, and then what became of it.
+    /// Returns the last lines of its standard error, which may say why it gave up: an exception, and then what became of it.
     pub(crate) fn last_complaints(&self) -> Option<String> {
         let logged = self.lock();
         let lines: Vec<&str> = logged.complaints.iter().map(String::as_str).collect();

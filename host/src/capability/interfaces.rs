@@ -31,7 +31,7 @@ struct Route {
     dev: String,
 }
 
-/// Those that are up and have an address, without that to itself.
+/// Returns those that are up and have an address, without that to itself.
 pub(super) async fn all(engine: &dyn Engine, container: &Container) -> EngineResult<Vec<String>> {
     let found: Vec<Interface> = ask(engine, container, &["address", "show", "up"]).await?;
     Ok(outward(found))
@@ -45,7 +45,7 @@ fn outward(found: Vec<Interface>) -> Vec<String> {
     outside.map(|interface| interface.ifname).collect()
 }
 
-/// The one by which it sends to an address.
+/// Returns the one by which it sends to an address.
 pub(super) async fn to(
     engine: &dyn Engine,
     container: &Container,

@@ -69,7 +69,7 @@ const LAUNCHERS: &[&str] = &[
 /// As [`LAUNCHERS`], whatever version stands behind the name, e.g. `python3.11`.
 const INTERPRETERS: &[&str] = &["ld-", "node", "perl", "php", "python", "ruby", "vi", "zsh"];
 
-/// Whether a program can start any other.
+/// Returns whether a program can start any other.
 pub(super) fn starts_others(name: &str) -> bool {
     let name = name.rsplit('/').next().unwrap_or(name);
     LAUNCHERS.contains(&name) || INTERPRETERS.iter().any(|start| name.starts_with(start))

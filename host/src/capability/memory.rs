@@ -130,7 +130,7 @@ mod tests {
         );
     }
 
-    /// Whether an instance with these memories, in pages, and tables, in elements, can be made.
+    /// Returns whether an instance with these memories, in pages, and tables, in elements, can be made.
     fn instantiates(memories: &[u64], tables: &[u64]) -> bool {
         use wasm_encoder::{MemorySection, MemoryType, Module, RefType, TableSection, TableType};
         let mut module = Module::new();

@@ -78,7 +78,7 @@ pub struct Ctx {
 }
 
 impl Ctx {
-    /// The state for one call of an export, which is ended after the limit.
+    /// Returns the state for one call of an export, which is ended after the limit.
     pub(crate) fn new(scope: Arc<PluginScope>, function: &'static str, limit: Duration) -> Self {
         let log = Arc::default();
         let clock = scope
@@ -105,7 +105,7 @@ impl Ctx {
         }
     }
 
-    /// Count a host call.
+    /// Counts a host call.
     ///
     /// # Errors
     /// Over [`HOST_CALL_LIMIT`], which ends the component's call.

@@ -41,7 +41,7 @@ impl Output {
         }))
     }
 
-    /// Take what was written: each whole line is logged, and what is too long for one.
+    /// Takes what was written: each whole line is logged, and what is too long for one.
     fn take(&self, bytes: &[u8]) {
         let mut begun = self.begun();
         for piece in bytes.split_inclusive(|byte| *byte == b'\n') {
@@ -52,7 +52,7 @@ impl Output {
         }
     }
 
-    /// Log the line that was begun last.
+    /// Logs the line that was begun last.
     pub(super) fn end(&self) {
         let line = std::mem::take(&mut *self.begun());
         self.log(&line);

@@ -24,7 +24,7 @@ impl BlastRadius {
         self.open.push((among.into_iter().collect(), count));
     }
 
-    /// Whether a container may be touched, or may still be chosen.
+    /// Returns whether a container may be touched, or may still be chosen.
     pub fn contains(&self, name: &str) -> bool {
         self.picked.contains(name)
             || self
@@ -57,7 +57,7 @@ impl BlastRadius {
         Ok(())
     }
 
-    /// The containers that may be touched, as a person reads it.
+    /// Returns the containers that may be touched, as a person reads it.
     pub fn in_words(&self) -> String {
         let mut words: Vec<_> = self.picked.iter().cloned().collect();
         for (among, left) in self.open.iter().filter(|(_, left)| *left > 0) {

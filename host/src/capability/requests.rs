@@ -93,7 +93,7 @@ pub struct Programs {
 }
 
 impl Programs {
-    /// What is in these and not in others.
+    /// Returns what is in these and not in others.
     fn beyond(&self, others: &Self) -> Self {
         let Self {
             container,
@@ -159,7 +159,7 @@ pub enum ActionKind {
 }
 
 impl ActionKind {
-    /// The kind of a typed effect.
+    /// Returns the kind of a typed effect.
     fn of(effect: &Effect) -> Self {
         match effect {
             Effect::Drop(_) => Self::DropPackets,
@@ -233,13 +233,13 @@ pub struct Unasked {
 }
 
 impl Requests {
-    /// The hosts beyond the stack that it may send requests to.
+    /// Returns the hosts beyond the stack that it may send requests to.
     pub fn hosts(&self) -> Vec<String> {
         let hosts = self.http.iter().filter(|host| *host != STACK);
         hosts.cloned().collect()
     }
 
-    /// What is in these and not in others.
+    /// Returns what is in these and not in others.
     #[must_use]
     pub fn beyond(&self, others: &Self) -> Self {
         let Self {
@@ -260,12 +260,12 @@ impl Requests {
         }
     }
 
-    /// Whether it may send requests to the trial's own containers.
+    /// Returns whether it may send requests to the trial's own containers.
     pub fn asks_the_stack(&self) -> bool {
         self.http.contains(STACK)
     }
 
-    /// The first thing of a change that was not asked for.
+    /// Returns the first thing of a change that was not asked for.
     pub fn unasked(&self, change: &Change) -> Option<Unasked> {
         let mut actions = change.apply.iter().chain(&change.revert);
         let probe = change.in_force.as_ref();
@@ -282,7 +282,7 @@ impl Requests {
         }
     }
 
-    /// The first effect of a draft that was not granted. How the host makes it is the host's matter.
+    /// Returns the first effect of a draft that was not granted. How the host makes it is the host's matter.
     pub fn unasked_effect(&self, draft: &Draft) -> Option<Unasked> {
         let kind = draft
             .effects
@@ -344,7 +344,7 @@ impl Requests {
         self.unasked_run(program.place, program.command.first()?)
     }
 
-    /// Whether a program may not run in a place.
+    /// Returns whether a program may not run in a place.
     pub fn unasked_run(&self, place: Place, program: &str) -> Option<Unasked> {
         let (asked, key, words) = match place {
             Place::Container => (&self.programs.container, "container", "in a container"),
@@ -360,7 +360,7 @@ impl Requests {
         })
     }
 
-    /// Whether a program may not run in a container outside of any change.
+    /// Returns whether a program may not run in a container outside of any change.
     pub fn unasked_look(&self, program: &str) -> Option<Unasked> {
         (!self.programs.look.contains(program)).then(|| Unasked {
             what: format!(
@@ -371,7 +371,7 @@ impl Requests {
         })
     }
 
-    /// Where a request goes is checked again when it is sent: to a granted host, or else to a container of the trial.
+    /// Returns where a request goes is checked again when it is sent: to a granted host, or else to a container of the trial.
     fn unasked_request(&self, url: &str) -> Option<Unasked> {
         let to_granted_host = authority_of(url).is_some_and(|host| self.http.contains(&host));
         (!to_granted_host && !self.asks_the_stack()).then(|| Unasked {
@@ -380,7 +380,7 @@ impl Requests {
         })
     }
 
-    /// The permission that it lacks to open TCP connections.
+    /// Returns the permission that it lacks to open TCP connections.
     pub fn unasked_tcp(&self) -> Option<Unasked> {
         (!self.tcp.contains(&TcpReach::Stack)).then(|| Unasked {
             what: "opens a TCP connection".into(),
@@ -388,7 +388,7 @@ impl Requests {
         })
     }
 
-    /// The permission that it lacks to read logs.
+    /// Returns the permission that it lacks to read logs.
     pub fn unasked_logs(&self) -> Option<Unasked> {
         (!self.logs).then(|| Unasked {
             what: "reads a container's log".into(),
@@ -396,7 +396,7 @@ impl Requests {
         })
     }
 
-    /// Whether it may not touch the stack's lifecycle.
+    /// Returns whether it may not touch the stack's lifecycle.
     pub fn unasked_stack(&self) -> Option<Unasked> {
         (!self.stack).then(|| Unasked {
             what: "brings a stack up or takes it down".into(),
@@ -404,7 +404,7 @@ impl Requests {
         })
     }
 
-    /// What a person is told that it asks for, a line each; none: it only looks.
+    /// Returns what a person is told that it asks for, a line each; none: it only looks.
     pub fn in_words(&self) -> Vec<String> {
         // Names are checked where they are read. A line break in one could pass for a line of this list.
         let list = |names: &BTreeSet<String>| {

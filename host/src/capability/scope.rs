@@ -61,7 +61,7 @@ pub struct PluginScope {
 }
 
 impl PluginScope {
-    /// The trial that a call belongs to.
+    /// Returns the trial that a call belongs to.
     ///
     /// # Errors
     /// Denied if there isn't one.
@@ -84,14 +84,14 @@ impl PluginScope {
 }
 
 impl TrialScope {
-    /// The engine, as a plugin's call needs it.
+    /// Returns the engine, as a plugin's call needs it.
     pub(super) fn engine(&self) -> Result<&Arc<dyn Engine>, GuestError> {
         self.engine.as_ref().ok_or_else(|| {
             GuestError::Denied("this subject has no compose file, and so no containers".into())
         })
     }
 
-    /// The stack's container with that name.
+    /// Returns the stack's container with that name.
     pub(super) async fn container(&self, name: &str) -> Result<Container, GuestError> {
         let containers = self.engine()?.containers(&self.project).await?;
         let names: Vec<_> = containers
@@ -150,7 +150,7 @@ impl TrialScope {
         }
     }
 
-    /// Refuse a container whose network is the machine's own: its ports are the machine's.
+    /// Refuses a container whose network is the machine's own: its ports are the machine's.
     pub(super) fn refuse_machine_network(&self, target: &Container) -> Result<(), GuestError> {
         if target.network != Network::Machine {
             return Ok(());
@@ -162,19 +162,19 @@ impl TrialScope {
         )))
     }
 
-    /// Whether a change may touch the container with that name.
+    /// Returns whether a change may touch the container with that name.
     pub(super) fn is_targetable(&self, name: &str) -> bool {
         self.radius().contains(name)
     }
 
-    /// The containers that a change may touch.
+    /// Returns the containers that a change may touch.
     pub fn radius(&self) -> std::sync::MutexGuard<'_, BlastRadius> {
         self.blast_radius
             .lock()
             .unwrap_or_else(std::sync::PoisonError::into_inner)
     }
 
-    /// The next number of the trial's seeded sequence.
+    /// Returns the next number of the trial's seeded sequence.
     pub(super) fn draw(&self) -> u64 {
         let mut random = self
             .random
@@ -183,7 +183,7 @@ impl TrialScope {
         random.draw()
     }
 
-    /// Where requests of a plugin with these grants may go; `hosts` are [`Requests::hosts`].
+    /// Returns where requests of a plugin with these grants may go; `hosts` are [`Requests::hosts`].
     pub(super) fn reach<'a>(&'a self, grants: &Requests, hosts: &'a [String]) -> Reach<'a> {
         Reach {
             engine: self.engine.as_deref().filter(|_| grants.asks_the_stack()),
@@ -209,7 +209,7 @@ impl Services {
         Self(patterns.into_iter().map(Into::into).collect())
     }
 
-    /// Whether a service is one of them.
+    /// Returns whether a service is one of them.
     pub fn contains(&self, service: &str) -> bool {
         self.0
             .iter()
@@ -219,7 +219,7 @@ impl Services {
             })
     }
 
-    /// The patterns.
+    /// Returns the patterns.
     pub fn patterns(&self) -> &[String] {
         &self.0
     }
@@ -230,12 +230,12 @@ impl Services {
 pub struct SeededRandom(ChaCha12Rng);
 
 impl SeededRandom {
-    /// The sequence of a seed.
+    /// Returns the sequence of a seed.
     pub fn new(seed: u64) -> Self {
         Self(ChaCha12Rng::seed_from_u64(seed))
     }
 
-    /// The next number.
+    /// Returns the next number.
     pub fn draw(&mut self) -> u64 {
         self.0.next_u64()
     }

@@ -48,7 +48,7 @@ pub(super) struct Usage {
 }
 
 impl Connections {
-    /// Count an attempt to open one.
+    /// Counts an attempt to open one.
     fn try_one(&mut self) -> Result<(), GuestError> {
         self.tried += 1;
         if self.open >= OPEN_LIMIT {
@@ -64,7 +64,7 @@ impl Connections {
         Ok(())
     }
 
-    /// Count bytes.
+    /// Counts bytes.
     fn carry(&mut self, bytes: usize) -> Result<(), GuestError> {
         self.bytes = self.bytes.saturating_add(bytes as u64);
         if self.bytes > BYTES_LIMIT {
@@ -76,7 +76,7 @@ impl Connections {
         Ok(())
     }
 
-    /// How each was used.
+    /// Returns how each was used.
     pub(super) fn ended(&self) -> &[Usage] {
         &self.used
     }
@@ -233,7 +233,7 @@ fn broken(error: std::io::Error) -> GuestError {
     GuestError::Unavailable(format!("the connection broke: {error}"))
 }
 
-/// Wait for something, for at most so long.
+/// Waits for something, for at most so long.
 async fn within<T>(
     timeout: u64,
     waited: impl Future<Output = Result<T, GuestError>>,

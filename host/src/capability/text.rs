@@ -23,7 +23,7 @@ pub(crate) fn tame(text: &str, limit: usize) -> String {
     tamed
 }
 
-/// An error whose message is tame.
+/// Returns an error whose message is tame.
 pub(crate) fn tamed(error: GuestError) -> GuestError {
     let tame = |text: String| tame(&text, MESSAGE_LIMIT);
     match error {

@@ -11,7 +11,7 @@ use duress::{Error, Result};
 
 use super::Global;
 
-/// The subjects and plugins at or above a folder, or at or above the working directory.
+/// Returns the subjects and plugins at or above a folder, or at or above the working directory.
 pub(super) fn catalog(near: Option<&Path>) -> Result<Catalog> {
     let here = std::env::current_dir()
         .map_err(|error| Error::environment(format!("read the working directory: {error}")))?;
@@ -28,12 +28,12 @@ pub(super) fn catalog(near: Option<&Path>) -> Result<Catalog> {
     Ok(Catalog::discover(runtime()?, roots))
 }
 
-/// What compiles components, with this user's cache.
+/// Returns what compiles components, with this user's cache.
 pub(super) fn runtime() -> Result<Runtime> {
     Runtime::new(Runtime::default_cache_directory().as_deref())
 }
 
-/// Where the database is; absolute.
+/// Returns where the database is; absolute.
 pub(super) fn database(global: &Global) -> Result<PathBuf> {
     let path = global.db.clone().map_or_else(store::default_path, Ok)?;
     std::path::absolute(&path)
@@ -41,17 +41,17 @@ pub(super) fn database(global: &Global) -> Result<PathBuf> {
         .map_err(|error| Error::input(format!("find the database {}: {error}", path.display())))
 }
 
-/// The database, for writing; made where it is missing.
+/// Returns the database, for writing; made where it is missing.
 pub(super) fn open(global: &Global) -> Result<Store> {
     Store::open(&database(global)?)
 }
 
-/// The database, for reading.
+/// Returns the database, for reading.
 pub(super) fn open_existing(global: &Global) -> Result<Store> {
     Store::open_existing(&database(global)?)
 }
 
-/// The container engine.
+/// Returns the container engine.
 pub(super) async fn engine(global: &Global) -> EngineResult<Arc<dyn Engine>> {
     let docker = Docker::connect(global.net_driver).await?;
     Ok(Arc::new(docker))

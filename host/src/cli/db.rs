@@ -58,7 +58,7 @@ fn restore(global: &Global, backup: &Path) -> Done {
     Ok(ExitCode::SUCCESS)
 }
 
-/// Exit code 1 where something was lost.
+/// Exits code 1 where something was lost.
 fn salvage(global: &Global) -> Done {
     let database = context::database(global)?;
     let salvaged = damage::salvage(&database)?;

@@ -57,7 +57,7 @@ pub(super) async fn main(global: &Global) -> Done {
     Ok(ExitCode::from(if lacking { 3 } else { 0 }))
 }
 
-/// Every fault of every plugin. A damaged plugin is left aside: `duress fault list` tells what is wrong with it.
+/// Returns every fault of every plugin. A damaged plugin is left aside: `duress fault list` tells what is wrong with it.
 async fn faults(engine: &dyn Engine) -> duress::Result<Vec<FaultFinding>> {
     let catalog = context::catalog(None)?;
     let info = engine.info().await?;

@@ -197,7 +197,7 @@ impl Signals {
     }
 }
 
-/// Whether this process was started with a signal ignored (proc_pid_status(5), `SigIgn`).
+/// Returns whether this process was started with a signal ignored (proc_pid_status(5), `SigIgn`).
 fn is_ignored(kind: SignalKind) -> bool {
     let status = procfs::process::Process::myself().and_then(|process| process.status());
     let number = u32::try_from(kind.as_raw_value()).unwrap_or(0);

@@ -63,7 +63,7 @@ impl Failure {
     }
 }
 
-/// The exit code of a kind of error; the whole list is in `duress --help`.
+/// Returns the exit code of a kind of error; the whole list is in `duress --help`.
 fn exit_code(kind: Kind) -> ExitCode {
     ExitCode::from(match kind {
         Kind::Failed => 1,

@@ -36,7 +36,7 @@ pub(super) struct Arguments {
     grace_ms: u64,
 }
 
-/// Watch the run at the other end of standard input.
+/// Watches the run at the other end of standard input.
 ///
 /// It must be called before this process has started a thread or opened a file.
 pub(super) fn main(global: &Global, arguments: &Arguments) -> ExitCode {
@@ -85,7 +85,7 @@ async fn guard(global: &Global, arguments: &Arguments) -> Result<()> {
     Ok(())
 }
 
-/// Pass on what the run says.
+/// Passes on what the run says.
 fn listen(heard: &UnboundedSender<Heard>) {
     let mut input = std::io::stdin().lock();
     let mut byte = [0];
@@ -95,7 +95,7 @@ fn listen(heard: &UnboundedSender<Heard>) {
     let _ = heard.send(Heard::Closed);
 }
 
-/// Revert what the run has in force, again and again until nothing is left.
+/// Reverts what the run has in force, again and again until nothing is left.
 async fn take_over(global: &Global, database: &Path, host: &str) {
     let log = Log::beside(database);
     log.line(&format!("the run {host} is dead or stands still"));
@@ -152,7 +152,7 @@ impl Log {
     }
 }
 
-/// Close every file but the standard ones. What the run's own parent gave it, a pipe of a test or a lock of a script, must not stay open
+/// Closes every file but the standard ones. What the run's own parent gave it, a pipe of a test or a lock of a script, must not stay open
 /// for as long as a guardian lives.
 fn close_what_was_inherited() {
     let Ok(listed) = std::fs::read_dir("/proc/self/fd") else {

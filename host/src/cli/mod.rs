@@ -102,7 +102,7 @@ enum Verb {
     Completions(completions::Arguments),
 }
 
-/// Parse the arguments, run the verb, tell what went wrong.
+/// Parses the arguments, run the verb, tell what went wrong.
 pub(crate) fn main() -> ExitCode {
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,

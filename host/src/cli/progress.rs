@@ -20,7 +20,7 @@ pub(super) enum Detail {
     Everything,
 }
 
-/// Show events until there are no more.
+/// Shows events until there are no more.
 pub(super) async fn follow(mut events: UnboundedReceiver<Timed>, json: bool, detail: Detail) {
     if json {
         while let Some(event) = events.recv().await {
@@ -203,7 +203,7 @@ impl Display {
     }
 }
 
-/// How the subject came through a fault; `None` where that was not measured.
+/// Returns how the subject came through a fault; `None` where that was not measured.
 fn recovered(recovery_ms: Option<i64>, circumstances: &Circumstances) -> Option<String> {
     match recovery_ms {
         None => circumstances

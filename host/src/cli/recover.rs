@@ -144,14 +144,14 @@ fn tell_of_frozen(database: &Path) {
     }
 }
 
-/// Whether a process was stopped by a signal (proc_pid_stat(5)).
+/// Returns whether a process was stopped by a signal (proc_pid_stat(5)).
 pub(super) fn is_stopped(pid: i32) -> bool {
     procfs::process::Process::new(pid)
         .and_then(|process| process.stat())
         .is_ok_and(|stat| matches!(stat.state, 'T' | 't'))
 }
 
-/// What a recovery would do. The exit code tells whether it would do anything.
+/// Returns what a recovery would do. The exit code tells whether it would do anything.
 fn show(global: &Global, remains: &Remains) -> ExitCode {
     let changes: Vec<_> = remains
         .changes
@@ -182,7 +182,7 @@ fn show(global: &Global, remains: &Remains) -> ExitCode {
     ExitCode::from(u8::from(!remains.is_empty()))
 }
 
-/// Say what a recovery did, if it did anything.
+/// Says what a recovery did, if it did anything.
 pub(super) fn tell(recovered: &Recovered) {
     for what in &recovered.reverted {
         say!("{} reverted: {what}", style::WARN.paint("recovered:"));

@@ -32,7 +32,7 @@ pub(super) struct Arguments {
 }
 
 impl Arguments {
-    /// Whether a call is to be shown. Health checks are many, and seldom what one looks for.
+    /// Returns whether a call is to be shown. Health checks are many, and seldom what one looks for.
     fn wants(&self, call: &AuditRow) -> bool {
         let short = call.function.rsplit('.').next().unwrap_or_default();
         let function = match &self.function {

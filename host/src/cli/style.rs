@@ -99,7 +99,7 @@ fn styled(text: &str) -> String {
     harmless_but(text, own_style)
 }
 
-/// The text made harmless, but for what `keep` finds at the beginning of a piece that begins with an escape: its length.
+/// Returns the text made harmless, but for what `keep` finds at the beginning of a piece that begins with an escape: its length.
 fn harmless_but(text: &str, keep: fn(&str) -> Option<usize>) -> String {
     let mut written = String::with_capacity(text.len());
     let mut rest = text;
@@ -117,14 +117,14 @@ fn harmless_but(text: &str, keep: fn(&str) -> Option<usize>) -> String {
     written
 }
 
-/// The length of one of this module's styles, or of the end of one.
+/// Returns the length of one of this module's styles, or of the end of one.
 fn own_style(text: &str) -> Option<usize> {
     const CODES: [&str; 7] = ["0", "1", "2", "31", "32", "33", "36"];
     let code = text.strip_prefix("\u{1b}[")?.split_once('m')?.0;
     CODES.contains(&code).then(|| code.len() + 3)
 }
 
-/// The length of any colour or weight (ECMA-48, SGR), but for the one that hides text.
+/// Returns the length of any colour or weight (ECMA-48, SGR), but for the one that hides text.
 fn any_style(text: &str) -> Option<usize> {
     let code = text.strip_prefix("\u{1b}[")?.split_once('m')?.0;
     let is_style = code.len() < 20
@@ -135,7 +135,7 @@ fn any_style(text: &str) -> Option<usize> {
     is_style.then(|| code.len() + 3)
 }
 
-/// Print a value as one line of JSON.
+/// Prints a value as one line of JSON.
 pub(super) fn print_json(value: &impl Serialize) {
     match serde_json::to_string(value) {
         Ok(text) => print_line!("{}", harmless_json(&text)),
@@ -146,7 +146,7 @@ pub(super) fn print_json(value: &impl Serialize) {
     }
 }
 
-/// Whether what goes to stderr may be coloured.
+/// Returns whether what goes to stderr may be coloured.
 pub(super) fn colours() -> bool {
     anstream::AutoStream::choice(&std::io::stderr()) != anstream::ColorChoice::Never
 }

@@ -51,7 +51,7 @@ pub(super) async fn print(global: &Global, store: &Store, campaign: &str, tally:
     Ok(exit)
 }
 
-/// The table of a campaign's combinations.
+/// Returns the table of a campaign's combinations.
 pub(super) fn combinations(rows: &[duress::store::CombinationSummary]) -> String {
     let mut table = table::table(
         &[

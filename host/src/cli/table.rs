@@ -16,7 +16,7 @@ pub(super) fn table(headings: &[&str], numbers_from: usize) -> Table {
     table
 }
 
-/// The table's lines, without blanks at their ends.
+/// Returns the table's lines, without blanks at their ends.
 pub(super) fn lines(table: &Table) -> String {
     table
         .lines()

@@ -129,7 +129,7 @@ impl<'a> Case<'a> {
         }
     }
 
-    /// Whether the plugin takes the parameters: the host would not inject what it does not.
+    /// Returns whether the plugin takes the parameters: the host would not inject what it does not.
     async fn check_parameters(&self, checks: &mut Checks) -> bool {
         let Workshop { plugin, limits, .. } = self.workshop;
         let found = plugin
@@ -264,7 +264,7 @@ impl<'a> Case<'a> {
         Ok(())
     }
 
-    /// Inject it, clean up if that succeeded, end the trial. That it cannot be injected is not a problem, if it says so.
+    /// Injects it, clean up if that succeeded, end the trial. That it cannot be injected is not a problem, if it says so.
     async fn in_and_out(&self, stage: &Stage<'_>) -> Result<(), String> {
         let result = match self.inject(stage).await {
             Ok(metadata) => stage

@@ -47,7 +47,7 @@ pub struct Check {
 }
 
 impl Report {
-    /// What was tried, with its checks: the list of faults, the subject if it brings one, each fault.
+    /// Returns what was tried, with its checks: the list of faults, the subject if it brings one, each fault.
     pub fn parts(&self) -> impl Iterator<Item = (&str, &[Check])> {
         let own = [("list of faults", &self.list), ("subject", &self.subject)];
         let faults = self.faults.iter();
@@ -57,12 +57,12 @@ impl Report {
             .filter(|(_, checks)| !checks.is_empty())
     }
 
-    /// Every check.
+    /// Returns every check.
     pub fn checks(&self) -> impl Iterator<Item = &Check> {
         self.parts().flat_map(|(_, checks)| checks)
     }
 
-    /// Whether nothing went wrong.
+    /// Returns whether nothing went wrong.
     pub fn passed(&self) -> bool {
         self.checks().all(|check| check.problem.is_none())
     }
@@ -73,7 +73,7 @@ impl Report {
 struct Checks(Vec<Check>);
 
 impl Checks {
-    /// Note how a case went.
+    /// Notes how a case went.
     fn note(&mut self, name: &'static str, case: &str, result: Result<(), String>) {
         let known = self.0.iter().position(|check| check.name == name);
         let at = known.unwrap_or_else(|| {
@@ -97,7 +97,7 @@ impl Checks {
     }
 }
 
-/// Try a plugin on the system that a script describes. It takes no time but what is computed: all waits are simulated.
+/// Tries a plugin on the system that a script describes. It takes no time but what is computed: all waits are simulated.
 ///
 /// # Errors
 /// `Environment` where not even the simulated machine can be made.
@@ -134,7 +134,7 @@ async fn all(workshop: &Workshop<'_>, found: &Found) -> Result<Report> {
     Ok(report)
 }
 
-/// The list of faults.
+/// Returns the list of faults.
 async fn list(workshop: &Workshop<'_>, found: &Found) -> Vec<Check> {
     let mut checks = Checks::default();
     let again = match workshop.plugin.fault_types(&workshop.limits).await {

@@ -133,7 +133,7 @@ impl<'a> Workshop<'a> {
         })
     }
 
-    /// What was logged on all stages.
+    /// Returns what was logged on all stages.
     pub(super) async fn log(&self) -> Result<Vec<String>> {
         let mut lines = Vec::new();
         for number in 1..=self.made.get() {
@@ -221,7 +221,7 @@ impl Stage<'_> {
         self.bounded("chaos.cleanup", call).await
     }
 
-    /// End a call that uses up this machine's time: simulated time does not pass while it computes.
+    /// Ends a call that uses up this machine's time: simulated time does not pass while it computes.
     pub(super) async fn bounded<T>(
         &self,
         function: &'static str,
@@ -304,7 +304,7 @@ impl Stage<'_> {
         }
     }
 
-    /// How many changes are on record.
+    /// Returns how many changes are on record.
     pub(super) async fn changes(&self) -> Result<usize> {
         Ok(self
             .workshop
@@ -314,7 +314,7 @@ impl Stage<'_> {
             .len())
     }
 
-    /// How many of them may be in force.
+    /// Returns how many of them may be in force.
     pub(super) async fn unsettled(&self) -> Result<usize> {
         self.workshop.store.flush().await?;
         let rows = self

@@ -26,7 +26,7 @@ impl<'a> Schema<'a> {
         self.validator.is_valid(parameters)
     }
 
-    /// The parameters that nobody needs to give, and the smallest that fit for those that somebody must.
+    /// Returns the parameters that nobody needs to give, and the smallest that fit for those that somebody must.
     pub(super) fn defaults(&self) -> Value {
         let mut parameters = Map::new();
         let required = self.schema["required"].as_array();
@@ -69,7 +69,7 @@ impl<'a> Schema<'a> {
         distinct
     }
 
-    /// What must be refused: something unknown, and each parameter as what it is not.
+    /// Returns what must be refused: something unknown, and each parameter as what it is not.
     pub(super) fn rubbish(&self) -> Vec<Value> {
         let defaults = self.defaults();
         let mut all = Vec::new();
@@ -96,7 +96,7 @@ impl<'a> Schema<'a> {
         self.schema["properties"].as_object().into_iter().flatten()
     }
 
-    /// What a reference within the schema means.
+    /// Returns what a reference within the schema means.
     fn resolved(&self, property: &'a Value) -> &'a Value {
         let target = property["$ref"]
             .as_str()
@@ -105,7 +105,7 @@ impl<'a> Schema<'a> {
         target.unwrap_or(property)
     }
 
-    /// What lies at the limits of one parameter.
+    /// Returns what lies at the limits of one parameter.
     fn edges(&self, property: &Value) -> Vec<Value> {
         let mut edges = Vec::new();
         for keyword in ["anyOf", "oneOf"] {
@@ -154,7 +154,7 @@ impl<'a> Schema<'a> {
     }
 }
 
-/// Whether a value fits one parameter, whatever that refers to.
+/// Returns whether a value fits one parameter, whatever that refers to.
 fn is_valid(schema: &Value, property: &Value, value: &Value) -> bool {
     let mut whole = property.clone();
     if let (Some(object), Some(definitions)) = (whole.as_object_mut(), schema.get("$defs")) {

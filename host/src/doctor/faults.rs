@@ -26,7 +26,7 @@ pub struct FaultFinding {
     pub remedy: Option<String>,
 }
 
-/// Look at one fault.
+/// Looks at one fault.
 pub async fn examine_fault(fault: &FaultType, engine: &EngineInfo) -> FaultFinding {
     let name = format!("{}:{}", fault.plugin, fault.name);
     match check(fault, engine).await {
@@ -68,7 +68,7 @@ pub async fn check_faults<'a>(
     Ok(())
 }
 
-/// What meets each of a fault's requirements.
+/// Returns what meets each of a fault's requirements.
 async fn check(fault: &FaultType, engine: &EngineInfo) -> Result<Vec<Requirement>> {
     let mut by = Vec::new();
     for text in &fault.requires {

@@ -91,7 +91,7 @@ pub async fn examine(
     findings
 }
 
-/// What a tool says of itself, e.g. `iptables v1.8.9 (nf_tables)`: of iptables, which of its two kinds it is.
+/// Returns what a tool says of itself, e.g. `iptables v1.8.9 (nf_tables)`: of iptables, which of its two kinds it is.
 async fn version_of(tool: &str) -> String {
     let asked = tokio::process::Command::new(tool)
         .arg("-V")

@@ -33,7 +33,7 @@ const PROJECT_VARIABLE: &str = "COMPOSE_PROJECT_NAME";
 
 static TOOL: OnceCell<Tool> = OnceCell::const_new();
 
-/// What the compose tool of this machine is, e.g. `docker-compose 1.29.2`.
+/// Returns what the compose tool of this machine is, e.g. `docker-compose 1.29.2`.
 ///
 /// # Errors
 /// [`EngineError::Missing`] if there isn't one.
@@ -68,7 +68,7 @@ async fn tool() -> EngineResult<&'static Tool> {
     .await
 }
 
-/// The services of a compose file.
+/// Returns the services of a compose file.
 ///
 /// # Errors
 /// `Input` when it cannot be read or is not a compose file.
@@ -104,12 +104,12 @@ pub fn compose_scale(path: &Path) -> Result<BTreeMap<String, Option<u64>>> {
     Ok(scale.collect())
 }
 
-/// Create and start the stack.
+/// Creates and starts the stack.
 pub(super) async fn up(stack: &Stack, engine: &str, timeout: Duration) -> EngineResult<()> {
     run(stack, engine, timeout, "bring up", &["up", "-d"]).await
 }
 
-/// Remove the stack.
+/// Removes the stack.
 pub(super) async fn down(stack: &Stack, engine: &str, timeout: Duration) -> EngineResult<()> {
     run(
         stack,
@@ -121,7 +121,7 @@ pub(super) async fn down(stack: &Stack, engine: &str, timeout: Duration) -> Engi
     .await
 }
 
-/// End compose tools that work on a project, though the duress that started them has been killed. Whether there were any.
+/// Ends compose tools that work on a project, though the duress that started them has been killed. Whether there were any.
 ///
 /// They are known by the variable that every one is started with, and so are the processes that they start.
 pub(super) async fn end_orphans(project: &Project) -> bool {
@@ -207,7 +207,7 @@ async fn run(
     Err(explain(&what, &said))
 }
 
-/// What the tool said at the end; the beginning is progress.
+/// Returns what the tool said at the end; the beginning is progress.
 fn explain(what: &str, said: &str) -> EngineError {
     let lines: Vec<_> = said
         .lines()
@@ -286,7 +286,7 @@ fn labels(compose: &Value, labels: &BTreeMap<String, String>) -> Value {
     Value::Object(file)
 }
 
-/// An entry with more labels. Those that it has may be a mapping or a list of `name=value`.
+/// Returns an entry with more labels. Those that it has may be a mapping or a list of `name=value`.
 fn labelled(entry: &Value, labels: &BTreeMap<String, String>) -> Value {
     let mut entry = flattened(entry);
     let mut all = match entry.remove("labels") {

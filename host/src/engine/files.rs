@@ -46,7 +46,7 @@ impl Owned {
         }
     }
 
-    /// The fill, with its path as it is beneath an opened folder.
+    /// Returns the fill, with its path as it is beneath an opened folder.
     fn at<'a>(&'a self, path: &'a str) -> Fill<'a> {
         Fill {
             path,
@@ -58,7 +58,7 @@ impl Owned {
 }
 
 impl Root {
-    /// An open folder, and the path beneath it, for an absolute path of the container.
+    /// Returns an open folder, and the path beneath it, for an absolute path of the container.
     fn reach(&self, path: &str) -> EngineResult<(OwnedFd, String)> {
         let folder = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
         match self {
@@ -99,7 +99,7 @@ impl Root {
     }
 }
 
-/// The file system that holds a path; `engine` is the engine's own folder.
+/// Returns the file system that holds a path; `engine` is the engine's own folder.
 pub(super) async fn file_system(
     root: Root,
     path: &str,
@@ -135,7 +135,7 @@ pub(super) async fn fill(root: Root, fill: Fill<'_>, engine: PathBuf) -> EngineR
     .await
 }
 
-/// Whether a fill is there, whole.
+/// Returns whether a fill is there, whole.
 pub(super) async fn is_there(root: Root, fill: Fill<'_>) -> EngineResult<bool> {
     let fill = Owned::new(fill);
     apart(move || {

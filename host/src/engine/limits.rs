@@ -43,7 +43,7 @@ impl Limits {
         Ok(())
     }
 
-    /// What of these limits would give a container as much as it has, or more.
+    /// Returns what of these limits would give a container as much as it has, or more.
     pub fn raised_over(&self, had: &Self) -> Option<String> {
         let mib = |bytes: u64| bytes >> 20;
         if let (Some(cpus), Some(had)) = (self.cpus, had.cpus)
@@ -68,7 +68,7 @@ impl Limits {
         None
     }
 
-    /// The tighter of both, of each kind; a kind that only one of them limits is as that one has it.
+    /// Returns the tighter of both, of each kind; a kind that only one of them limits is as that one has it.
     #[must_use]
     pub fn tightest(self, other: Self) -> Self {
         fn least<T: PartialOrd>(one: Option<T>, other: Option<T>) -> Option<T> {
@@ -104,7 +104,7 @@ impl Limits {
         }
     }
 
-    /// Whether a container that has these is limited at least as tightly as is wanted.
+    /// Returns whether a container that has these is limited at least as tightly as is wanted.
     pub fn holds(&self, wanted: &Self) -> bool {
         fn within<T>(has: Option<T>, wanted: Option<T>, fits: impl Fn(T, T) -> bool) -> bool {
             match (has, wanted) {
@@ -142,7 +142,7 @@ pub struct LimitsRecord {
 }
 
 impl LimitsRecord {
-    /// The limits that count.
+    /// Returns the limits that count.
     pub fn limits(&self) -> Limits {
         let positive = |number: i64| (number > 0).then_some(number);
         let nano = positive(self.nano_cpus).map(|nano| nano as f64 / 1e9);
@@ -176,7 +176,7 @@ impl LimitsRecord {
         self
     }
 
-    /// Whether both say the same of the kinds that a change limits; numbers that mean "no limit" are all the same.
+    /// Returns whether both say the same of the kinds that a change limits; numbers that mean "no limit" are all the same.
     pub fn is_same(&self, other: &Self, kinds: &Limits) -> bool {
         let limit = |number: i64| (number > 0 && number < UNLIMITED_MEMORY).then_some(number);
         let period = |record: &Self| limit(record.cpu_period).unwrap_or(PERIOD);

@@ -335,7 +335,7 @@ impl From<EngineError> for crate::Error {
     }
 }
 
-/// Wait for an engine to answer, for at most so long. Its last word, where it does not.
+/// Waits for an engine to answer, for at most so long. Its last word, where it does not.
 ///
 /// # Errors
 /// As for [`Engine::ping`].
@@ -359,59 +359,59 @@ pub type EngineResult<T> = Result<T, EngineError>;
 /// Every method that changes something may be repeated: what is so already is not an error.
 #[async_trait]
 pub trait Engine: Send + Sync + fmt::Debug {
-    /// What it is. Fails with [`EngineError::Missing`] where no engine answers.
+    /// Returns what it is. Fails with [`EngineError::Missing`] where no engine answers.
     async fn info(&self) -> EngineResult<EngineInfo>;
     /// Whether it answers now. Fails with [`EngineError::Missing`] where it does not.
     async fn ping(&self) -> EngineResult<()>;
 
-    /// Whether what a fault needs is there. Fails where no engine answers.
+    /// Returns whether what a fault needs is there. Fails where no engine answers.
     async fn has(&self, requirement: &Requirement) -> EngineResult<bool> {
         Ok(requirement.check(&self.info().await?).await.is_ok())
     }
 
-    /// Create and start every service of the stack.
+    /// Creates and starts every service of the stack.
     async fn stack_up(&self, stack: &Stack, timeout: Duration) -> EngineResult<()>;
-    /// Remove the stack with its networks and volumes, by the compose tool, and then whatever of the project it left.
+    /// Removes the stack with its networks and volumes, by the compose tool, and then whatever of the project it left.
     async fn stack_down(&self, stack: &Stack, timeout: Duration) -> EngineResult<()>;
-    /// Remove everything of a project without its compose file.
+    /// Removes everything of a project without its compose file.
     async fn remove_project(&self, project: &Project) -> EngineResult<()>;
     /// Everything that carries duress's labels, of whatever project.
     async fn leftovers(&self) -> EngineResult<Vec<Leftover>>;
 
-    /// The containers of a project, by name.
+    /// Returns the containers of a project, by name.
     async fn containers(&self, project: &Project) -> EngineResult<Vec<Container>>;
-    /// How each container of a project stands now, by name.
+    /// Returns how each container of a project stands now, by name.
     async fn snapshots(&self, project: &Project) -> EngineResult<Vec<Snapshot>>;
-    /// Wait until the engine itself ends or is restarted. One that cannot be watched never does.
+    /// Waits until the engine itself ends or is restarted. One that cannot be watched never does.
     async fn until_it_ends(&self) {
         std::future::pending::<()>().await;
     }
     /// One container's state. [`EngineError::Gone`] when it was removed.
     async fn state(&self, container: &ContainerId) -> EngineResult<State>;
-    /// The address at which this host reaches a container's TCP port.
+    /// Returns the address at which this host reaches a container's TCP port.
     async fn endpoint(&self, container: &ContainerId, port: u16) -> EngineResult<SocketAddr>;
 
-    /// Connect to a TCP port of a running container, and to nothing else. The caller limits the time.
+    /// Connects to a TCP port of a running container, and to nothing else. The caller limits the time.
     async fn connect(
         &self,
         container: &ContainerId,
         port: u16,
     ) -> EngineResult<Box<dyn Connection>>;
-    /// How a container came to what it is.
+    /// Returns how a container came to what it is.
     async fn details(&self, container: &ContainerId) -> EngineResult<Details>;
-    /// The newest lines of a container's log, oldest first.
+    /// Returns the newest lines of a container's log, oldest first.
     async fn logs(&self, container: &ContainerId, asked: LogsAsked) -> EngineResult<Vec<LogLine>>;
 
-    /// Run a program in the container. An exit code other than 0 is not an error.
+    /// Runs a program in the container. An exit code other than 0 is not an error.
     async fn exec(&self, container: &ContainerId, program: &Program) -> EngineResult<Output>;
-    /// Run a program in the container's network namespace, by the driver of [`EngineInfo::net_driver`].
+    /// Runs a program in the container's network namespace, by the driver of [`EngineInfo::net_driver`].
     async fn run_in_network(
         &self,
         container: &ContainerId,
         program: &Program,
     ) -> EngineResult<Output>;
 
-    /// Send one packet to each of these places from a container's network, TCP (the first packet of a connection) or UDP. Whether
+    /// Sends one packet to each of these places from a container's network, TCP (the first packet of a connection) or UDP. Whether
     /// that is possible here; whether a packet arrives is not known.
     async fn send_packets(
         &self,
@@ -421,7 +421,7 @@ pub trait Engine: Send + Sync + fmt::Debug {
         Ok(false)
     }
 
-    /// Start work beside a container, under a name that is found again. When it returns, the work is being done. After `ends_after` it
+    /// Starts work beside a container, under a name that is found again. When it returns, the work is being done. After `ends_after` it
     /// ends by itself, though nobody ends it.
     async fn start_task(
         &self,
@@ -430,16 +430,16 @@ pub trait Engine: Send + Sync + fmt::Debug {
         work: &Work,
         ends_after: Option<Duration>,
     ) -> EngineResult<()>;
-    /// Whether a task of that name is being worked at.
+    /// Returns whether a task of that name is being worked at.
     async fn task_works(
         &self,
         container: &ContainerId,
         id: &str,
         work: &Work,
     ) -> EngineResult<bool>;
-    /// End a task. One that has ended is not an error.
+    /// Ends a task. One that has ended is not an error.
     async fn stop_task(&self, container: &ContainerId, id: &str, work: &Work) -> EngineResult<()>;
-    /// The processes of a running container.
+    /// Returns the processes of a running container.
     async fn processes(&self, container: &ContainerId) -> EngineResult<Vec<Process>>;
     /// Sends a signal to processes, each named by its pid in the container and when it started. One that has ended is not an error.
     async fn signal_processes(
@@ -449,31 +449,31 @@ pub trait Engine: Send + Sync + fmt::Debug {
         signal: &str,
     ) -> EngineResult<()>;
 
-    /// Send a signal, e.g. `SIGKILL`, to the container's first process.
+    /// Sends a signal, e.g. `SIGKILL`, to the container's first process.
     async fn signal(&self, container: &ContainerId, signal: &str) -> EngineResult<()>;
-    /// Freeze it.
+    /// Freezes it.
     async fn pause(&self, container: &ContainerId) -> EngineResult<()>;
-    /// Let it go on. One that does not run is not an error.
+    /// Lets it go on. One that does not run is not an error.
     async fn unpause(&self, container: &ContainerId) -> EngineResult<()>;
-    /// Stop it; after the grace it is killed.
+    /// Stops it; after the grace it is killed.
     async fn stop(&self, container: &ContainerId, grace: Duration) -> EngineResult<()>;
-    /// Start it if it does not run.
+    /// Starts it if it does not run.
     async fn start(&self, container: &ContainerId) -> EngineResult<()>;
 
-    /// Stop it, and start it again; after the grace it is killed.
+    /// Stops it, and starts it again; after the grace it is killed.
     async fn restart(&self, container: &ContainerId, grace: Duration) -> EngineResult<()>;
 
-    /// The memory that it uses and that the kernel could not reclaim at once, in bytes.
+    /// Returns the memory that it uses and that the kernel could not reclaim at once, in bytes.
     async fn memory_in_use(&self, container: &ContainerId) -> EngineResult<u64>;
-    /// The memory of the engine's machine, in bytes.
+    /// Returns the memory of the engine's machine, in bytes.
     async fn machine_memory(&self) -> EngineResult<u64> {
         Ok(u64::MAX)
     }
-    /// The limits it has; an absent one is unlimited.
+    /// Returns the limits it has; an absent one is unlimited.
     async fn limits(&self, container: &ContainerId) -> EngineResult<Limits> {
         Ok(self.limits_record(container).await?.limits())
     }
-    /// The limits it has, as the engine keeps them.
+    /// Returns the limits it has, as the engine keeps them.
     async fn limits_record(&self, container: &ContainerId) -> EngineResult<LimitsRecord>;
     /// Makes the limits that are given tighter, in the units in which the container has them.
     async fn set_limits(&self, container: &ContainerId, limits: Limits) -> EngineResult<()>;
@@ -485,11 +485,11 @@ pub trait Engine: Send + Sync + fmt::Debug {
         kinds: &Limits,
     ) -> EngineResult<()>;
 
-    /// The file system that holds an absolute path of the container.
+    /// Returns the file system that holds an absolute path of the container.
     async fn file_system(&self, container: &ContainerId, path: &str) -> EngineResult<FileSystem>;
     /// Allocates a new file, whole or not at all. What it lies on is decided on the opened folder.
     async fn fill_disk(&self, container: &ContainerId, fill: Fill<'_>) -> EngineResult<()>;
-    /// Whether the fill is there, whole. Another file at its path is not it.
+    /// Returns whether the fill is there, whole. Another file at its path is not it.
     async fn fill_is_there(&self, container: &ContainerId, fill: Fill<'_>) -> EngineResult<bool>;
     /// Removes a fill. One that is not there is not an error; another file at its path stays.
     async fn remove_fill(&self, container: &ContainerId, fill: Fill<'_>) -> EngineResult<()>;

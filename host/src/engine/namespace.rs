@@ -12,7 +12,7 @@ use tokio::io::{AsyncRead, AsyncReadExt as _};
 use super::confined::{self, SpawnError};
 use super::{EngineError, EngineResult, OUTPUT_LIMIT, Output, Program, Transport};
 
-/// Whether this process may enter the namespaces of others, and confine what it runs there.
+/// Returns whether this process may enter the namespaces of others, and confine what it runs there.
 pub(super) fn may_enter() -> bool {
     rustix::process::geteuid().is_root() && confined::is_possible()
 }
@@ -25,7 +25,7 @@ pub(super) struct Process {
 }
 
 impl Process {
-    /// The process of that number, if it is the container's.
+    /// Returns the process of that number, if it is the container's.
     pub(super) fn new(pid: i64, container: &str) -> EngineResult<Self> {
         let process = Self {
             pid,
@@ -35,7 +35,7 @@ impl Process {
         Ok(process)
     }
 
-    /// Open something of the process, and only then see that the process is still the container's: a number may be given again.
+    /// Opens something of the process, and only then sees that the process is still the container's: a number may be given again.
     pub(super) fn open<T>(
         &self,
         what: &str,
@@ -64,7 +64,7 @@ impl Process {
 /// How long the first packet of a TCP connection may go unanswered: it is sent at once.
 const NO_ANSWER: Duration = Duration::from_millis(20);
 
-/// Send a packet to each of some places from the network of a container.
+/// Sends a packet to each of some places from the network of a container.
 pub(super) async fn send_packets(
     process: &Process,
     places: Vec<(SocketAddr, Transport)>,
@@ -105,7 +105,7 @@ pub(super) async fn send_packets(
         .map_err(failed)
 }
 
-/// Run one of this machine's programs in the network of a container, confined.
+/// Runs one of this machine's programs in the network of a container, confined.
 pub(super) async fn run_in_network(process: &Process, program: &Program) -> EngineResult<Output> {
     let namespace = process.open("ns/net", |path| File::open(path))?;
     let name = program.command.first().map_or("", String::as_str);
@@ -151,7 +151,7 @@ fn exit_code(status: std::process::ExitStatus) -> i32 {
         .unwrap_or_else(|| 128 + status.signal().unwrap_or(0))
 }
 
-/// Read all of a stream, and keep the beginning.
+/// Reads all of a stream, and keeps the beginning.
 async fn limited(stream: Option<impl AsyncRead + Unpin>) -> Vec<u8> {
     let mut kept = Vec::new();
     if let Some(mut stream) = stream {

@@ -47,7 +47,7 @@ const IP_OBJECTS: [&str; 11] = [
     "tcp_metrics",
 ];
 
-/// The JSON Schema of a list of them.
+/// Returns the JSON Schema of a list of them.
 pub(crate) fn schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
     schemars::json_schema!({
         "type": "array",
@@ -56,7 +56,7 @@ pub(crate) fn schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
     })
 }
 
-/// Whether a program of that name may run there.
+/// Returns whether a program of that name may run there.
 ///
 /// ```
 /// use duress::engine::network_program;
@@ -67,7 +67,7 @@ pub fn is_known(name: &str) -> bool {
     PROGRAMS.contains(&name)
 }
 
-/// Check a whole command.
+/// Checks a whole command.
 ///
 /// # Errors
 /// Why it may not run, for people.
@@ -129,7 +129,7 @@ fn check_tc(arguments: &[String]) -> Result<(), String> {
     Ok(())
 }
 
-/// Refuse options, however they are shortened: `-batch` may be written `-b` and `--b`.
+/// Refuses options, however they are shortened: `-batch` may be written `-b` and `--b`.
 fn check_options(name: &str, arguments: &[String], refused: &[&str]) -> Result<(), String> {
     let options = arguments.iter().filter_map(|word| {
         let option = word.strip_prefix("--").or_else(|| word.strip_prefix('-'))?;

@@ -79,7 +79,7 @@ impl std::str::FromStr for Requirement {
 }
 
 impl Requirement {
-    /// What meets it: itself, or of several the first that is there.
+    /// Returns what meets it: itself, or of several the first that is there.
     ///
     /// # Errors
     /// `Environment`: what is missing and what to do.
@@ -137,7 +137,7 @@ fn check_tool(name: &str) -> Result<()> {
     )
 }
 
-/// Whether a program is in the path or where administrators' programs are.
+/// Returns whether a program is in the path or where administrators' programs are.
 pub(crate) fn which(name: &str) -> bool {
     let path = std::env::var_os("PATH").unwrap_or_default();
     let administrators = ["/usr/sbin", "/sbin"].map(std::path::PathBuf::from);
@@ -165,7 +165,7 @@ fn capability_bit(name: &str) -> Option<u32> {
     known.map(|(_, bit)| *bit)
 }
 
-/// What is said of a requirement that is on no list.
+/// Returns what is said of a requirement that is on no list.
 fn unknown(text: &str, prefix: &str, known: &[&str]) -> String {
     let known: Vec<_> = known.iter().map(|name| format!("{prefix}{name}")).collect();
     format!(

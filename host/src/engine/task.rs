@@ -135,7 +135,7 @@ pub struct Process {
 }
 
 impl Work {
-    /// Where it is done.
+    /// Returns where it is done.
     pub fn beside(&self) -> Beside {
         match self {
             Self::BurnCpu { .. }
@@ -146,7 +146,7 @@ impl Work {
         }
     }
 
-    /// The helper's arguments for it, in a container with this user.
+    /// Returns the helper's arguments for it, in a container with this user.
     pub(super) fn arguments_as(&self, id: &str, user: &str) -> Vec<String> {
         let mut arguments = self.arguments(id);
         if let (Self::RunProgram { .. }, false) = (self, user.is_empty()) {
@@ -155,7 +155,7 @@ impl Work {
         arguments
     }
 
-    /// The helper's arguments for it.
+    /// Returns the helper's arguments for it.
     fn arguments(&self, id: &str) -> Vec<String> {
         if let Self::RunProgram { command } = self {
             let words = ["program", "--id", id, "--"].map(str::to_owned);

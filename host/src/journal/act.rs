@@ -29,7 +29,7 @@ impl From<EngineError> for Failure {
     }
 }
 
-/// Whether a signal's effect is that the first process ends.
+/// Returns whether a signal's effect is that the first process ends.
 pub(super) fn is_ending(signal: &str) -> bool {
     ENDING_SIGNALS.contains(&signal)
 }
@@ -44,7 +44,7 @@ pub struct Actor {
 }
 
 impl Actor {
-    /// Do one action of a change.
+    /// Does one action of a change.
     ///
     /// A task that it starts ends by itself after `tasks_end_after`, though nobody ends it.
     pub(super) async fn act(
@@ -277,7 +277,7 @@ impl Actor {
         })
     }
 
-    /// Ask for something that needs the container's processes to run. A frozen container is thawed for that moment.
+    /// Asks for something that needs the container's processes to run. A frozen container is thawed for that moment.
     pub(super) async fn thawed<T, F>(&self, change: &Change, ask: impl Fn() -> F) -> EngineResult<T>
     where
         F: Future<Output = EngineResult<T>>,
@@ -312,7 +312,7 @@ impl Actor {
         }
     }
 
-    /// Where the whole stack is gone, there is nobody left to ask, and nothing of what was asked.
+    /// Returns where the whole stack is gone, there is nobody left to ask, and nothing of what was asked.
     async fn ask(&self, change: &Change, request: &HttpRequest) -> Result<HttpResponse, Failure> {
         let reach = Reach {
             engine: Some(self.engine.as_ref()),
@@ -337,7 +337,7 @@ fn ended_is_well(asked: EngineResult<()>) -> EngineResult<()> {
     }
 }
 
-/// Its first process is there.
+/// Returns its first process is there.
 pub(super) fn is_up(state: State) -> bool {
     matches!(state, State::Running | State::Paused | State::Restarting)
 }

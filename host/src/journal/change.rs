@@ -49,7 +49,7 @@ pub struct HttpRequest {
 }
 
 impl HttpRequest {
-    /// The limit on the whole exchange.
+    /// Returns the limit on the whole exchange.
     pub fn timeout(&self) -> Duration {
         Duration::from_millis(self.timeout_ms)
     }
@@ -253,7 +253,7 @@ impl Change {
 }
 
 impl Change {
-    /// Whether it does anything in the container's network: in `apply`, in `revert`, or in its probe.
+    /// Returns whether it does anything in the container's network: in `apply`, in `revert`, or in its probe.
     pub fn touches_network(&self) -> bool {
         let inside = |program: &PlacedProgram| program.place == Place::NetworkOfContainer;
         fn looks(probe: &Probe) -> bool {
@@ -303,7 +303,7 @@ impl Change {
         }
     }
 
-    /// The fill that it makes at a path.
+    /// Returns the fill that it makes at a path.
     pub(super) fn fill(&self, path: &str) -> Option<Fill<'_>> {
         self.apply
             .iter()
@@ -311,7 +311,7 @@ impl Change {
             .find(|fill| fill.path == path)
     }
 
-    /// The tasks that it starts, by id.
+    /// Returns the tasks that it starts, by id.
     fn tasks(&self) -> impl Iterator<Item = (&str, &Work)> {
         self.apply.iter().filter_map(|action| match action {
             Action::StartTask { id, work } => Some((id.as_str(), work)),
@@ -319,7 +319,7 @@ impl Change {
         })
     }
 
-    /// The work of a task that it starts.
+    /// Returns the work of a task that it starts.
     pub(super) fn task(&self, id: &str) -> Option<&Work> {
         self.tasks()
             .find_map(|(own, work)| (own == id).then_some(work))
@@ -447,7 +447,7 @@ impl Action {
         }
     }
 
-    /// The fill that it makes.
+    /// Returns the fill that it makes.
     pub(super) fn fill(&self) -> Option<Fill<'_>> {
         match self {
             Self::FillDisk {
@@ -465,7 +465,7 @@ impl Action {
         }
     }
 
-    /// The task that it ends.
+    /// Returns the task that it ends.
     fn stops(&self) -> Option<&str> {
         match self {
             Self::StopTask { id } => Some(id),

@@ -110,7 +110,7 @@ fn is_inverse(back: &Action, apply: &[Action]) -> bool {
     }
 }
 
-/// Whether what an action does is reverted, as far as its type tells.
+/// Returns whether what an action does is reverted, as far as its type tells.
 fn has_inverse(done: &Action, revert: &[Action]) -> bool {
     let any = |fits: &dyn Fn(&Action) -> bool| revert.iter().any(fits);
     match done {

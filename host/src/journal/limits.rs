@@ -10,7 +10,7 @@ use crate::engine::{ContainerId, EngineError, Limits, LimitsRecord};
 use crate::store::ChangeRow;
 
 impl Change {
-    /// The limits that it sets, of all its actions.
+    /// Returns the limits that it sets, of all its actions.
     pub(super) fn limits(&self) -> Option<Limits> {
         let limits = self.apply.iter().filter_map(|action| match action {
             Action::Limit(limits) => Some(*limits),
@@ -19,7 +19,7 @@ impl Change {
         limits.reduce(Limits::tightest)
     }
 
-    /// What its container had before, once that is written down.
+    /// Returns what its container had before, once that is written down.
     pub(super) fn limits_before(&self) -> Option<(&LimitsRecord, &Limits)> {
         self.revert.iter().find_map(|action| match action {
             Action::RestoreLimits { before, still } => Some((before, still)),

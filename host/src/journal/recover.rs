@@ -24,7 +24,7 @@ impl Recovered {
     }
 }
 
-/// Settle these changes, then remove the stacks of these trials and record them as cancelled. One failure does not stop the others.
+/// Settles these changes, then removes the stacks of these trials and records them as cancelled. One failure does not stop the others.
 ///
 /// # Errors
 /// When the store cannot be read or written.

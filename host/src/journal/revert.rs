@@ -115,7 +115,7 @@ impl Actor {
             )
     }
 
-    /// Wait until every part of a change that can be seen is in force, or none is. How many parts can be seen.
+    /// Waits until every part of a change that can be seen is in force, or none is. How many parts can be seen.
     pub(super) async fn settle(&self, change: &Change, in_force: bool) -> Result<usize, Failure> {
         let wait = change.effect_wait_ms.map(Duration::from_millis);
         let deadline = Instant::now() + wait.unwrap_or(SETTLING).min(LONGEST_SETTLING);

@@ -26,7 +26,7 @@ impl Actor {
         }
     }
 
-    /// Where a packet that the change means may go: the other containers of its stack, at the ports that it names.
+    /// Returns where a packet that the change means may go: the other containers of its stack, at the ports that it names.
     async fn places(&self, change: &Change) -> Option<Vec<(SocketAddr, Transport)>> {
         let containers = self.engine.containers(&change.project).await.ok()?;
         let others = containers
@@ -49,7 +49,7 @@ impl Actor {
         Some(places)
     }
 
-    /// What the kernel counted.
+    /// Returns what the kernel counted.
     async fn count(&self, change: &Change) -> Option<u64> {
         let mut total = None;
         let mut probes: Vec<&Probe> = change.in_force.iter().collect();
@@ -72,7 +72,7 @@ impl Actor {
     }
 }
 
-/// The peer's ports that a rule or a filter names.
+/// Returns the peer's ports that a rule or a filter names.
 fn ports(action: &Action) -> Vec<u16> {
     let Action::Run(program) = action else {
         return Vec::new();

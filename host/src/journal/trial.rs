@@ -106,7 +106,7 @@ impl Made {
 }
 
 impl TrialJournal {
-    /// The journal of a trial that a host runs, both by their ids in the store.
+    /// Returns the journal of a trial that a host runs, both by their ids in the store.
     pub fn new(
         store: Store,
         actor: Actor,
@@ -129,7 +129,7 @@ impl TrialJournal {
         }))
     }
 
-    /// Have each task that this trial starts end by itself after so long, though nobody ends it.
+    /// Has each task that this trial starts end by itself after so long, though nobody ends it.
     #[must_use]
     pub fn tasks_end_after(mut self, limit: Duration) -> Self {
         // Nobody shares a journal that was just made.
@@ -139,7 +139,7 @@ impl TrialJournal {
         self
     }
 
-    /// Write a change down, make it, and see that it is in force. Returns its id.
+    /// Records a change, applies it, and checks that it is in force. Returns its id.
     ///
     /// It goes on to its end when the caller is dropped, so that no change is ever half made and unknown.
     pub async fn apply(&self, change: Change) -> Result<String, JournalError> {
@@ -147,7 +147,7 @@ impl TrialJournal {
         finish(tokio::spawn(async move { inner.apply(change).await })).await
     }
 
-    /// Take one of this trial's changes back, and see that it is gone. One that is settled is not an error.
+    /// Reverts one of this trial's changes, and checks that it is gone. One that is settled is not an error.
     pub async fn revert(&self, id: &str) -> Result<(), JournalError> {
         let inner = Arc::clone(&self.0);
         let id = id.to_owned();
@@ -204,14 +204,14 @@ impl TrialJournal {
         .await
     }
 
-    /// Look at every change that was made and not reverted: those that ended by themselves are told once, and made again if that is
+    /// Looks at every change that was made and not reverted: those that ended by themselves are told once, and made again if that is
     /// wanted. What cannot be looked at now is left for the next time.
     pub async fn tend(&self, reapply: bool) -> Result<Vec<Lost>, JournalError> {
         let inner = Arc::clone(&self.0);
         finish(tokio::spawn(async move { inner.tend(reapply).await })).await
     }
 
-    /// How many packets met the rules and disciplines of some changes that are in force. `None` where nothing counts them.
+    /// Returns how many packets met the rules and disciplines of some changes that are in force. `None` where nothing counts them.
     pub async fn packets(&self, changes: &[String]) -> Option<u64> {
         let rows: Vec<_> = {
             let made = self.0.made.lock().await;
@@ -233,12 +233,12 @@ impl TrialJournal {
         total
     }
 
-    /// Every change that this journal has made, in the order in which they were made.
+    /// Returns every change that this journal has made, in the order in which they were made.
     pub fn held(&self) -> Vec<Held> {
         self.0.history.all()
     }
 
-    /// Whether some change was made whose effect could not be seen: the trial proves nothing.
+    /// Returns whether some change was made whose effect could not be seen: the trial proves nothing.
     pub fn effect_was_missing(&self) -> bool {
         self.0.not_in_force.load(Ordering::Relaxed)
     }
@@ -415,7 +415,7 @@ impl Inner {
         Some(gone)
     }
 
-    /// Note whether a change has ended by itself; whether that is new.
+    /// Notes whether a change has ended by itself; whether that is new.
     fn note_lost(&self, id: &str, is_lost: bool) -> bool {
         let lost = self.lost.lock();
         let mut lost = lost.unwrap_or_else(std::sync::PoisonError::into_inner);
@@ -462,13 +462,13 @@ impl Inner {
         rows
     }
 
-    /// Whether a change is one of this trial's, settled or not.
+    /// Returns whether a change is one of this trial's, settled or not.
     async fn was_mine(&self, id: &str) -> bool {
         let rows = self.store.changes_of_trial(&self.trial).await;
         rows.is_ok_and(|rows| rows.iter().any(|row| row.id == id))
     }
 
-    /// Revert these in their order, each within what is left of the time.
+    /// Reverts these in their order, each within what is left of the time.
     async fn revert_all(
         &self,
         made: &mut Made,

@@ -47,7 +47,7 @@ pub struct Compiled {
     pub mechanism: Option<Mechanism>,
 }
 
-/// Turn a draft into programs. The token tells its rules and disciplines from all others.
+/// Turns a draft into programs. The token tells its rules and disciplines from all others.
 ///
 /// # Errors
 /// What is wrong with the draft, or what the container lacks.
@@ -205,7 +205,7 @@ impl Compiler<'_> {
         self.put(&rules, None);
     }
 
-    /// Insert rules, after the task that serves them was started; it is stopped after they are gone.
+    /// Inserts rules, after the task that serves them was started; it is stopped after they are gone.
     fn put(&mut self, rules: &[Rule], task: Option<(String, Work)>) {
         let mut revert: Vec<Action> = rules.iter().flat_map(Rule::delete).collect();
         if let Some((id, work)) = task {
@@ -414,7 +414,7 @@ impl Compiler<'_> {
         Ok(())
     }
 
-    /// The root discipline that somebody gave an interface; those with the handle 0 are the kernel's own.
+    /// Returns the root discipline that somebody gave an interface; those with the handle 0 are the kernel's own.
     fn discipline_at(&self, interface: &str) -> Option<String> {
         if self.shaped.contains(interface) {
             return Some("of the same change".into());
@@ -446,7 +446,7 @@ fn packets_of(effect: &Effect) -> Option<&Packets> {
     }
 }
 
-/// The interface of a link: a queue stands at one, for what leaves by it.
+/// Returns the interface of a link: a queue stands at one, for what leaves by it.
 fn one_link(packets: &Packets) -> Result<&str, DraftError> {
     if packets.direction != Direction::Outgoing {
         return Err(invalid("changes a link for packets that are not outgoing"));
@@ -457,7 +457,7 @@ fn one_link(packets: &Packets) -> Result<&str, DraftError> {
         .ok_or_else(|| invalid("changes a link and names no network interface"))
 }
 
-/// What the comment of a packet queue's rules holds, so that a later queue takes another place.
+/// Returns what the comment of a packet queue's rules holds, so that a later queue takes another place.
 fn place_mark((table, chain): (&str, &str)) -> String {
     format!(":q-{table}-{chain}")
 }

@@ -61,7 +61,7 @@ impl Impairment {
         Ok(())
     }
 
-    /// The discipline as tc takes it.
+    /// Returns the discipline as tc takes it.
     pub(super) fn netem(&self) -> Vec<String> {
         let queue = &self.queue;
         let mut words = ["netem", "limit", NETEM_LIMIT].map(str::to_owned).to_vec();

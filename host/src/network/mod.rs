@@ -91,7 +91,7 @@ pub struct Draft {
 }
 
 impl Draft {
-    /// Add an effect.
+    /// Adds an effect.
     pub fn add(&mut self, effect: Effect) {
         if self.effects.len() >= EFFECT_LIMIT {
             self.note(format!("has more than {EFFECT_LIMIT} effects"));
@@ -100,7 +100,7 @@ impl Draft {
         }
     }
 
-    /// Note a mistake, to be told by `apply`. Only the first few are kept.
+    /// Notes a mistake, to be told by `apply`. Only the first few are kept.
     pub fn note(&mut self, mistake: String) {
         if self.mistakes.len() < 8 {
             self.mistakes.push(mistake);

@@ -42,7 +42,7 @@ impl Protocol {
         }
     }
 
-    /// The number in the IP header (IANA's protocol numbers).
+    /// Returns the number in the IP header (IANA's protocol numbers).
     pub(super) fn number(self, is_v4: bool) -> u8 {
         match (self, is_v4) {
             (Self::Tcp, _) => 6,
@@ -119,7 +119,7 @@ pub struct Packets {
 }
 
 impl Packets {
-    /// Every packet of a direction.
+    /// Returns every packet of a direction.
     pub fn new(direction: Direction) -> Self {
         Self {
             direction,
@@ -132,7 +132,7 @@ impl Packets {
         }
     }
 
-    /// Narrow to a peer, beside those that were named before.
+    /// Narrows to a peer, beside those that were named before.
     pub fn add_peer(&mut self, address: &str, port: Option<u16>) {
         if self.peers.len() >= PEER_LIMIT {
             self.note(format!("names more than {PEER_LIMIT} peers"));
@@ -145,7 +145,7 @@ impl Packets {
         }
     }
 
-    /// Narrow to a protocol, by its name.
+    /// Narrows to a protocol, by its name.
     pub fn set_protocol(&mut self, name: &str) {
         match name {
             "tcp" => self.protocol = Some(Protocol::Tcp),
@@ -161,7 +161,7 @@ impl Packets {
         }
     }
 
-    /// Narrow to a port of the container.
+    /// Narrows to a port of the container.
     pub fn set_local_port(&mut self, port: u16) {
         if port == 0 {
             self.note("names port 0 of the container: ports are 1 to 65535".into());
@@ -169,7 +169,7 @@ impl Packets {
         self.local_port = Some(port);
     }
 
-    /// Narrow to a network interface.
+    /// Narrows to a network interface.
     pub fn set_interface(&mut self, name: &str) {
         if is_interface_name(name) {
             self.interface = Some(name.to_owned());
@@ -188,13 +188,13 @@ impl Packets {
         }
     }
 
-    /// The peers of one IP version, by port.
+    /// Returns the peers of one IP version, by port.
     pub(super) fn peers_of(&self, is_v4: bool) -> Vec<Peer> {
         let of_version = self.peers.iter().filter(|peer| peer.is_v4() == is_v4);
         of_version.copied().collect()
     }
 
-    /// Whether any packet of an IP version can be meant.
+    /// Returns whether any packet of an IP version can be meant.
     pub(super) fn has_version(&self, is_v4: bool, container_has_v6: bool) -> bool {
         if self.peers.is_empty() {
             is_v4 || container_has_v6

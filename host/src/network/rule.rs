@@ -46,7 +46,7 @@ pub(super) struct Rule {
     target: Vec<String>,
 }
 
-/// The rules for some packets, of both IP versions and directions.
+/// Returns the rules for some packets, of both IP versions and directions.
 pub(super) fn rules(
     packets: &Packets,
     verdict: &Verdict,
@@ -149,7 +149,7 @@ fn matches(
     words
 }
 
-/// What the container sends to everybody reaches its peers too.
+/// Returns what the container sends to everybody reaches its peers too.
 fn multicast(packets: &Packets, verdict: &Verdict, comment: &str) -> Vec<Rule> {
     let (table, chain) = verdict.outgoing;
     ["MULTICAST", "BROADCAST"]
@@ -195,14 +195,14 @@ impl Rule {
         if self.is_v4 { "iptables" } else { "ip6tables" }
     }
 
-    /// Put it before all other rules. All its peers in one call, and so at one moment.
+    /// Puts it before all other rules. All its peers in one call, and so at one moment.
     pub(super) fn insert(&self) -> Action {
         let peers: Vec<String> = self.peers.iter().map(Peer::text).collect();
         let peers = (!peers.is_empty()).then(|| peers.join(","));
         Action::Run(tool(self.command("-I", peers), &[]))
     }
 
-    /// Remove it. Peer by peer: a call that names several removes none when one is missing.
+    /// Removes it. Peer by peer: a call that names several removes none when one is missing.
     pub(super) fn delete(&self) -> Vec<Action> {
         let each: Vec<Option<String>> = if self.peers.is_empty() {
             vec![None]
@@ -239,7 +239,7 @@ impl Rule {
     }
 }
 
-/// The checks that all of some rules are there: one for each IP version among them.
+/// Returns the checks that all of some rules are there: one for each IP version among them.
 pub(super) fn probes(rules: &[Rule]) -> Vec<Probe> {
     ["iptables", "ip6tables"]
         .into_iter()

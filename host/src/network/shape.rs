@@ -17,7 +17,7 @@ pub(super) struct Shape {
     pub(super) probe: Probe,
 }
 
-/// Put a discipline, e.g. `netem delay 100ms`, at what leaves by an interface.
+/// Puts a discipline, e.g. `netem delay 100ms`, at what leaves by an interface.
 pub(super) fn shape(
     packets: &Packets,
     interface: &str,

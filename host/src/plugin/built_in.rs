@@ -28,7 +28,7 @@ impl BuiltIn {
     /// Every one, by name.
     pub const ALL: [Self; 2] = [Self::Compose, Self::Faults];
 
-    /// The name by which subjects and campaigns refer to it.
+    /// Returns the name by which subjects and campaigns refer to it.
     pub fn name(self) -> &'static str {
         match self {
             Self::Compose => "compose",
@@ -36,12 +36,12 @@ impl BuiltIn {
         }
     }
 
-    /// The one of this name.
+    /// Returns the one of this name.
     pub fn named(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|one| one.name() == name)
     }
 
-    /// The text of its `plugin.yaml`.
+    /// Returns the text of its `plugin.yaml`.
     pub fn manifest_text(self) -> &'static str {
         match self {
             Self::Compose => include_str!("../../../plugins/compose/plugin.yaml"),
@@ -49,7 +49,7 @@ impl BuiltIn {
         }
     }
 
-    /// The text of its `conformance.yaml`.
+    /// Returns the text of its `conformance.yaml`.
     pub fn conformance_text(self) -> &'static str {
         match self {
             Self::Compose => include_str!("../../../plugins/compose/conformance.yaml"),
@@ -57,7 +57,7 @@ impl BuiltIn {
         }
     }
 
-    /// Its manifest.
+    /// Returns its manifest.
     ///
     /// # Errors
     /// `Input`, which a test rules out.
@@ -68,7 +68,7 @@ impl BuiltIn {
         manifest.ok_or_else(|| document.invalid(problems).into())
     }
 
-    /// Its component.
+    /// Returns its component.
     ///
     /// # Errors
     /// `Environment` where this program was compiled before its components.

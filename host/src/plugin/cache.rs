@@ -28,7 +28,7 @@ pub struct Cache {
 }
 
 impl Cache {
-    /// The cache for an engine beneath a directory, which is made where it is missing.
+    /// Returns the cache for an engine beneath a directory, which is made where it is missing.
     ///
     /// # Errors
     /// As a sentence, when the directory belongs to somebody else, others can write it, or it cannot be made.
@@ -55,7 +55,7 @@ impl Cache {
         Ok(Self { directory })
     }
 
-    /// The compiled form of the component with this digest, if a sound one is there.
+    /// Returns the compiled form of the component with this digest, if a sound one is there.
     pub(super) fn get(&self, engine: &Engine, digest: &str) -> Option<Component> {
         let path = self.path(digest);
         let metadata = fs::symlink_metadata(&path).ok()?;
@@ -112,7 +112,7 @@ impl Cache {
     }
 }
 
-/// Whether what stands before a file's last bytes has the digest that they are.
+/// Returns whether what stands before a file's last bytes has the digest that they are.
 fn is_whole(path: &Path) -> std::io::Result<bool> {
     let mut file = fs::File::open(path)?;
     let length = file.metadata()?.len();

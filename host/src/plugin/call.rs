@@ -80,7 +80,7 @@ impl From<CallError> for crate::Error {
     }
 }
 
-/// Instantiate and run `body` under a time limit.
+/// Instantiates and runs `body` under a time limit.
 pub(super) async fn call<T>(
     component: &InstancePre<Ctx>,
     scope: &Arc<PluginScope>,

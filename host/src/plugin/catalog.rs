@@ -43,7 +43,7 @@ pub struct Subject {
 }
 
 impl Subject {
-    /// The compose file's path; `None` for a subject without containers.
+    /// Returns the compose file's path; `None` for a subject without containers.
     pub fn compose_file(&self) -> Option<PathBuf> {
         self.manifest
             .compose
@@ -86,7 +86,7 @@ pub struct Catalog {
 }
 
 impl Catalog {
-    /// The catalog of these folders, each with `subjects/` and `plugins/` beneath it. The first that has a name wins.
+    /// Returns the catalog of these folders, each with `subjects/` and `plugins/` beneath it. The first that has a name wins.
     pub fn discover(runtime: Runtime, roots: Vec<PathBuf>) -> Self {
         let find = |kind: &str, file: &str| {
             let mut found = BTreeMap::new();
@@ -136,14 +136,14 @@ impl Catalog {
         }
     }
 
-    /// The same, refusing plugins whose digests are not kept in their [`LockFile`].
+    /// Returns the same, refusing plugins whose digests are not kept in their [`LockFile`].
     #[must_use]
     pub fn pinned(mut self, pinned: bool) -> Self {
         self.pinned = pinned;
         self
     }
 
-    /// The folders to search: those of [`PATH_VARIABLE`], then the [nearest root](Self::nearest_root).
+    /// Returns the folders to search: those of [`PATH_VARIABLE`], then the [nearest root](Self::nearest_root).
     pub fn default_roots(start: &Path) -> Vec<PathBuf> {
         let named: Vec<PathBuf> = std::env::var_os(PATH_VARIABLE)
             .map(|paths| {
@@ -155,7 +155,7 @@ impl Catalog {
         named.into_iter().chain(Self::nearest_root(start)).collect()
     }
 
-    /// The subjects that were found, by name.
+    /// Returns the subjects that were found, by name.
     pub fn subjects(&self) -> Vec<SubjectEntry> {
         let entry = |(name, place): (&String, &Place)| SubjectEntry {
             name: name.clone(),
@@ -164,12 +164,12 @@ impl Catalog {
         self.subjects.iter().map(entry).collect()
     }
 
-    /// What compiles its components.
+    /// Returns what compiles its components.
     pub fn runtime(&self) -> &Runtime {
         &self.runtime
     }
 
-    /// The nearest folder at or above `start` with a folder `subjects` or `plugins`.
+    /// Returns the nearest folder at or above `start` with a folder `subjects` or `plugins`.
     pub fn nearest_root(start: &Path) -> Option<PathBuf> {
         let is_root = |folder: &&Path| {
             ["subjects", "plugins"]
@@ -179,12 +179,12 @@ impl Catalog {
         start.ancestors().find(is_root).map(Path::to_owned)
     }
 
-    /// The plugin of this name that belongs to the program, unless a root has one of that name or switches it off.
+    /// Returns the plugin of this name that belongs to the program, unless a root has one of that name or switches it off.
     pub fn built_in(&self, name: &str) -> Option<BuiltIn> {
         self.built_in.iter().copied().find(|one| one.name() == name)
     }
 
-    /// The folder of a plugin of a root.
+    /// Returns the folder of a plugin of a root.
     ///
     /// # Errors
     /// `Input` if no such plugin exists.
@@ -204,14 +204,14 @@ impl Catalog {
         LockFile::read(root)?.check(manifest, digest, directory, self.pinned)
     }
 
-    /// The names of the plugins that were found, those of the program among them.
+    /// Returns the names of the plugins that were found, those of the program among them.
     pub fn plugin_names(&self) -> Vec<String> {
         let built_in = self.built_in.iter().map(|one| one.name().to_owned());
         let names: BTreeSet<String> = self.plugins.keys().cloned().chain(built_in).collect();
         names.into_iter().collect()
     }
 
-    /// Whether there is a subject of this name.
+    /// Returns whether there is a subject of this name.
     pub fn has_subject(&self, name: &str) -> bool {
         self.subjects.contains_key(name)
     }
@@ -365,7 +365,7 @@ impl Catalog {
         Ok(plugin)
     }
 
-    /// Where subjects and plugins were looked for: a hint where there are none.
+    /// Returns where subjects and plugins were looked for: a hint where there are none.
     pub fn searched(&self) -> String {
         let roots = self.roots.iter().map(|root| root.display().to_string());
         let roots: Vec<_> = roots.collect();

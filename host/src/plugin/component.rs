@@ -87,7 +87,7 @@ impl Plugin {
         })
     }
 
-    /// The interfaces that it imports, as the component names them.
+    /// Returns the interfaces that it imports, as the component names them.
     pub fn imports(&self) -> Vec<String> {
         let component = self.pre.component();
         let ty = component.component_type();
@@ -95,7 +95,7 @@ impl Plugin {
         imports.map(|(name, _)| name.to_owned()).collect()
     }
 
-    /// What it brings.
+    /// Returns what it brings.
     pub fn kind(&self) -> Kind {
         if self.subject.is_some() {
             Kind::Subject
@@ -104,7 +104,7 @@ impl Plugin {
         }
     }
 
-    /// Instantiate it, and drop it again: what every call begins and ends with.
+    /// Instantiates it, and drop it again: what every call begins and ends with.
     pub async fn instantiate(&self, limits: &CallLimits) -> Result<(), CallError> {
         let scope = self.describing();
         call(
@@ -117,7 +117,7 @@ impl Plugin {
         .await
     }
 
-    /// Every fault that it brings.
+    /// Returns every fault that it brings.
     pub async fn fault_types(&self, limits: &CallLimits) -> Result<Vec<FaultType>, CallError> {
         let scope = self.describing();
         let function = "chaos.fault-types";
@@ -178,7 +178,7 @@ impl Plugin {
             .collect()
     }
 
-    /// What is wrong with parameters that fit the fault's schema.
+    /// Returns what is wrong with parameters that fit the fault's schema.
     pub async fn check_parameters(
         &self,
         fault: &str,
@@ -208,7 +208,7 @@ impl Plugin {
             .collect())
     }
 
-    /// Break targets; the metadata is what `cleanup` needs.
+    /// Breaks targets; the metadata is what `cleanup` needs.
     pub async fn inject(
         &self,
         scope: &Arc<PluginScope>,
@@ -261,7 +261,7 @@ impl Plugin {
         self.answer(function, answer)
     }
 
-    /// Bring a fresh stack up.
+    /// Brings a fresh stack up.
     pub async fn reset(&self, scope: &Arc<PluginScope>, limit: Duration) -> Result<(), CallError> {
         let function = "subject.reset";
         let subject = self.subject(function)?;
@@ -279,7 +279,7 @@ impl Plugin {
         self.answer(function, answer)
     }
 
-    /// Ask whether it is healthy.
+    /// Asks whether it is healthy.
     pub async fn health(
         &self,
         scope: &Arc<PluginScope>,
@@ -305,7 +305,7 @@ impl Plugin {
         })
     }
 
-    /// Ask for its state.
+    /// Asks for its state.
     pub async fn capture_state(
         &self,
         scope: &Arc<PluginScope>,
@@ -342,7 +342,7 @@ impl Plugin {
         Ok(State { document, metrics })
     }
 
-    /// The scope for calls that belong to no trial.
+    /// Returns the scope for calls that belong to no trial.
     fn describing(&self) -> Arc<PluginScope> {
         Arc::new(PluginScope {
             plugin: self.manifest.name.clone(),
@@ -405,7 +405,7 @@ impl Plugin {
     }
 }
 
-/// Whether a fault may be called so: its name stands in files, in labels and on command lines.
+/// Returns whether a fault may be called so: its name stands in files, in labels and on command lines.
 fn is_name(name: &str) -> bool {
     let fit = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-');
     (1..=NAME_LIMIT).contains(&name.len()) && !name.starts_with('-') && name.chars().all(fit)

@@ -14,7 +14,7 @@ const CHAOS: &str = "duress:plugin/chaos@";
 /// The version of it that this host offers.
 pub const WIT_VERSION: &str = "0.1.1";
 
-/// Look at what it imports and exports.
+/// Looks at what it imports and exports.
 ///
 /// # Errors
 /// `Input`, with what to change.

@@ -35,7 +35,7 @@ pub struct FaultType {
 }
 
 impl FaultType {
-    /// Whether it may hurt a service.
+    /// Returns whether it may hurt a service.
     pub fn may_hurt(&self, service: &str) -> bool {
         self.services.is_empty() || Services::new(&self.services).contains(service)
     }

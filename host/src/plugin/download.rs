@@ -16,7 +16,7 @@ pub(super) const DEADLINE: Duration = Duration::from_secs(600);
 /// How many redirects are followed.
 const REDIRECTS: usize = 5;
 
-/// Whether a host is this machine.
+/// Returns whether a host is this machine.
 pub(super) fn is_here(host: &str) -> bool {
     let host = host.trim_start_matches('[').trim_end_matches(']');
     host == "localhost"
@@ -25,7 +25,7 @@ pub(super) fn is_here(host: &str) -> bool {
             .is_ok_and(|address| address.is_loopback())
 }
 
-/// Whether a URL's host is this machine.
+/// Returns whether a URL's host is this machine.
 pub(super) fn leads_here(url: &Url) -> bool {
     url.host_str().is_some_and(is_here)
 }

@@ -25,7 +25,7 @@ pub struct Found {
 }
 
 impl Runtime {
-    /// Look at the plugin of a folder.
+    /// Looks at the plugin of a folder.
     ///
     /// # Errors
     /// `Input` when its manifest or its component is wrong.
@@ -34,7 +34,7 @@ impl Runtime {
         found(self.load(manifest, folder)?).await
     }
 
-    /// Look at a plugin that belongs to the program.
+    /// Looks at a plugin that belongs to the program.
     ///
     /// # Errors
     /// `Environment` when this program lacks it.
@@ -42,7 +42,7 @@ impl Runtime {
         found(self.load_built_in(built_in)?).await
     }
 
-    /// Load a plugin that belongs to the program.
+    /// Loads a plugin that belongs to the program.
     ///
     /// # Errors
     /// `Environment` when this program lacks it.
@@ -76,7 +76,7 @@ fn is_service_pattern(pattern: &str) -> bool {
 }
 
 impl Found {
-    /// What its author should fix, a sentence each.
+    /// Returns what its author should fix, a sentence each.
     pub fn problems(&self) -> Vec<String> {
         problems_of(&self.faults, self.plugin.kind())
     }

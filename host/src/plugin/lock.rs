@@ -55,7 +55,7 @@ pub struct Locked {
 }
 
 impl LockFile {
-    /// The lock of a root; empty if there isn't one yet.
+    /// Returns the lock of a root; empty if there isn't one yet.
     ///
     /// # Errors
     /// `Input` when it cannot be read, with every mistake.
@@ -83,7 +83,7 @@ impl LockFile {
         Ok(lock)
     }
 
-    /// Write it, whole or not at all.
+    /// Writes it, whole or not at all.
     ///
     /// # Errors
     /// `Environment` when it cannot be written.
@@ -137,7 +137,7 @@ impl LockFile {
 }
 
 impl Locked {
-    /// Whether a folder holds the component with this digest, and the manifest that the component brings.
+    /// Returns whether a folder holds the component with this digest, and the manifest that the component brings.
     pub fn is_in(&self, folder: &Path) -> bool {
         let path = folder.join("plugin.yaml");
         let read = || {
@@ -154,12 +154,12 @@ impl Locked {
         })
     }
 
-    /// The settings of a manifest as they are kept: none are an empty object.
+    /// Returns the settings of a manifest as they are kept: none are an empty object.
     pub fn settings_of(manifest: &PluginManifest) -> serde_json::Value {
         merged(&serde_json::Value::Null, &manifest.settings)
     }
 
-    /// What is not as it was, a phrase each.
+    /// Returns what is not as it was, a phrase each.
     pub fn differences(&self, manifest: &PluginManifest, digest: &str) -> Vec<String> {
         let mut differences = Vec::new();
         if let Some(before) = self.digest.as_deref().filter(|before| *before != digest) {
@@ -188,7 +188,7 @@ impl Locked {
     }
 }
 
-/// The command that grants the plugin of a folder, with the flags that fit.
+/// Returns the command that grants the plugin of a folder, with the flags that fit.
 fn how_to_add(folder: &Path) -> String {
     let mut command = format!("duress plugin add {}", folder.display());
     // Built from source here, and so from time to time another component.
@@ -207,7 +207,7 @@ fn how_to_add(folder: &Path) -> String {
     command
 }
 
-/// Where the lock of a root is.
+/// Returns where the lock of a root is.
 fn path(root: &Path) -> PathBuf {
     root.join(LOCK_FILE)
 }

@@ -52,7 +52,7 @@ pub struct PluginManifest {
 }
 
 impl PluginManifest {
-    /// The component's file, in the manifest's folder.
+    /// Returns the component's file, in the manifest's folder.
     ///
     /// # Errors
     /// `Input` for the path of anything else.
@@ -68,7 +68,7 @@ impl PluginManifest {
     }
 }
 
-/// Whether a plugin may be called that. Such a name is never a path.
+/// Returns whether a plugin may be called that. Such a name is never a path.
 pub fn is_plugin_name(name: &str) -> bool {
     let is_first = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();
     matches!(name.as_bytes(), [first, rest @ ..] if is_first(*first) && rest.len() < 64
@@ -129,7 +129,7 @@ pub struct Timeouts {
 }
 
 impl SubjectManifest {
-    /// The name or the path of the plugin that knows it.
+    /// Returns the name or the path of the plugin that knows it.
     pub fn plugin(&self) -> &str {
         self.plugin
             .as_deref()

@@ -15,7 +15,7 @@ const SECTION: &str = "duress:plugin.yaml";
 /// Its length in bytes: the magic, the version, the layer.
 const PREAMBLE: usize = 8;
 
-/// The component with a manifest in it, in the place of whatever manifest it had.
+/// Returns the component with a manifest in it, in the place of whatever manifest it had.
 ///
 /// # Errors
 /// `Input` when it is not a component.
@@ -35,7 +35,7 @@ pub fn embed(component: &[u8], manifest: &str) -> Result<Vec<u8>> {
     Ok(packed)
 }
 
-/// The manifest in a component; `None` where it has none.
+/// Returns the manifest in a component; `None` where it has none.
 ///
 /// # Errors
 /// `Input` when it is not a component, or the manifest is not text.

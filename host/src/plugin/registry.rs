@@ -62,7 +62,7 @@ struct Token {
 }
 
 impl<'a> Registry<'a> {
-    /// The registry that a reference names; `verb` is `pull` or `push`.
+    /// Returns the registry that a reference names; `verb` is `pull` or `push`.
     pub(super) fn new(
         reference: &'a Reference,
         verb: &str,
@@ -98,7 +98,7 @@ impl<'a> Registry<'a> {
         })
     }
 
-    /// The artifact's manifest.
+    /// Returns the artifact's manifest.
     pub(super) async fn manifest(&mut self) -> Result<OciImageManifest> {
         let name = match (self.reference.digest(), self.reference.tag()) {
             (Some(digest), _) => digest,
@@ -253,7 +253,7 @@ impl<'a> Registry<'a> {
         sent.map_err(|error| self.unreachable(self.reference.resolve_registry(), &error))
     }
 
-    /// The credentials that a registry requires; `None` if none are stored.
+    /// Returns the credentials that a registry requires; `None` if none are stored.
     async fn authorize(&self, challenge: Challenge) -> Result<Option<HeaderValue>> {
         let realm = match challenge {
             Challenge::Basic => {
@@ -357,7 +357,7 @@ impl<'a> Registry<'a> {
         .hint("does the address belong to an OCI registry?")
     }
 
-    /// What a refusal means, and what to do.
+    /// Returns what a refusal means, and what to do.
     async fn refused(&self, response: Response) -> Error {
         let what = &self.what;
         let status = response.status();
@@ -395,7 +395,7 @@ fn is_digest(text: &str) -> bool {
     hex.len() == 64 && hex.bytes().all(|byte| byte.is_ascii_hexdigit())
 }
 
-/// The first challenge that can be met (RFC 9110, 11.6.1).
+/// Returns the first challenge that can be met (RFC 9110, 11.6.1).
 fn challenge(headers: &HeaderMap) -> Option<Challenge> {
     let values = headers.get_all(header::WWW_AUTHENTICATE).iter();
     values

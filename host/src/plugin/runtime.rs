@@ -54,17 +54,17 @@ impl Runtime {
         })
     }
 
-    /// Where compiled components are kept unless the user says otherwise: `$XDG_CACHE_HOME/duress/components`.
+    /// Returns where compiled components are kept unless the user says otherwise: `$XDG_CACHE_HOME/duress/components`.
     pub fn default_cache_directory() -> Option<PathBuf> {
         cache_directory("components")
     }
 
-    /// Where components are kept that were fetched: `$XDG_CACHE_HOME/duress/fetched`.
+    /// Returns where components are kept that were fetched: `$XDG_CACHE_HOME/duress/fetched`.
     pub fn fetched_directory() -> Option<PathBuf> {
         cache_directory("fetched")
     }
 
-    /// Load a plugin's component, from the cache where it was compiled before.
+    /// Loads a plugin's component, from the cache where it was compiled before.
     ///
     /// # Errors
     /// `Input` for a file that is missing, is not a component, or was built for another interface.
@@ -90,7 +90,7 @@ impl Runtime {
         self.load_bytes(manifest, &path, &bytes)
     }
 
-    /// Load a component that was read already; the path is for messages.
+    /// Loads a component that was read already; the path is for messages.
     pub(super) fn load_bytes(
         &self,
         manifest: PluginManifest,
@@ -121,7 +121,7 @@ impl Runtime {
             .map_err(|error| error.context(format_args!("load {}", path.display())))
     }
 
-    /// Compile a component without the cache.
+    /// Compiles a component without the cache.
     pub fn compile(&self, path: &Path, bytes: &[u8]) -> Result<Component> {
         let refused = |why: &str| Error::input(format!("{} {why}", path.display()));
         if wasm_kind(bytes) == WasmKind::Module {
@@ -155,7 +155,7 @@ impl Runtime {
         })
     }
 
-    /// The digest of a plugin's component as it lies there; nothing of it is compiled.
+    /// Returns the digest of a plugin's component as it lies there; nothing of it is compiled.
     ///
     /// # Errors
     /// `Input` for a file that is missing or too large.
@@ -254,7 +254,7 @@ fn read(directory: &Path, file: &std::ffi::OsStr) -> Result<Vec<u8>> {
     })
 }
 
-/// The digest by which a component is known, e.g. `sha256:2c26…`.
+/// Returns the digest by which a component is known, e.g. `sha256:2c26…`.
 pub fn sha256(bytes: &[u8]) -> String {
     use std::fmt::Write as _;
 

@@ -88,7 +88,7 @@ impl fmt::Display for Source {
 }
 
 impl Source {
-    /// Fetch what is elsewhere, or in one file; `None` for a folder. With a digest, e.g. `sha256:2c26…`, that component and no other: from the folder
+    /// Fetches what is elsewhere, or in one file; `None` for a folder. With a digest, e.g. `sha256:2c26…`, that component and no other: from the folder
     /// from `kept` if it has it.
     ///
     /// # Errors
@@ -138,7 +138,7 @@ impl Source {
     }
 }
 
-/// Push a component, with the manifest in it. Returns the digest of what the registry then has: that of the artifact's own manifest.
+/// Pushes a component, with the manifest in it. Returns the digest of what the registry then has: that of the artifact's own manifest.
 ///
 /// # Errors
 /// As for [`Source::fetch`].
@@ -163,7 +163,7 @@ pub async fn push(reference: &Reference, component: Vec<u8>, license: &str) -> R
     within(DEADLINE, &what, registry.push(blobs, &manifest)).await
 }
 
-/// The component of an artifact.
+/// Returns the component of an artifact.
 async fn pull(
     reference: &Reference,
     credentials: RegistryAuth,
@@ -192,7 +192,7 @@ async fn pull(
     }
 }
 
-/// What `docker login` has stored for a registry.
+/// Returns what `docker login` has stored for a registry.
 fn credentials(reference: &Reference) -> Result<RegistryAuth> {
     let registry = reference.resolve_registry();
     match docker_credential::get_credential(registry) {
@@ -223,7 +223,7 @@ impl Kept<'_> {
         Some(folder.join(format!("{name}.wasm")))
     }
 
-    /// What somebody else has put there has another digest.
+    /// Returns what somebody else has put there has another digest.
     fn get(&self, digest: &str) -> Option<Vec<u8>> {
         let bytes = read_regular(&self.path(digest)?, COMPONENT_LIMIT, Links::Refused).ok()?;
         (sha256(&bytes) == digest).then_some(bytes)

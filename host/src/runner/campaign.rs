@@ -39,7 +39,7 @@ pub enum Record {
 }
 
 impl Job {
-    /// Run it; its id, and the result.
+    /// Runs it; its id, and the result.
     ///
     /// # Errors
     /// `Input` when another process runs it; else as for [`run`].
@@ -100,7 +100,7 @@ impl Job {
         Ok(id)
     }
 
-    /// Leave out what has finished; how many that were.
+    /// Leaves out what has finished; how many that were.
     async fn take_up(&mut self, host: &Host, id: &str) -> Result<usize> {
         if !host.store.take_up_campaign(id, &host.id).await? {
             return Err(

@@ -57,7 +57,7 @@ impl Heard {
     const BEAT: u8 = b'.';
     const FAREWELL: u8 = b'q';
 
-    /// What a byte of the pipe says.
+    /// Returns what a byte of the pipe says.
     pub fn of(byte: u8) -> Self {
         if byte == Self::FAREWELL {
             Self::Farewell
@@ -123,7 +123,7 @@ impl Watch {
     }
 }
 
-/// Watch a run until there is something to do.
+/// Watches a run until there is something to do.
 pub async fn watch(
     heard: &mut UnboundedReceiver<Heard>,
     grace: Duration,
@@ -149,7 +149,7 @@ pub async fn watch(
     }
 }
 
-/// Revert what a host has in force, remove its stacks, and record its trials as cancelled: what a guardian does. A host that only stands
+/// Reverts what a host has in force, removes its stacks, and records its trials as cancelled: what a guardian does. A host that only stands
 /// still is told first, so that it does not continue with what is gone.
 ///
 /// # Errors
@@ -214,7 +214,7 @@ pub struct Guardian {
 }
 
 impl Guardian {
-    /// Start it. When this returns, it watches.
+    /// Starts it. When this returns, it watches.
     ///
     /// # Errors
     /// `Environment` when it cannot be started.
@@ -271,7 +271,7 @@ impl Guardian {
         self.taken_over.clone()
     }
 
-    /// Tell it that the run ends in good order, and see that it ends too.
+    /// Tells it that the run ends in good order, and sees that it ends too.
     pub fn dismiss(self) {
         let _ = self.end.send(());
         let _ = self.beating.join();

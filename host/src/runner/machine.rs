@@ -77,18 +77,18 @@ impl std::fmt::Display for Running {
 }
 
 impl Machine {
-    /// The folder of this machine, or the one that the environment names.
+    /// Returns the folder of this machine, or the one that the environment names.
     pub fn this() -> Self {
         let named = std::env::var_os(VARIABLE).filter(|path| !path.is_empty());
         Self::at(named.map_or_else(|| DIRECTORY.into(), PathBuf::from))
     }
 
-    /// The machine whose folder that is.
+    /// Returns the machine whose folder that is.
     pub fn at(directory: PathBuf) -> Self {
         Self { directory }
     }
 
-    /// Say that this process is about to run trials.
+    /// Says that this process is about to run trials.
     ///
     /// # Errors
     /// `Environment` when the machine is halted, or the folder cannot be written.
@@ -110,7 +110,7 @@ impl Machine {
         }
     }
 
-    /// Have every process that runs trials end, and none begin. Halting twice is not an error; what was said first stands.
+    /// Has every process that runs trials end, and none begin. Halting twice is not an error; what was said first stands.
     ///
     /// # Errors
     /// `Environment` when the folder cannot be written.
@@ -135,7 +135,7 @@ impl Machine {
         }
     }
 
-    /// Let trials run again. Whether it was halted.
+    /// Lets trials run again. Whether it was halted.
     ///
     /// # Errors
     /// `Environment` when that is somebody else's to decide.
@@ -162,7 +162,7 @@ impl Machine {
         }
     }
 
-    /// The processes that run trials now.
+    /// Returns the processes that run trials now.
     pub fn running(&self) -> Vec<Running> {
         let alive = HostLock::alive(&self.locks());
         let running = alive.into_iter().map(|(id, note)| {
@@ -180,7 +180,7 @@ impl Machine {
         running.collect()
     }
 
-    /// Whether a host of that name runs trials on this machine, whatever became of the database's folder of locks.
+    /// Returns whether a host of that name runs trials on this machine, whatever became of the database's folder of locks.
     pub fn lives(&self, host: &str) -> bool {
         !HostLock::is_dead(&self.locks(), host)
     }
@@ -225,12 +225,12 @@ fn one_line(text: &str) -> String {
 }
 
 impl Presence {
-    /// The process's name here, and in the database.
+    /// Returns the process's name here, and in the database.
     pub fn id(&self) -> &str {
         self.lock.id()
     }
 
-    /// Wait until somebody halts the machine; why.
+    /// Waits until somebody halts the machine; why.
     pub async fn halted(&self) -> String {
         loop {
             if let Some(why) = self.machine.halted() {

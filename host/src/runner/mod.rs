@@ -60,7 +60,7 @@ pub struct Tally {
     pub interrupted: bool,
 }
 
-/// Run trials to their end.
+/// Runs trials to their end.
 ///
 /// # Errors
 /// When the store cannot be written, or a slot broke off; every trial that had begun is rolled back all the same.
@@ -130,7 +130,7 @@ struct Run {
 }
 
 impl Run {
-    /// Take trials until there are none, or the run is stopped.
+    /// Takes trials until there are none, or the run is stopped.
     async fn slot(&self, slot: usize) -> Result<()> {
         while let Some(trial) = self.next() {
             if !self.engine_answers(slot).await? {
@@ -149,7 +149,7 @@ impl Run {
         Ok(())
     }
 
-    /// Whether there is an engine to run a trial on. Trials that fail for want of one would be wasted: it is waited for.
+    /// Returns whether there is an engine to run a trial on. Trials that fail for want of one would be wasted: it is waited for.
     async fn engine_answers(&self, slot: usize) -> Result<bool> {
         let Some(engine) = &self.host.engine else {
             return Ok(true);

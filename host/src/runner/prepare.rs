@@ -30,14 +30,14 @@ pub struct Prepared {
 }
 
 impl Prepared {
-    /// Keep one trial of each combination: what a dry run shows is the same for all of them.
+    /// Keeps one trial of each combination: what a dry run shows is the same for all of them.
     pub fn first_of_each(&mut self) {
         let mut seen = HashSet::new();
         self.trials
             .retain(|trial| seen.insert((trial.spec.subject.clone(), trial.spec.label.clone())));
     }
 
-    /// Whether any subject has containers.
+    /// Returns whether any subject has containers.
     pub fn needs_engine(&self) -> bool {
         self.trials
             .iter()
@@ -60,7 +60,7 @@ impl Prepared {
     }
 }
 
-/// Check a draft against everything that there is, and lay it out.
+/// Checks a draft against everything that there is, and lay it out.
 ///
 /// # Errors
 /// Every mistake of the draft at once; or the one of a plugin that cannot be loaded.
@@ -96,7 +96,7 @@ pub async fn repeat(spec: TrialSpec, catalog: &Catalog, dry_run: bool) -> Result
     with_plan(Plan::of_trial(spec), catalog, dry_run).await
 }
 
-/// The trials of a plan that was checked.
+/// Returns the trials of a plan that was checked.
 pub(super) async fn with_plan(plan: Plan, catalog: &Catalog, dry_run: bool) -> Result<Prepared> {
     let mut trials = Vec::new();
     for spec in plan.trials() {
@@ -111,7 +111,7 @@ pub(super) async fn with_plan(plan: Plan, catalog: &Catalog, dry_run: bool) -> R
     })
 }
 
-/// The components, their manifests, the subjects' own files.
+/// Returns the components, their manifests, the subjects' own files.
 async fn digests(plan: &Plan, catalog: &Catalog) -> Result<BTreeMap<String, String>> {
     let of_file = |path: PathBuf| {
         let read = std::fs::read(&path);
@@ -183,7 +183,7 @@ async fn plugin_for(catalog: &Catalog, subject: &str, name: &str) -> Result<Arc<
     }
 }
 
-/// What the draft may name: its subjects in full, the others by name.
+/// Returns what the draft may name: its subjects in full, the others by name.
 async fn known(draft: &Draft, catalog: &Catalog) -> Result<campaign::Catalog> {
     let named = draft.subjects();
     let (general, left_aside) = catalog.general_plugins(&named).await;

@@ -29,7 +29,7 @@ impl Remains {
         self.changes.is_empty() && self.trials.is_empty() && self.strays.is_empty()
     }
 
-    /// Look for them. Nothing is changed.
+    /// Looks for them. Nothing is changed.
     ///
     /// # Errors
     /// When the store or the engine cannot be read.
@@ -52,7 +52,7 @@ impl Remains {
         })
     }
 
-    /// Look for what one host has, dead or not: its guardian knows that it does not go on. Stacks of its trials that have ended, and that it
+    /// Looks for what one host has, dead or not: its guardian knows that it does not go on. Stacks of its trials that have ended, and that it
     /// could not remove, count too.
     ///
     /// # Errors
@@ -114,7 +114,7 @@ fn is_dead(store: &Store) -> impl Fn(&str) -> bool {
     move |host| HostLock::is_dead(&locks, host) && !machine.lives(host)
 }
 
-/// Note the end of what dead hosts of this database left and what needs no engine: trials that changed nothing, and campaigns. A stack
+/// Notes the end of what dead hosts of this database left and what needs no engine: trials that changed nothing, and campaigns. A stack
 /// that one of these trials left is known by its label, and removed by the next recovery that has an engine.
 ///
 /// # Errors
@@ -154,7 +154,7 @@ pub async fn recover_dead_hosts(
     remains.take_back(store, engine, http).await
 }
 
-/// Remove the stacks of one host, known by their labels, and with them the faults in them.
+/// Removes the stacks of one host, known by their labels, and with them the faults in them.
 pub(super) async fn remove_stacks_of(host: &str, engine: &dyn Engine) -> Result<Recovered> {
     remove_stacks(stacks_of(host, engine).await?, engine).await
 }
@@ -188,7 +188,7 @@ pub struct Unknown {
     pub machine: String,
 }
 
-/// Remove the stacks of dead runs that an engine has, of whatever database: known by their labels, and with them the faults in them.
+/// Removes the stacks of dead runs that an engine has, of whatever database: known by their labels, and with them the faults in them.
 /// Nothing of a living run is touched, nor of one that another machine started: only that machine knows whether it lives.
 ///
 /// # Errors

@@ -78,7 +78,7 @@ pub fn check_source(campaign: &str, stored: &StoredCampaign, path: &Path, now: &
     )))
 }
 
-/// The newest campaign that was begun from a file.
+/// Returns the newest campaign that was begun from a file.
 ///
 /// # Errors
 /// `Input` if it does not exist.
@@ -93,7 +93,7 @@ pub async fn campaign_of_file(store: &Store, file: &Path) -> Result<CampaignRow>
     })
 }
 
-/// What is not as it was, a phrase each.
+/// Returns what is not as it was, a phrase each.
 fn changed(before: &BTreeMap<String, String>, now: &BTreeMap<String, String>) -> Vec<String> {
     let short = |digest: &str| digest.chars().take(19).collect::<String>();
     before

@@ -85,7 +85,7 @@ impl Container {
         }
     }
 
-    /// How it stands now.
+    /// Returns how it stands now.
     pub(super) fn snapshot(&self) -> Snapshot {
         let ended = self.state == State::Exited;
         let attachment = Attachment {
@@ -105,7 +105,7 @@ impl Container {
         }
     }
 
-    /// What is not as it was when it was made, a phrase each.
+    /// Returns what is not as it was when it was made, a phrase each.
     pub fn left(&self) -> Vec<String> {
         let mut left = Vec::new();
         if self.state != State::Running {
@@ -132,7 +132,7 @@ impl Container {
         left
     }
 
-    /// What is not as it was when it was made, by the kind of action that makes it so.
+    /// Returns what is not as it was when it was made, by the kind of action that makes it so.
     pub fn changed(&self) -> BTreeSet<&'static str> {
         let mut kinds = BTreeSet::new();
         let mut is = |changed: bool, kind| {
@@ -166,7 +166,7 @@ impl Container {
         self.processes.clear();
     }
 
-    /// Start it, unless it runs.
+    /// Starts it, unless it runs.
     pub fn start(&mut self) {
         if self.state == State::Exited {
             self.state = State::Running;

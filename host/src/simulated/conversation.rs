@@ -37,14 +37,14 @@ impl Conversation {
         new
     }
 
-    /// Remember what was sent.
+    /// Remembers what was sent.
     fn remember(&mut self, bytes: &[u8]) {
         self.sent.extend_from_slice(bytes);
         let excess = self.sent.len().saturating_sub(MEMORY);
         self.sent.drain(..excess);
     }
 
-    /// Have the script answer what was sent.
+    /// Has the script answer what was sent.
     fn answer(&mut self) {
         let mut machine = self.world.lock();
         let script = Arc::clone(&machine.script);
@@ -58,7 +58,7 @@ impl Conversation {
         }
     }
 
-    /// Whether the container still runs; what runs in one that is frozen gives no response.
+    /// Returns whether the container still runs; what runs in one that is frozen gives no response.
     fn state(&self) -> Option<State> {
         let mut machine = self.world.lock();
         machine.container(&self.container).ok().map(|one| one.state)

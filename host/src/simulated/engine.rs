@@ -26,7 +26,7 @@ const STARTED: u64 = 1_767_225_600_000;
 pub struct SimulatedEngine(pub World);
 
 impl SimulatedEngine {
-    /// Look at something.
+    /// Looks at something.
     async fn look<T>(
         &self,
         what: &str,
@@ -220,7 +220,7 @@ impl Engine for SimulatedEngine {
             .await
     }
 
-    /// An address where nothing listens: requests are answered by the script ([`World::answer_request`]).
+    /// Returns an address where nothing listens: requests are answered by the script ([`World::answer_request`]).
     async fn endpoint(&self, id: &ContainerId, port: u16) -> EngineResult<std::net::SocketAddr> {
         self.look("ask for an address", |machine| {
             let container = running(machine.container(&id.0)?)?;

@@ -6,7 +6,7 @@ use crate::engine::{Output, State};
 /// The one interface of each container, beside that to itself.
 const INTERFACE: &str = "eth0";
 
-/// Whether a program only looks.
+/// Returns whether a program only looks.
 pub(super) fn looks(command: &[String]) -> bool {
     let words: Vec<&str> = command.iter().map(String::as_str).collect();
     match words[..] {

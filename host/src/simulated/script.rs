@@ -96,7 +96,7 @@ pub struct Answer {
 }
 
 impl Script {
-    /// The answer to a program.
+    /// Returns the answer to a program.
     pub(super) fn program(
         &self,
         container: &str,
@@ -112,7 +112,7 @@ impl Script {
         })
     }
 
-    /// The answer to a program that goes on.
+    /// Returns the answer to a program that goes on.
     pub(super) fn lasting(
         &self,
         container: &str,
@@ -125,7 +125,7 @@ impl Script {
         }
     }
 
-    /// The answer to what was sent to a port of a container; to nothing, where it speaks first.
+    /// Returns the answer to what was sent to a port of a container; to nothing, where it speaks first.
     pub(super) fn tcp(
         &self,
         place: &str,
@@ -145,13 +145,13 @@ impl Script {
         })
     }
 
-    /// Whether anything answers at a port of a container.
+    /// Returns whether anything answers at a port of a container.
     pub(super) fn listens(&self, place: &str) -> bool {
         let patterns = self.answers.iter().filter_map(|one| one.tcp.as_deref());
         patterns.into_iter().any(|pattern| fits(pattern, place))
     }
 
-    /// The answer to a request.
+    /// Returns the answer to a request.
     pub(super) fn request(
         &self,
         request: &HttpRequest,
@@ -169,7 +169,7 @@ impl Script {
 }
 
 impl Answer {
-    /// Whether it is given while these marks are set.
+    /// Returns whether it is given while these marks are set.
     fn is_given_with(&self, marks: &BTreeSet<String>) -> bool {
         self.when.iter().all(|mark| marks.contains(mark))
             && !self.unless.iter().any(|mark| marks.contains(mark))
@@ -182,14 +182,14 @@ impl Answer {
     }
 }
 
-/// The bytes that a text stands for: one for each character. Those above U+00FF stand for none.
+/// Returns the bytes that a text stands for: one for each character. Those above U+00FF stand for none.
 pub(super) fn bytes(text: &str) -> Vec<u8> {
     text.chars()
         .filter_map(|character| u8::try_from(character).ok())
         .collect()
 }
 
-/// Whether a text fits a pattern in which `*` stands for any text.
+/// Returns whether a text fits a pattern in which `*` stands for any text.
 fn fits(pattern: &str, text: &str) -> bool {
     let mut parts = pattern.split('*');
     let first = parts.next().unwrap_or_default();

@@ -138,12 +138,12 @@ impl World {
         Self(Arc::new((Mutex::new(machine), Notify::new())))
     }
 
-    /// What is in it, for as long as this is held.
+    /// Returns what is in it, for as long as this is held.
     pub fn lock(&self) -> MutexGuard<'_, Machine> {
         self.0.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Start the machine again after a crash. Its contents stay; how much goes wrong from now on, and when it crashes again.
+    /// Starts the machine again after a crash. Its contents stay; how much goes wrong from now on, and when it crashes again.
     pub fn reboot(&self, troubles: Troubles, end: End) {
         let mut machine = self.lock();
         machine.troubles = troubles;
@@ -156,7 +156,7 @@ impl World {
         machine.disk_full_until = None;
     }
 
-    /// Make a stack without a compose file.
+    /// Makes a stack without a compose file.
     pub fn make_stack(&self, project: &Project, services: &[String]) {
         let mut machine = self.lock();
         machine.stacks.entry(project.clone()).or_default();
@@ -165,12 +165,12 @@ impl World {
         }
     }
 
-    /// How many steps there were since the machine was started.
+    /// Returns how many steps there were since the machine was started.
     pub fn steps(&self) -> u64 {
         self.lock().steps
     }
 
-    /// Wait for the crash.
+    /// Waits for the crash.
     pub async fn crashed(&self) {
         self.until(|machine| machine.crashed).await;
     }
@@ -183,12 +183,12 @@ impl World {
         machine.disk_full_until = None;
     }
 
-    /// Wait until the process is stopped.
+    /// Waits until the process is stopped.
     pub async fn frozen(&self) {
         self.until(|machine| machine.frozen).await;
     }
 
-    /// Let the process that was stopped go on: as one that is asked to end after so many more steps.
+    /// Lets the process that was stopped go on: as one that is asked to end after so many more steps.
     pub fn thaw(&self, steps: u64) {
         {
             let mut machine = self.lock();
@@ -198,7 +198,7 @@ impl World {
         self.0.1.notify_waiters();
     }
 
-    /// Wait for Ctrl+C.
+    /// Waits for Ctrl+C.
     pub async fn interrupted(&self) {
         self.until(|machine| machine.interrupted).await;
     }
@@ -259,7 +259,7 @@ impl World {
         !is_full
     }
 
-    /// Count a step; the one that was chosen ends what runs.
+    /// Counts a step; the one that was chosen ends what runs.
     fn count(&self, machine: &mut Machine) -> Fate {
         machine.steps += 1;
         match machine.end {
@@ -430,7 +430,7 @@ impl Machine {
         }
     }
 
-    /// Make a container of a stack.
+    /// Makes a container of a stack.
     pub fn make(&mut self, project: &Project, service: &str) {
         self.made += 1;
         let (id, number) = (format!("container-{}", self.made), self.made as u8);

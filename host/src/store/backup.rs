@@ -9,7 +9,7 @@ use super::{Store, open};
 use crate::{Error, Result};
 
 impl Store {
-    /// Copy the whole database into a new file, as it is at one moment, by SQLite's [online backup](https://sqlite.org/backup.html).
+    /// Copies the whole database into a new file, as it is at one moment, by SQLite's [online backup](https://sqlite.org/backup.html).
     /// Concurrent writers are not delayed.
     ///
     /// # Errors

@@ -146,7 +146,7 @@ impl CampaignRow {
 }
 
 impl Store {
-    /// Note a process that is about to run trials.
+    /// Notes a process that is about to run trials.
     ///
     /// # Errors
     /// When it cannot be written.
@@ -167,7 +167,7 @@ impl Store {
         .await
     }
 
-    /// Note a campaign that begins.
+    /// Notes a campaign that begins.
     ///
     /// # Errors
     /// When it cannot be written.
@@ -197,7 +197,7 @@ impl Store {
         .await
     }
 
-    /// Note how a campaign ended.
+    /// Notes how a campaign ended.
     ///
     /// # Errors
     /// When it cannot be written.
@@ -251,7 +251,7 @@ impl Store {
         .await
     }
 
-    /// What a campaign was begun with.
+    /// Returns what a campaign was begun with.
     ///
     /// # Errors
     /// When it cannot be read, or is not there.
@@ -279,7 +279,7 @@ impl Store {
         .await
     }
 
-    /// The newest campaign whose file was there.
+    /// Returns the newest campaign whose file was there.
     ///
     /// # Errors
     /// When they cannot be read.
@@ -296,7 +296,7 @@ impl Store {
         .await
     }
 
-    /// The campaigns that have not ended, each with the process that runs it.
+    /// Returns the campaigns that have not ended, each with the process that runs it.
     ///
     /// # Errors
     /// When they cannot be read.
@@ -310,7 +310,7 @@ impl Store {
         .await
     }
 
-    /// The newest campaigns, newest first.
+    /// Returns the newest campaigns, newest first.
     ///
     /// # Errors
     /// When they cannot be read.

@@ -34,7 +34,7 @@ impl ChangeStatus {
         }
     }
 
-    /// The statuses from which this one may be reached, as a list in SQL.
+    /// Returns the statuses from which this one may be reached, as a list in SQL.
     fn reached_from(self) -> &'static str {
         match self {
             Self::Applying => "()",
@@ -112,7 +112,7 @@ impl ChangeRow {
 }
 
 impl Store {
-    /// Write a change down. It is durable before this returns.
+    /// Writes a change down. It is durable before this returns.
     ///
     /// # Errors
     /// When it cannot be written; the change must then not be made.
@@ -151,7 +151,7 @@ impl Store {
         .await
     }
 
-    /// Note that a change was made and seen. Losing this note is harmless: the change is reverted either way.
+    /// Notes that a change was made and seen. Losing this note is harmless: the change is reverted either way.
     pub fn post_change_in_force(&self, id: &str) {
         let id = id.to_owned();
         self.post("note a change", move |connection| {
@@ -166,12 +166,12 @@ impl Store {
         });
     }
 
-    /// Note that a change is about to be reverted, and wait for nothing.
+    /// Notes that a change is about to be reverted, and waits for nothing.
     pub fn post_change_reverting(&self, id: &str) {
         self.note_change(id, ChangeStatus::Reverting);
     }
 
-    /// Note why a change could not be reverted, and wait for nothing. It stays unsettled.
+    /// Notes why a change could not be reverted, and waits for nothing. It stays unsettled.
     pub fn post_change_stuck(&self, id: &str, why: &str) {
         let (id, why) = (id.to_owned(), why.to_owned());
         self.note("note a change", move |connection| {
@@ -182,7 +182,7 @@ impl Store {
         });
     }
 
-    /// Note how far a change has come. It is written in order with everything else; to know that it is durable, wait for
+    /// Notes how far a change has come. It is written in order with everything else; to know that it is durable, wait for
     /// [`PendingNote::written`]. One that is settled already stays so: another process may revert the same change at the same time.
     pub fn note_change(&self, id: &str, status: ChangeStatus) -> PendingNote {
         let id = id.to_owned();
@@ -219,7 +219,7 @@ impl Store {
         .await
     }
 
-    /// Every change that may still be in force, of whatever process, newest first.
+    /// Returns every change that may still be in force, of whatever process, newest first.
     ///
     /// # Errors
     /// When they cannot be read.

@@ -43,7 +43,7 @@ impl Pressure {
     /// The share from which a machine counts as overloaded: for half of the time, something waited.
     const OVERLOADED_PERCENT: f64 = 50.0;
 
-    /// Whether times that were measured meanwhile say more of the machine than of the subject.
+    /// Returns whether times that were measured meanwhile say more of the machine than of the subject.
     pub fn is_overload(&self) -> bool {
         [self.cpu, self.io, self.memory]
             .iter()

@@ -20,7 +20,7 @@ fn beside(path: &Path, end: &str) -> PathBuf {
     name.into()
 }
 
-/// Refuse a database that is known to be damaged.
+/// Refuses a database that is known to be damaged.
 pub(super) fn refuse(path: &Path) -> Result<()> {
     let mark = beside(path, MARK);
     if !mark.exists() {
@@ -50,7 +50,7 @@ fn error(message: String) -> Error {
         .hint("what its runs left in the engine: duress recover --all")
 }
 
-/// Look for damage in a whole database, in every table and index (`PRAGMA integrity_check`, `PRAGMA foreign_key_check`). What was found;
+/// Looks for damage in a whole database, in every table and index (`PRAGMA integrity_check`, `PRAGMA foreign_key_check`). What was found;
 /// nothing where all is well. A database that is damaged is refused from now on; one that is sound is not any more.
 ///
 /// # Errors
@@ -99,7 +99,7 @@ fn look(connection: &Connection) -> rusqlite::Result<Vec<String>> {
     Ok(found)
 }
 
-/// Put a backup in the place of a database. What was there is kept beside it; its new name.
+/// Puts a backup in the place of a database. What was there is kept beside it; its new name.
 ///
 /// # Errors
 /// `Input` when the backup is not a valid database of duress, or a run uses the one to be replaced; `Environment` when a file cannot be
@@ -133,7 +133,7 @@ pub struct Salvaged {
     pub tables: Vec<(String, usize, bool)>,
 }
 
-/// Make a new database of all rows that can still be read, and put it in the place of the damaged one, which is kept beside it.
+/// Makes a new database of all rows that can still be read, and puts it in the place of the damaged one, which is kept beside it.
 ///
 /// # Errors
 /// `Input` when a run uses it; `Environment` when a file cannot be written, or nothing can be read.
@@ -188,7 +188,7 @@ fn refuse_while_used(path: &Path) -> Result<()> {
     )
 }
 
-/// Give a database and what belongs to it another name.
+/// Gives a database and what belongs to it another name.
 fn set_aside(path: &Path) -> Result<Option<PathBuf>> {
     if !path.exists() {
         let _ = fs::remove_file(beside(path, MARK));
@@ -215,7 +215,7 @@ fn set_aside(path: &Path) -> Result<Option<PathBuf>> {
 }
 
 impl Store {
-    /// Save what this database holds, where its file was deleted or replaced while it was used. Where to; `None` when it is still there.
+    /// Saves what this database holds, where its file was deleted or replaced while it was used. Where to; `None` when it is still there.
     ///
     /// # Errors
     /// `Environment` when it can be saved nowhere.

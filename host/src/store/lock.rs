@@ -30,7 +30,7 @@ pub struct HostLock {
 }
 
 impl HostLock {
-    /// Make and hold the lock of a new host in a directory beside the database.
+    /// Makes and holds the lock of a new host in a directory beside the database.
     ///
     /// # Errors
     /// `Environment` when the file cannot be written.
@@ -67,12 +67,12 @@ impl HostLock {
         })
     }
 
-    /// The host's name in the database.
+    /// Returns the host's name in the database.
     pub fn id(&self) -> &str {
         &self.id
     }
 
-    /// Whether the host of that name has ended. Its lock file may be gone, or be there unlocked.
+    /// Returns whether the host of that name has ended. Its lock file may be gone, or be there unlocked.
     pub fn is_dead(directory: &Path, id: &str) -> bool {
         // Other users may write to the machine's folder: what lies there may be a pipe, a device or a link.
         match open_regular(&path(directory, id), Links::Refused) {
@@ -86,7 +86,7 @@ impl HostLock {
         }
     }
 
-    /// The hosts with a lock in that directory that live, each with its file's content.
+    /// Returns the hosts with a lock in that directory that live, each with its file's content.
     pub fn alive(directory: &Path) -> Vec<(String, String)> {
         let Ok(locks) = fs::read_dir(directory) else {
             return Vec::new();
@@ -148,7 +148,7 @@ impl HostLock {
         }
     }
 
-    /// Tell a host that stands still that its changes are being reverted by another process. It looks for this when it goes on.
+    /// Tells a host that stands still that its changes are being reverted by another process. It looks for this when it goes on.
     ///
     /// # Errors
     /// `Environment` when the mark cannot be written.
@@ -159,7 +159,7 @@ impl HostLock {
             .map_err(|error| Error::environment(format!("write {}: {error}", path.display())))
     }
 
-    /// Whether the host of that name was told that another process reverts its changes.
+    /// Returns whether the host of that name was told that another process reverts its changes.
     pub fn is_taken_over(directory: &Path, id: &str) -> bool {
         mark(directory, id).exists()
     }
@@ -181,7 +181,7 @@ fn path(directory: &Path, id: &str) -> PathBuf {
     directory.join(format!("{id}.lock"))
 }
 
-/// The kernel's name for this boot of the machine (random(4)); empty if there isn't one.
+/// Returns the kernel's name for this boot of the machine (random(4)); empty if there isn't one.
 pub(super) fn boot_id() -> String {
     fs::read_to_string("/proc/sys/kernel/random/boot_id")
         .unwrap_or_default()

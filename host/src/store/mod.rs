@@ -70,7 +70,7 @@ impl std::fmt::Debug for Store {
 }
 
 impl Store {
-    /// Open the database of that path, and create it if it does not exist. One that was not closed in good order is checked first.
+    /// Opens the database of that path, and creates it if it does not exist. One that was not closed in good order is checked first.
     ///
     /// # Errors
     /// `Input` when the file is not a database of duress, or one of a newer version; `Environment` when it cannot be written, or is
@@ -124,7 +124,7 @@ impl Store {
         })))
     }
 
-    /// Open a database that must be there.
+    /// Opens a database that must be there.
     ///
     /// # Errors
     /// As [`Store::open`], and `Input` if it does not exist.
@@ -136,22 +136,22 @@ impl Store {
         Self::open(path)
     }
 
-    /// Where it is; absolute, and without symbolic links.
+    /// Returns where it is; absolute, and without symbolic links.
     pub fn path(&self) -> &Path {
         &self.0.path
     }
 
-    /// What names this database, wherever its file lies: a UUID inside it. A backup has another one.
+    /// Returns what names this database, wherever its file lies: a UUID inside it. A backup has another one.
     pub fn identity(&self) -> &str {
         &self.0.identity
     }
 
-    /// The folder of the locks of the processes that run trials.
+    /// Returns the folder of the locks of the processes that run trials.
     pub fn host_locks(&self) -> PathBuf {
         host_locks_of(&self.0.path)
     }
 
-    /// Wait until everything is written, and fold the write-ahead log into the file.
+    /// Waits until everything is written, and folds the write-ahead log into the file.
     ///
     /// # Errors
     /// When something cannot be written.
@@ -163,7 +163,7 @@ impl Store {
         Ok(())
     }
 
-    /// Write, and wait until it is durable. All of `work` takes effect or nothing of it.
+    /// Writes, and waits until it is durable. All of `work` takes effect or nothing of it.
     async fn write<T: Send + 'static>(
         &self,
         what: &'static str,
@@ -175,7 +175,7 @@ impl Store {
         }
     }
 
-    /// Write all of it into a new file, though its own file has been deleted.
+    /// Writes all of it into a new file, though its own file has been deleted.
     async fn save_to(&self, to: &Path) -> Result<()> {
         match &self.0.access {
             Access::Threads(writer) => writer.save_to(to).await,
@@ -183,7 +183,7 @@ impl Store {
         }
     }
 
-    /// Write, in order, and wait for nothing.
+    /// Writes, in order, and waits for nothing.
     fn post(
         &self,
         what: &'static str,
@@ -195,7 +195,7 @@ impl Store {
         }
     }
 
-    /// Read what is durable.
+    /// Reads what is durable.
     async fn read<T: Send + 'static>(
         &self,
         what: &'static str,
@@ -243,7 +243,7 @@ pub fn canonical(path: &Path) -> PathBuf {
         .map_or_else(|_| path.to_owned(), |folder| folder.join(name))
 }
 
-/// The folder of the locks of the processes that run trials for the database of that path, which is [`canonical`].
+/// Returns the folder of the locks of the processes that run trials for the database of that path, which is [`canonical`].
 pub fn host_locks_of(path: &Path) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
     name.push("-hosts");

@@ -15,7 +15,7 @@ pub struct PendingNote {
 }
 
 impl PendingNote {
-    /// Wait until it is durable.
+    /// Waits until it is durable.
     ///
     /// # Errors
     /// When it could not be written.
@@ -50,7 +50,7 @@ impl Store {
         self.write("flush", |_| Ok(())).await
     }
 
-    /// Write, in order, without ever waiting.
+    /// Writes, in order, without ever waiting.
     pub(super) fn note(
         &self,
         what: &'static str,

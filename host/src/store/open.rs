@@ -62,14 +62,14 @@ pub(super) fn for_reading(path: &Path) -> Result<Connection> {
     Ok(connection)
 }
 
-/// Whether the file's last user did not close it: its write-ahead log still exists.
+/// Returns whether the file's last user did not close it: its write-ahead log still exists.
 pub(super) fn was_left_open(path: &Path) -> bool {
     let mut log = path.as_os_str().to_owned();
     log.push("-wal");
     std::fs::metadata(log).is_ok_and(|log| log.len() > 0)
 }
 
-/// Look through the whole file for damage (`PRAGMA quick_check`).
+/// Looks through the whole file for damage (`PRAGMA quick_check`).
 pub(super) fn check_soundness(connection: &Connection, path: &Path) -> Result<()> {
     let failed = |error: rusqlite::Error| explain(path, "check", &error);
     let found: String = connection
@@ -85,7 +85,7 @@ pub(super) fn check_soundness(connection: &Connection, path: &Path) -> Result<()
     }
 }
 
-/// The file at a path: its device and its number there.
+/// Returns the file at a path: its device and its number there.
 pub(super) fn file_of(path: &Path) -> Option<(u64, u64)> {
     use std::os::unix::fs::MetadataExt as _;
     let file = std::fs::metadata(path).ok()?;
@@ -119,14 +119,14 @@ fn new_identity() -> String {
     uuid::Uuid::now_v7().to_string()
 }
 
-/// The identity of an open database.
+/// Returns the identity of an open database.
 pub(super) fn identity(connection: &Connection, path: &Path) -> Result<String> {
     connection
         .query_row("SELECT uuid FROM identity", [], |row| row.get(0))
         .map_err(|error| explain(path, "open", &error))
 }
 
-/// Give a copy an identity of its own: what the original's runs have in force is not the copy's to revert.
+/// Gives a copy an identity of its own: what the original's runs have in force is not the copy's to revert.
 pub(super) fn renew_identity(connection: &Connection) -> rusqlite::Result<()> {
     // One of an earlier version gets its identity when it is opened.
     if version(connection)? < 3 {
@@ -158,7 +158,7 @@ fn migrate(connection: &mut Connection, path: &Path) -> Result<()> {
     Ok(())
 }
 
-/// What a person needs to know of an error of SQLite.
+/// Returns what a person needs to know of an error of SQLite.
 pub(super) fn explain(path: &Path, what: &str, error: &rusqlite::Error) -> Error {
     let message = format!("{what}: the database {}: {error}", path.display());
     let another = "name another file with --db";
@@ -206,7 +206,7 @@ pub(super) fn of_version(path: &Path, version: usize) {
         .expect("rows");
 }
 
-/// The versions that there are.
+/// Returns the versions that there are.
 #[cfg(test)]
 pub(super) fn versions() -> std::ops::RangeInclusive<usize> {
     1..=usize::try_from(VERSION).expect("a small number")

@@ -107,7 +107,7 @@ pub struct AuditRow {
 }
 
 impl Store {
-    /// Note the phase that a trial is in.
+    /// Notes the phase that a trial is in.
     pub fn post_phase(&self, trial: &str, phase: &'static str) {
         let trial = trial.to_owned();
         self.post("note a phase", move |connection| {
@@ -118,7 +118,7 @@ impl Store {
         });
     }
 
-    /// Note a phase that has ended.
+    /// Notes a phase that has ended.
     pub fn post_phase_end(&self, trial: &str, phase: PhaseRow) {
         let trial = trial.to_owned();
         self.post("note a phase", move |connection| {
@@ -138,7 +138,7 @@ impl Store {
         });
     }
 
-    /// Note a line of a trial's log.
+    /// Notes a line of a trial's log.
     pub fn post_log(&self, line: LogLine) {
         self.post("note a line of the log", move |connection| {
             connection
@@ -148,7 +148,7 @@ impl Store {
         });
     }
 
-    /// Note a host call.
+    /// Notes a host call.
     pub fn post_audit(&self, entry: AuditEntry) {
         self.post("note a host call", move |connection| {
             connection

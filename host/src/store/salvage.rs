@@ -30,7 +30,7 @@ DELETE FROM audit WHERE trial_id NOT IN (SELECT id FROM trials);
 DELETE FROM logs WHERE trial_id NOT IN (SELECT id FROM trials);
 ";
 
-/// Copy all rows that can be read. For each table, how many that were, and whether nothing kept others from being read.
+/// Copies all rows that can be read. For each table, how many that were, and whether nothing kept others from being read.
 pub(super) fn rows(
     source: &Connection,
     target: &Connection,
@@ -67,7 +67,7 @@ pub(super) fn rows(
     Ok(copied)
 }
 
-/// The columns that both have: the damaged one may be of an earlier version.
+/// Returns the columns that both have: the damaged one may be of an earlier version.
 fn columns(source: &Connection, target: &Connection, table: &str) -> rusqlite::Result<Vec<String>> {
     let of = |connection: &Connection| -> rusqlite::Result<Vec<String>> {
         connection
@@ -81,7 +81,7 @@ fn columns(source: &Connection, target: &Connection, table: &str) -> rusqlite::R
     Ok(columns)
 }
 
-/// Copy rows until one cannot be read. Whether all were. What cannot be written into the target is an error.
+/// Copies rows until one cannot be read. Whether all were. What cannot be written into the target is an error.
 fn copy(
     source: &Connection,
     target: &Connection,

@@ -162,7 +162,7 @@ impl TrialRow {
 }
 
 impl Store {
-    /// Note a trial that begins. An attempt at the same trial of the campaign that was cancelled does not count any more.
+    /// Notes a trial that begins. An attempt at the same trial of the campaign that was cancelled does not count any more.
     ///
     /// # Errors
     /// When it cannot be written.
@@ -200,7 +200,7 @@ impl Store {
         .await
     }
 
-    /// Note what came of a trial. One that a recovery has ended stays as that left it: another attempt may run by now.
+    /// Notes what came of a trial. One that a recovery has ended stays as that left it: another attempt may run by now.
     ///
     /// # Errors
     /// When it cannot be written.
@@ -236,7 +236,7 @@ impl Store {
         .await
     }
 
-    /// Note the containers that were changed.
+    /// Notes the containers that were changed.
     pub fn post_targets(&self, id: &str, targets: &[String]) {
         let (id, targets) = (id.to_owned(), Value::from(targets));
         self.post("note the targets", move |connection| {
@@ -247,7 +247,7 @@ impl Store {
         });
     }
 
-    /// Note what a fault's cleanup needs.
+    /// Notes what a fault's cleanup needs.
     pub fn post_injected(&self, id: &str, metadata: &Value, at: i64) {
         let (id, metadata) = (id.to_owned(), metadata.clone());
         self.post("note the injection", move |connection| {
@@ -258,7 +258,7 @@ impl Store {
         });
     }
 
-    /// Note that a trial's host was killed, and that its stack is gone.
+    /// Notes that a trial's host was killed, and that its stack is gone.
     ///
     /// # Errors
     /// When it cannot be written.
@@ -327,7 +327,7 @@ impl Store {
         .await
     }
 
-    /// The names of a campaign's trials that have run to their end: all but those that were cancelled.
+    /// Returns the names of a campaign's trials that have run to their end: all but those that were cancelled.
     ///
     /// # Errors
     /// When they cannot be read.
@@ -345,7 +345,7 @@ impl Store {
         .await
     }
 
-    /// Every trial that has not ended, of whatever process.
+    /// Returns every trial that has not ended, of whatever process.
     ///
     /// # Errors
     /// When they cannot be read.

@@ -74,7 +74,7 @@ impl Writer {
         self.send(Message::Job(job(&self.path, what, work, unrecorded)));
     }
 
-    /// Write, in order, without ever waiting: not even for room in the queue. The caller receives the result.
+    /// Writes, in order, without ever waiting: not even for room in the queue. The caller receives the result.
     pub(super) fn note(
         &self,
         what: &'static str,
@@ -87,7 +87,7 @@ impl Writer {
         }
     }
 
-    /// Write everything into a new file.
+    /// Writes everything into a new file.
     pub(super) async fn save_to(&self, to: &Path) -> Result<()> {
         let (sender, told) = oneshot::channel();
         self.send(Message::Save(to.to_owned(), sender));
@@ -171,7 +171,7 @@ fn work(mut connection: Connection, messages: &Receiver<Message>, path: &Path) {
     }
 }
 
-/// Write these jobs in one transaction, and send each its result.
+/// Writes these jobs in one transaction, and sends each its result.
 pub(super) fn batch(connection: &mut Connection, jobs: Vec<Job>, path: &Path) {
     if jobs.is_empty() {
         return;
@@ -208,7 +208,7 @@ pub(super) fn batch(connection: &mut Connection, jobs: Vec<Job>, path: &Path) {
     }
 }
 
-/// Run one write so that its failure harms no other of the same transaction.
+/// Runs one write so that its failure harms no other of the same transaction.
 fn apart<T>(
     transaction: &mut Transaction<'_>,
     work: impl FnOnce(&Connection) -> rusqlite::Result<T>,
@@ -219,7 +219,7 @@ fn apart<T>(
     Ok(value)
 }
 
-/// Fold the log into the file. Others may be reading; then it happens another time.
+/// Folds the log into the file. Others may be reading; then it happens another time.
 pub(super) fn fold(connection: &Connection) {
     let _ = connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()));
 }

@@ -45,7 +45,7 @@ pub(super) fn between(
     found
 }
 
-/// Whether a container ended, or started again, without anybody's help.
+/// Returns whether a container ended, or started again, without anybody's help.
 pub(super) fn ended_by_itself(was: &Snapshot, is: &Snapshot) -> bool {
     match is.state {
         State::Exited | State::Restarting => {
@@ -141,7 +141,7 @@ mod tests {
         }
     }
 
-    /// What is said of `b`, which somebody changed while `a` is under a fault.
+    /// Returns what is said of `b`, which somebody changed while `a` is under a fault.
     fn said(change: impl FnOnce(&mut Snapshot)) -> Vec<String> {
         said_with(&[held("a")], change)
     }

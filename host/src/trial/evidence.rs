@@ -100,7 +100,7 @@ impl EngineWaits {
         Self { asked, asking }
     }
 
-    /// The waits between two moments.
+    /// Returns the waits between two moments.
     fn between(&self, from: Instant, to: Instant) -> Duration {
         let asked = lock(&self.asked);
         let now = Instant::now();
@@ -125,7 +125,7 @@ fn lock<T>(mutex: &std::sync::Mutex<T>) -> std::sync::MutexGuard<'_, T> {
         .unwrap_or_else(std::sync::PoisonError::into_inner)
 }
 
-/// The difference between how long a fault held and how long it should have, where it is too large.
+/// Returns the difference between how long a fault held and how long it should have, where it is too large.
 fn hold_is_off(planned: Duration, held: Duration) -> bool {
     let tolerance = HOLD_TOLERANCE.max(planned / HOLD_TOLERANCE_DIVISOR);
     planned.abs_diff(held) > tolerance
@@ -153,7 +153,7 @@ impl Run<'_> {
         Ok(())
     }
 
-    /// Note what somebody else did since the stack came up. What cannot be seen now is seen at the next look.
+    /// Notes what somebody else did since the stack came up. What cannot be seen now is seen at the next look.
     pub(super) async fn look_at_stack(&mut self) {
         let Some(engine) = &self.host.engine else {
             return;
@@ -212,7 +212,7 @@ impl Run<'_> {
         }
     }
 
-    /// Note once that the trial is not evidence.
+    /// Notes once that the trial is not evidence.
     pub(super) fn disturb(&mut self, what: String) {
         let known = &mut self.end.circumstances.disturbances;
         if known.contains(&what) {
@@ -224,7 +224,7 @@ impl Run<'_> {
         known.push(what);
     }
 
-    /// Every change that the trial has made; none in a dry run.
+    /// Returns every change that the trial has made; none in a dry run.
     pub(super) fn held(&self) -> Vec<Held> {
         match &self.scope.changes {
             Changes::Made(journal) => journal.held(),
@@ -232,7 +232,7 @@ impl Run<'_> {
         }
     }
 
-    /// Look for the last time, before the stack is removed.
+    /// Looks for the last time, before the stack is removed.
     pub(super) async fn end_watch(&mut self) {
         if self.cancel.is_cancelled() {
             return;
@@ -268,7 +268,7 @@ impl Run<'_> {
         self.watch.recording = slow.map(|from| (from, Instant::now()));
     }
 
-    /// Ask the engine again and again, to see how long it keeps everybody waiting.
+    /// Asks the engine again and again, to see how long it keeps everybody waiting.
     pub(super) fn watch_engine_waits(&self) -> Option<EngineWaits> {
         // In simulated time nobody waits for an engine but who asks it.
         self.host.pulse.as_ref()?;
@@ -330,7 +330,7 @@ pub(super) struct Seen {
 }
 
 impl Seen {
-    /// Note a report of the subject's health.
+    /// Notes a report of the subject's health.
     pub(super) fn note(&mut self, healthy: bool) {
         if !healthy {
             self.was_unhealthy = true;
@@ -340,7 +340,7 @@ impl Seen {
         }
     }
 
-    /// Whether it was unhealthy when it was seen last.
+    /// Returns whether it was unhealthy when it was seen last.
     pub(super) fn is_unhealthy(&self) -> bool {
         self.was_unhealthy && self.healthy_since.is_none()
     }

@@ -22,7 +22,7 @@ const RECOVERING: Duration = Duration::from_millis(200);
 const NO_ANSWER: Duration = Duration::from_secs(1);
 
 impl Run<'_> {
-    /// Ask once. A subject that cannot be asked is not healthy.
+    /// Asks once. A subject that cannot be asked is not healthy.
     pub(super) async fn health(&self) -> Health {
         let subject = &self.trial.subject.plugin;
         match subject
@@ -38,7 +38,7 @@ impl Run<'_> {
         }
     }
 
-    /// Let the faults hold for their time, and note each change of health.
+    /// Lets the faults hold for their time, and notes each change of health.
     pub(super) async fn monitor(&mut self) -> Result<(), Failed> {
         // Where nothing was broken there is nothing to wait for.
         let duration = if self.trial.dry_run {
@@ -125,13 +125,13 @@ impl Run<'_> {
         own.fold(planned, Instant::max)
     }
 
-    /// The faults that the rollback will end, with the times since when they are in force.
+    /// Returns the faults that the rollback will end, with the times since when they are in force.
     fn still_held(&self) -> Vec<(usize, Instant)> {
         let still = self.injected.iter();
         still.map(|one| (one.fault, one.since)).collect()
     }
 
-    /// Note a report of the subject's health; a change of it is told.
+    /// Notes a report of the subject's health; a change of it is told.
     fn note_health(&mut self, health: &Health) {
         let was_unhealthy = self.seen.is_unhealthy();
         self.seen.note(health.healthy);
@@ -148,7 +148,7 @@ impl Run<'_> {
         self.scope.audit.log("info", "health", &told);
     }
 
-    /// See whether what was broken is still broken, and do as the campaign says with what is not.
+    /// Checks whether each fault is still in force, and acts on those that are not as the campaign says.
     async fn look_at_changes(&mut self, may_reapply: bool) -> Result<(), Failed> {
         let Changes::Made(journal) = &self.scope.changes else {
             return Ok(());
@@ -163,7 +163,7 @@ impl Run<'_> {
         Ok(())
     }
 
-    /// Wait until it is healthy again, within its recovery time.
+    /// Waits until it is healthy again, within its recovery time.
     pub(super) async fn await_recovery(&mut self) -> Result<(), Failed> {
         let limit = Duration::from_millis(self.trial.spec.recovery_timeout_ms);
         let end = Instant::now() + limit;

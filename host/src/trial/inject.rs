@@ -13,7 +13,7 @@ use crate::plugin::{CallError, Choice};
 use crate::store::Outcome;
 
 impl Run<'_> {
-    /// Inject the faults of the first moment.
+    /// Injects the faults of the first moment.
     pub(super) async fn inject_first(&mut self) -> Result<(), Failed> {
         while let Some(fault) = self.timeline.due(Duration::ZERO) {
             self.inject(fault).await?;
@@ -41,7 +41,7 @@ impl Run<'_> {
         self.injected.iter().filter_map(|one| one.due).min()
     }
 
-    /// Pick targets within the blast radius, and break them.
+    /// Picks targets within the blast radius, and injects the fault.
     pub(super) async fn inject(&mut self, number: usize) -> Result<(), Failed> {
         let (plugin, fault) = &self.trial.faults[number];
         let planned = &self.trial.spec.faults[number];
@@ -98,7 +98,7 @@ impl Run<'_> {
         Ok(())
     }
 
-    /// The containers that were changed, or would be in a dry run, in the order of their first change.
+    /// Returns the containers that were changed, or would be in a dry run, in the order of their first change.
     fn changed_containers(&self) -> Vec<String> {
         let names: Vec<String> = match &self.scope.changes {
             Changes::Made(journal) => journal

@@ -161,7 +161,7 @@ struct Injected {
 }
 
 impl Trial {
-    /// Run it to its end. The stack is gone afterwards, and the result is stored.
+    /// Runs it to its end. The stack is gone afterwards, and the result is stored.
     ///
     /// # Errors
     /// When the store cannot be written: only the caller has the result then.
@@ -235,7 +235,7 @@ impl Trial {
             .saturating_add(TASK_GRACE)
     }
 
-    /// The digest of each component that takes part, by plugin.
+    /// Returns the digest of each component that takes part, by plugin.
     pub fn digests(&self) -> std::collections::BTreeMap<String, String> {
         let faults = self.faults.iter().map(|(plugin, _)| plugin);
         let plugins = std::iter::once(&self.subject.plugin).chain(faults);
@@ -306,7 +306,7 @@ impl Run<'_> {
         self.leave(Phase::PostValidation, began, result)
     }
 
-    /// Break it, and watch.
+    /// Injects the faults, and watches.
     async fn broken(&mut self) -> Result<(), Failed> {
         if !self.trial.faults.is_empty() {
             let began = self.enter(Phase::FaultInjection);
@@ -318,14 +318,14 @@ impl Run<'_> {
         self.leave(Phase::Monitoring, began, result)
     }
 
-    /// Begin a phase; when it began.
+    /// Begins a phase; when it began.
     fn enter(&self, phase: Phase) -> i64 {
         self.observer.phase(phase);
         self.host.store.post_phase(&self.trial.id, phase.as_str());
         now()
     }
 
-    /// End a phase with its outcome.
+    /// Ends a phase with its outcome.
     fn leave(&self, phase: Phase, began_at: i64, result: Result<(), Failed>) -> Result<(), Failed> {
         let (outcome, detail) = match &result {
             Ok(()) => (Outcome::Passed, None),
@@ -374,7 +374,7 @@ impl Run<'_> {
         let _ = self.unless_cancelled(answers).await;
     }
 
-    /// Wait for work, or for the end of the run.
+    /// Waits for work, or for the end of the run.
     async fn unless_cancelled<T>(&self, work: impl Future<Output = T>) -> Result<T, Failed> {
         tokio::select! {
             biased;
@@ -429,7 +429,7 @@ impl Run<'_> {
         Ok(())
     }
 
-    /// Remove the stack and store the result.
+    /// Removes the stack and store the result.
     async fn finish(mut self, result: Result<(), Failed>) -> crate::Result<Finished> {
         self.observer.phase(Phase::Report);
         let mut failed = result.err();

@@ -23,7 +23,7 @@ pub enum Phase {
 }
 
 impl Phase {
-    /// Its name as people and the store see it.
+    /// Returns its name as people and the store see it.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Init => "init",

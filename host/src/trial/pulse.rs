@@ -28,7 +28,7 @@ struct Freeze {
 }
 
 impl Pulse {
-    /// Begin to watch, in a thread of its own: the ones that work may be held up by their work.
+    /// Begins to watch, in a thread of its own: the ones that work may be held up by their work.
     pub fn start() -> Arc<Self> {
         let pulse = Arc::new(Self {
             freezes: Mutex::default(),
@@ -101,7 +101,7 @@ impl Waits {
         })
     }
 
-    /// The shares of the time since then.
+    /// Returns the shares of the time since then.
     pub(super) fn until_now(self) -> Option<Pressure> {
         Some(self.until(Self::now()?))
     }

@@ -77,7 +77,7 @@ impl Run<'_> {
         }
     }
 
-    /// Those of some changes that are in force, by their summaries.
+    /// Returns those of some changes that are in force, by their summaries.
     fn in_force(&self, changes: &[String]) -> Vec<String> {
         let Changes::Made(journal) = &self.scope.changes else {
             return Vec::new();

@@ -21,7 +21,7 @@ impl Timeline {
         Self(events.into())
     }
 
-    /// The next fault, if its time has come. Times count from when the faults of the first moment are in force.
+    /// Returns the next fault, if its time has come. Times count from when the faults of the first moment are in force.
     pub(super) fn due(&mut self, passed: Duration) -> Option<usize> {
         let (at, _) = self.0.front()?;
         (*at <= passed)

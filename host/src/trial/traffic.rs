@@ -6,7 +6,7 @@ use crate::capability::Changes;
 use crate::store::Outcome;
 
 impl Run<'_> {
-    /// Count the packets that a fault's changes met, while they are in force. A fault whose changes met none is noted.
+    /// Counts the packets that a fault's changes met, while they are in force. A fault whose changes met none is noted.
     pub(super) async fn count_packets(&mut self, fault: usize, changes: &[String]) {
         let Changes::Made(journal) = &self.scope.changes else {
             return;

@@ -37,13 +37,13 @@ pub struct Document {
 }
 
 impl Document {
-    /// Read and parse a file.
+    /// Reads and parses a file.
     pub fn read(path: &Path) -> Result<Self, LoadError> {
         let text = file::read(path)?;
         Ok(Self::parse(path.display().to_string(), text)?)
     }
 
-    /// Parse a text of one YAML document. The name stands for it in messages.
+    /// Parses a text of one YAML document. The name stands for it in messages.
     pub fn parse(name: impl Into<String>, text: impl Into<String>) -> Result<Self, Invalid> {
         let source = Arc::new(Source::new(name.into(), text.into()));
         let mut document = Self {
@@ -81,12 +81,12 @@ impl Document {
         }
     }
 
-    /// The whole text.
+    /// Returns the whole text.
     pub fn text(&self) -> &str {
         &self.source.text
     }
 
-    /// The whole value.
+    /// Returns the whole value.
     pub fn value(&self) -> &Value {
         &self.value
     }
@@ -137,7 +137,7 @@ impl Document {
         self.problem_in(span, pointer.to_owned(), message.into())
     }
 
-    /// What messages call the part at a JSON Pointer.
+    /// Returns what messages call the part at a JSON Pointer.
     pub fn name_of(&self, pointer: &str) -> String {
         if let Some(Place {
             name: Some(name), ..
@@ -179,7 +179,7 @@ impl Document {
         }
     }
 
-    /// Note where a node and its children stand, and give their value.
+    /// Notes where a node and its children stand, and gives their value.
     fn index(
         &mut self,
         node: Spanned<Node>,

@@ -10,7 +10,7 @@ use crate::{Error, Result};
 /// The largest file that is read, in bytes: a hundred times any campaign that a person writes, and no way to fill the memory.
 pub(super) const SIZE_LIMIT: usize = 1 << 20;
 
-/// The text of a file, without a byte order mark. Everything that goes wrong is [`crate::Kind::Input`].
+/// Returns the text of a file, without a byte order mark. Everything that goes wrong is [`crate::Kind::Input`].
 pub(super) fn read(path: &Path) -> Result<String> {
     let shown = path.display();
     if path.is_dir() {
@@ -71,7 +71,7 @@ fn missing(path: &Path, error: &std::io::Error) -> Error {
     ))
 }
 
-/// The YAML files of a directory, sorted; at most ten, for a hint.
+/// Returns the YAML files of a directory, sorted; at most ten, for a hint.
 fn yaml_files(directory: &Path) -> Vec<String> {
     let Ok(entries) = std::fs::read_dir(directory) else {
         return Vec::new();

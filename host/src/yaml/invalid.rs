@@ -35,7 +35,7 @@ pub struct Problem {
 }
 
 impl Problem {
-    /// Add what helps to put it right.
+    /// Adds what helps to put it right.
     #[must_use]
     pub fn help(mut self, help: impl Into<String>) -> Self {
         self.help = Some(help.into());
@@ -67,7 +67,7 @@ impl Source {
         (line, column)
     }
 
-    /// The byte offset of a line and a column, each from 1; of the nearest place there is.
+    /// Returns the byte offset of a line and a column, each from 1; of the nearest place there is.
     pub(super) fn offset(&self, line: u64, column: u64) -> usize {
         let line = usize::try_from(line).unwrap_or(0).saturating_sub(1);
         let column = usize::try_from(column).unwrap_or(0).saturating_sub(1);
@@ -82,14 +82,14 @@ impl Source {
                 .unwrap_or(0)
     }
 
-    /// The length in bytes of the line that holds an offset.
+    /// Returns the length in bytes of the line that holds an offset.
     fn line_length(&self, offset: usize) -> usize {
         let line = self.lines.partition_point(|start| *start <= offset);
         let end = self.lines.get(line).copied().unwrap_or(self.text.len());
         end - self.lines[line - 1]
     }
 
-    /// The text without characters that a terminal would obey, byte offsets unchanged.
+    /// Returns the text without characters that a terminal would obey, byte offsets unchanged.
     fn drawable(&self) -> String {
         let mut drawable = String::with_capacity(self.text.len());
         for c in self.text.chars() {
@@ -148,17 +148,17 @@ impl Invalid {
         }
     }
 
-    /// The mistakes, in the file's order.
+    /// Returns the mistakes, in the file's order.
     pub fn problems(&self) -> &[Problem] {
         &self.problems
     }
 
-    /// The file, as the person named it.
+    /// Returns the file, as the person named it.
     pub fn name(&self) -> &str {
         &self.source.name
     }
 
-    /// What a person sees: each mistake with the lines about it and the place underlined. It says the same without colour.
+    /// Returns what a person sees: each mistake with the lines about it and the place underlined. It says the same without colour.
     pub fn render(&self, colour: bool) -> String {
         let theme = if colour {
             GraphicalTheme::unicode()

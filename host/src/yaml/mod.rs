@@ -39,7 +39,7 @@ pub enum LoadError {
 }
 
 impl LoadError {
-    /// What a person sees of a wrong content, with the places drawn; nothing for the rest, which is an ordinary error.
+    /// Returns what a person sees of a wrong content, with the places drawn; nothing for the rest, which is an ordinary error.
     pub fn content(&self) -> Option<&Invalid> {
         match self {
             Self::File(_) => None,
@@ -57,7 +57,7 @@ impl From<LoadError> for crate::Error {
     }
 }
 
-/// Load a file of at most [`file::SIZE_LIMIT`] bytes as a `T`.
+/// Loads a file of at most [`file::SIZE_LIMIT`] bytes as a `T`.
 ///
 /// The document comes along for checks that the schema cannot make: it turns a JSON pointer into a [`Problem`] with a place.
 pub fn load<T: DeserializeOwned + JsonSchema>(path: &Path) -> Result<(T, Document), LoadError> {

@@ -3,7 +3,7 @@
 /// How much two words must be alike, from 0 to 1: `latncy` and `latency` are at 0.97, `tikv` and `etcd` at 0.5.
 const ALIKE: f64 = 0.8;
 
-/// The candidate that is most like a word; none when no one is like it.
+/// Returns the candidate that is most like a word; none when no one is like it.
 ///
 /// ```
 /// assert_eq!(duress::yaml::nearest("latncy", ["node_kill", "latency"]), Some("latency"));

@@ -24,7 +24,7 @@ pub(super) enum Node {
     Map(Vec<(Spanned<String>, Spanned<Self>)>),
 }
 
-/// Parse a text of exactly one document.
+/// Parses a text of exactly one document.
 pub(super) fn parse(text: &str) -> Result<Spanned<Node>, Box<Error>> {
     serde_saphyr::from_str_with_options(text, options()).map_err(Box::new)
 }

@@ -8,7 +8,7 @@ use serde_json::{Map, Value};
 use super::violation::Violations;
 use super::{Document, Problem};
 
-/// The JSON Schema (2020-12) of what a person may write for a `T`. An optional key may be left out, and may not be null.
+/// Returns the JSON Schema (2020-12) of what a person may write for a `T`. An optional key may be left out, and may not be null.
 pub fn schema_of<T: JsonSchema>() -> Value {
     SchemaSettings::draft2020_12()
         .with(|settings| settings.inline_subschemas = true)
@@ -53,7 +53,7 @@ fn unwrap_any_of(object: &mut Map<String, Value>) {
 }
 
 impl Document {
-    /// Check a value against a JSON Schema, and say of each violation where it stands.
+    /// Checks a value against a JSON Schema, and says of each violation where it stands.
     ///
     /// The pointer says where in this document the value stands, or would stand. The noun is what its keys are called: `key`,
     /// `parameter`. An invalid schema is one problem, at the pointer.

@@ -10,7 +10,7 @@ const BROKEN: &str = "this is not valid YAML";
 const TOO_DEEP: &str = "lists and mappings are nested too deeply here";
 const TOO_MANY_ALIASES: &str = "the file is too large once its aliases (`*name`) are followed";
 
-/// The parser's error as a message without a place.
+/// Returns the parser's error as a message without a place.
 pub(super) fn words(error: &Error) -> String {
     // The parser wraps some of its errors, and tells others as text alone.
     match error.without_snippet() {
@@ -56,7 +56,7 @@ pub(super) fn words(error: &Error) -> String {
     }
 }
 
-/// The parser puts the place behind its message; ours stands beside the text.
+/// Returns the parser puts the place behind its message; ours stands beside the text.
 fn without_place(error: &Error) -> String {
     let message = error.without_snippet().to_string();
     let message = match message.rsplit_once(" at line ") {
@@ -66,7 +66,7 @@ fn without_place(error: &Error) -> String {
     shown(message)
 }
 
-/// The most likely fix of a text that the parser does not understand.
+/// Returns the most likely fix of a text that the parser does not understand.
 pub(super) fn help(error: &Error) -> Option<String> {
     words(error).starts_with(BROKEN).then(|| {
         "look for a line that is indented unlike its neighbours, and for a text that needs quotes"

@@ -43,7 +43,7 @@ impl<'a> Violations<'a> {
         self.problems
     }
 
-    /// Turn one violation into one problem or more.
+    /// Turns one violation into one problem or more.
     pub(super) fn explain(&mut self, error: &ValidationError<'_>) {
         use ValidationErrorKind as Kind;
         let at = format!("{}{}", self.prefix, error.instance_path().as_str());
@@ -243,7 +243,7 @@ impl<'a> Violations<'a> {
         self.wrong_type(at, value, &types);
     }
 
-    /// How one of several shapes does not fit.
+    /// Returns how one of several shapes does not fit.
     fn branch<'e>(&self, at: &str, errors: &'e [ValidationError<'static>]) -> Branch<'e> {
         let mut branch = Branch {
             errors,
@@ -278,7 +278,7 @@ impl<'a> Violations<'a> {
         branch
     }
 
-    /// The value of another keyword in the schema object whose keyword was violated.
+    /// Returns the value of another keyword in the schema object whose keyword was violated.
     fn beside(&self, error: &ValidationError<'_>, keyword: &str) -> Option<&'a Value> {
         let (object, _) = error.schema_path().as_str().rsplit_once('/')?;
         self.schema.pointer(object)?.get(keyword)

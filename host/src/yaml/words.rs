@@ -45,7 +45,7 @@ pub(crate) fn list_of<'a>(names: impl IntoIterator<Item = &'a str>) -> String {
     list
 }
 
-/// What a value is, in a message.
+/// Returns what a value is, in a message.
 pub(super) fn described(value: &Value) -> String {
     match value {
         Value::Null => "nothing".to_owned(),
@@ -66,7 +66,7 @@ pub(super) fn quoted(value: &Value) -> String {
     }
 }
 
-/// What a JSON Schema's type is called.
+/// Returns what a JSON Schema's type is called.
 pub(super) fn type_name(name: &str) -> &str {
     match name {
         "string" => "text",

@@ -74,7 +74,7 @@ impl Subject for Compose {
     }
 }
 
-/// Whether a container does what it should, or what it does instead.
+/// Returns whether a container does what it should, or what it does instead.
 fn trouble(container: &Container, one_shot: &[String]) -> Option<String> {
     let may_end = containers::is_meant(&container.service, one_shot);
     let is = |what: &str| Some(format!("{} {what}", container.name));

@@ -76,7 +76,7 @@ struct Health {
     reason: String,
 }
 
-/// Ask one member. That it does not answer is what there is to say of it, and no error.
+/// Asks one member. That it does not answer is what there is to say of it, and no error.
 pub(crate) fn ask(member: &Container, settings: &Settings) -> Member {
     let url = |path: &str| url(&member.name, settings, path);
     let health = http::get_json(&url("/health"), settings.request_timeout());
@@ -92,7 +92,7 @@ pub(crate) fn ask(member: &Container, settings: &Settings) -> Member {
     }
 }
 
-/// The alarms, by the first member that tells them.
+/// Returns the alarms, by the first member that tells them.
 pub(crate) fn alarms(members: &[Member], settings: &Settings) -> Option<Vec<Alarm>> {
     members
         .iter()

@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use crate::api;
 use crate::settings::Settings;
 
-/// The fault. A full disk without the alarm is `faults:disk_pressure`.
+/// Returns the fault. A full disk without the alarm is `faults:disk_pressure`.
 pub(crate) fn pressure() -> Fault {
     disk_pressure::and_then(
         "Take up a part of the space that a member's disk has left, and raise etcd's NOSPACE alarm; cleanup disarms it.",

@@ -4,7 +4,7 @@ use duress_sdk::HealthReport;
 
 use crate::api::Member;
 
-/// Judge what the members say.
+/// Judges what the members say.
 pub(crate) fn judge(members: &[Member]) -> HealthReport {
     let complaint = complaint(members);
     HealthReport {
@@ -17,7 +17,7 @@ pub(crate) fn judge(members: &[Member]) -> HealthReport {
     }
 }
 
-/// The first thing that is not as it should be.
+/// Returns the first thing that is not as it should be.
 fn complaint(members: &[Member]) -> Option<String> {
     if members.is_empty() {
         return Some("no container is a member".into());

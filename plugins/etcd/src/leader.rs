@@ -6,7 +6,7 @@ use duress_sdk::{Container, Error, Fault, NoParameters, Result};
 use crate::api::{self, Member};
 use crate::settings::Settings;
 
-/// The fault; the standard `node_kill`, of the leader.
+/// Returns the fault; the standard `node_kill`, of the leader.
 pub(crate) fn kill() -> Fault {
     Fault::new(
         "leader_kill",
@@ -19,7 +19,7 @@ pub(crate) fn kill() -> Fault {
     .choosing()
 }
 
-/// The name of the member that leads.
+/// Returns the name of the member that leads.
 pub(crate) fn find(candidates: &[Container], settings: &Settings) -> Result<String> {
     let members: Vec<Member> = candidates
         .iter()
@@ -28,7 +28,7 @@ pub(crate) fn find(candidates: &[Container], settings: &Settings) -> Result<Stri
     among(&members).map(str::to_owned)
 }
 
-/// The leader. With two that believe so, e.g. one cut off that has not noticed, it is the one of the later term.
+/// Returns the leader. With two that believe so, e.g. one cut off that has not noticed, it is the one of the later term.
 fn among(candidates: &[Member]) -> Result<&str> {
     let leaders = candidates.iter().filter_map(|member| {
         let status = member.status.as_ref().ok()?;

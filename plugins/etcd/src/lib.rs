@@ -64,7 +64,7 @@ impl Subject for Etcd {
     }
 }
 
-/// What each member of the stack says of itself.
+/// Returns what each member of the stack says of itself.
 fn look(settings: &Settings) -> Result<Vec<api::Member>> {
     let stack = containers::list()?;
     let members: Vec<&Container> = containers::of_services(&stack, MEMBERS).collect();

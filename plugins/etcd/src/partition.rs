@@ -19,7 +19,7 @@ struct Sides {
 
 impl Parameters for Sides {}
 
-/// Cut the member that leads off from the others.
+/// Cuts the member that leads off from the others.
 pub(crate) fn of_leader() -> Fault {
     Fault::new(
         "leader_partition",
@@ -37,7 +37,7 @@ pub(crate) fn of_leader() -> Fault {
     .choosing()
 }
 
-/// Cut as many members off as the cluster can do without, together, from the others.
+/// Cuts as many members off as the cluster can do without, together, from the others.
 pub(crate) fn of_minority() -> Fault {
     Fault::new(
         "minority_partition",

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use crate::api::{Alarm, Member, Status};
 
-/// Put together what the members said.
+/// Puts together what the members said.
 pub(crate) fn build(members: &[Member], alarms: Option<Vec<Alarm>>) -> State {
     let statuses = || {
         members

@@ -3,7 +3,7 @@
 
 use duress_sdk::{Fault, faults};
 
-/// Every fault; the same list at each call.
+/// Returns every fault; the same list at each call.
 pub fn all() -> Vec<Fault> {
     vec![
         faults::node_kill::fault(),

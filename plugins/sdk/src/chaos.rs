@@ -7,7 +7,7 @@ use crate::{Fault, Problem, Result, inject, log};
 
 /// Where the faults come from: the export macros implement it.
 pub trait Faults {
-    /// Every fault; the same list at each call.
+    /// Returns every fault; the same list at each call.
     fn faults() -> Vec<Fault>;
 }
 

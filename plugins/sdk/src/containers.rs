@@ -12,7 +12,7 @@ pub use crate::bindings::duress::plugin::containers::{ContainerDetails, LogLine,
 /// The most text of a log that [`logs`] returns, in bytes.
 pub const LOG_BYTES: u32 = 64 << 10;
 
-/// Every container of the stack, by name.
+/// Returns every container of the stack, by name.
 pub fn list() -> Result<Vec<Container>> {
     containers::list()
 }
@@ -23,22 +23,22 @@ pub fn exec(container: &str, command: &[&str], limit: Duration) -> Result<Output
     containers::exec(container, &command, milliseconds(limit))
 }
 
-/// The file system that holds an absolute path of a container.
+/// Returns the file system that holds an absolute path of a container.
 pub fn file_system(container: &str, path: &str) -> Result<FileSystem> {
     containers::stat_file_system(container, path)
 }
 
-/// The processes of a running container.
+/// Returns the processes of a running container.
 pub fn processes(container: &str) -> Result<Vec<containers::Process>> {
     containers::processes(container)
 }
 
-/// The memory that a running container uses and that the kernel could not reclaim at once, in bytes.
+/// Returns the memory that a running container uses and that the kernel could not reclaim at once, in bytes.
 pub fn memory_in_use(container: &str) -> Result<u64> {
     containers::memory_in_use(container)
 }
 
-/// How a container came to what it is: its exit code, whether the kernel killed a process for want of memory, its restarts.
+/// Returns how a container came to what it is: its exit code, whether the kernel killed a process for want of memory, its restarts.
 pub fn details(container: &str) -> Result<ContainerDetails> {
     containers::details(container)
 }
@@ -49,17 +49,17 @@ pub fn logs(container: &str, since: Option<u64>, tail: u32) -> Result<Vec<LogLin
     containers::logs(container, since, tail, LOG_BYTES)
 }
 
-/// The interfaces of a container that have an address, without that to itself.
+/// Returns the interfaces of a container that have an address, without that to itself.
 pub fn interfaces(container: &str) -> Result<Vec<String>> {
     containers::interfaces(container)
 }
 
-/// The interface by which a container sends to an address.
+/// Returns the interface by which a container sends to an address.
 pub fn interface_to(container: &str, address: std::net::IpAddr) -> Result<String> {
     containers::interface_to(container, &address.to_string())
 }
 
-/// Whether a service is meant by one of the patterns: a name, or a beginning with `*` behind it.
+/// Returns whether a service is meant by one of the patterns: a name, or a beginning with `*` behind it.
 ///
 /// ```
 /// use duress_sdk::containers::is_meant;
@@ -76,7 +76,7 @@ pub fn is_meant(service: &str, patterns: &[impl AsRef<str>]) -> bool {
         })
 }
 
-/// Those of the stack whose service is meant.
+/// Returns those of the stack whose service is meant.
 pub fn of_services<'a>(
     stack: &'a [Container],
     patterns: &'a [impl AsRef<str>],

@@ -29,7 +29,7 @@ impl From<IpAddr> for Destination {
 }
 
 impl Destination {
-    /// An address without a prefix length, or a network with it.
+    /// Returns an address without a prefix length, or a network with it.
     pub fn address(&self) -> String {
         if self.net.prefix_len() == self.net.max_prefix_len() {
             self.net.addr().to_string()
@@ -55,7 +55,7 @@ pub struct Packets {
 }
 
 impl Packets {
-    /// Every packet of a direction.
+    /// Returns every packet of a direction.
     pub fn new(direction: Direction) -> Self {
         Self {
             direction,
@@ -218,7 +218,7 @@ pub struct Draft {
 }
 
 impl Draft {
-    /// Have the host record the change, apply it and check that it is in force. Returns its id, and how links were impaired.
+    /// Has the host record the change, apply it and check that it is in force. Returns its id, and how links were impaired.
     pub fn apply(&self) -> Result<(String, Option<String>)> {
         let draft = effects::Draft::new(&self.container, &self.summary);
         for effect in &self.effects {

@@ -8,7 +8,7 @@ use crate::Error;
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
 impl Error {
-    /// Put what was tried before the text: `context: text`. A time-out has no text, and becomes a failure with one.
+    /// Puts what was tried before the text: `context: text`. A time-out has no text, and becomes a failure with one.
     #[must_use]
     pub fn context(self, context: impl fmt::Display) -> Self {
         match self {
@@ -20,7 +20,7 @@ impl Error {
         }
     }
 
-    /// The text alone, for a sentence of one's own.
+    /// Returns the text alone, for a sentence of one's own.
     pub fn text(&self) -> String {
         match self {
             Self::Denied(text)

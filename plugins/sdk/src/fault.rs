@@ -18,7 +18,7 @@ use crate::{
 
 /// The parameters of a fault. The type's schema carries their defaults, ranges and a sentence each.
 pub trait Parameters: DeserializeOwned + JsonSchema + 'static {
-    /// What a schema cannot say.
+    /// Returns what a schema cannot say.
     fn problems(&self) -> Vec<Problem> {
         Vec::new()
     }
@@ -79,7 +79,7 @@ impl From<LastingProgram> for Planned {
 }
 
 impl Planned {
-    /// The container that it changes.
+    /// Returns the container that it changes.
     pub fn container(&self) -> &str {
         match self {
             Self::Change(change) => &change.container,
@@ -88,7 +88,7 @@ impl Planned {
         }
     }
 
-    /// Apply it. Returns its id, and how links were impaired.
+    /// Applies it. Returns its id, and how links were impaired.
     pub(crate) fn apply(&self) -> Result<(String, Option<String>)> {
         match self {
             Self::Change(change) => Ok((changes::apply(change)?, None)),
@@ -283,7 +283,7 @@ impl Fault {
         self
     }
 
-    /// What it needs, e.g. `CAP_NET_ADMIN`, `tool:tc`, `kernel:sch_netem`.
+    /// Returns what it needs, e.g. `CAP_NET_ADMIN`, `tool:tc`, `kernel:sch_netem`.
     #[must_use]
     pub fn requires(mut self, requires: &'static [&'static str]) -> Self {
         self.requires = requires;
@@ -297,7 +297,7 @@ impl Fault {
         self
     }
 
-    /// Give a parameter another default in the schema.
+    /// Gives a parameter another default in the schema.
     #[must_use]
     pub fn default_value(mut self, parameter: &str, value: impl Into<Value>) -> Self {
         self.schema["properties"][parameter]["default"] = value.into();
@@ -317,12 +317,12 @@ impl Fault {
         }
     }
 
-    /// What is wrong with the parameters.
+    /// Returns what is wrong with the parameters.
     pub fn check(&self, parameters: &Value) -> Vec<Problem> {
         (self.check)(parameters)
     }
 
-    /// What it would do; nothing is changed.
+    /// Returns what it would do; nothing is changed.
     pub fn plan(&self, parameters: &Value, scene: &Scene) -> Result<Vec<Step>> {
         (self.plan)(parameters, scene)
     }

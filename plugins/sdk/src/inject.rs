@@ -213,7 +213,7 @@ fn joined(failures: &[Error]) -> String {
     texts.join("; ")
 }
 
-/// The facts of the first step at the top, where most faults have all of theirs; with several, `steps` holds each one's.
+/// Returns the facts of the first step at the top, where most faults have all of theirs; with several, `steps` holds each one's.
 fn metadata(fault: &str, steps: &[Step], ids: &[String]) -> Value {
     let mut document = Map::new();
     document.insert("chaos_type".into(), fault.into());

@@ -11,17 +11,17 @@ use crate::{Error, Fault, HealthReport, Result, State, host, log};
 ///
 /// No state is kept between two calls: each has an instance of its own.
 pub trait Subject {
-    /// Bring a fresh stack up and wait until it is healthy.
+    /// Brings a fresh stack up and waits until it is healthy.
     fn reset() -> Result<()>;
     /// Is it healthy, by its own word? An error means that nothing could be learnt.
     fn health() -> Result<HealthReport>;
-    /// Ask it for its state.
+    /// Asks it for its state.
     fn capture_state() -> Result<State>;
-    /// Every fault; the same list at each call.
+    /// Returns every fault; the same list at each call.
     fn faults() -> Vec<Fault>;
 }
 
-/// The subject's settings, read as a type whose fields say what is allowed.
+/// Returns the subject's settings, read as a type whose fields say what is allowed.
 pub fn settings<T: DeserializeOwned>() -> Result<T> {
     serde_json::from_str(&host::settings())
         .map_err(|error| Error::Invalid(format!("the subject's settings: {error}")))

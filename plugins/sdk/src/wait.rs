@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::{Error, Result, host};
 
-/// Try until it succeeds, at most for `limit`, with a pause of `interval` between two attempts.
+/// Tries until it succeeds, at most for `limit`, with a pause of `interval` between two attempts.
 ///
 /// The last attempt's error is the reason in the error at the deadline; `what` begins it, e.g. `waited for a healthy cluster`.
 /// An error that trying again cannot help ([`Error::is_final`]) is returned at once.

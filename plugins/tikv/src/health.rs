@@ -4,7 +4,7 @@ use duress_sdk::{HealthReport, Result};
 
 use crate::pd::Store;
 
-/// Judge PD's answers: its leader, and the stores.
+/// Judges PD's answers: its leader, and the stores.
 pub(crate) fn judge(answers: Result<(String, Vec<Store>)>, wanted: usize) -> HealthReport {
     let (leader, stores) = match answers {
         Ok(answers) => answers,

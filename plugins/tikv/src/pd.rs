@@ -56,19 +56,19 @@ struct Regions {
     count: u64,
 }
 
-/// The stores.
+/// Returns the stores.
 pub(crate) fn stores(settings: &Settings) -> Result<Vec<Store>> {
     let answer: Stores = ask(settings, "stores")?;
     Ok(answer.stores)
 }
 
-/// The name of PD's leader. Without one, that is the error.
+/// Returns the name of PD's leader. Without one, that is the error.
 pub(crate) fn leader(settings: &Settings) -> Result<String> {
     let answer: Member = ask(settings, "leader")?;
     Ok(answer.name)
 }
 
-/// How many regions there are, replicas not counted.
+/// Returns how many regions there are, replicas not counted.
 pub(crate) fn region_count(settings: &Settings) -> Result<u64> {
     let answer: Regions = ask(settings, "stats/region")?;
     Ok(answer.count)
@@ -86,7 +86,7 @@ fn ask<T: DeserializeOwned>(settings: &Settings, path: &str) -> Result<T> {
     })
 }
 
-/// The first response, or why none of them responded.
+/// Returns the first response, or why none of them responded.
 fn first_answer<'a, T>(
     drivers: impl Iterator<Item = &'a Container>,
     ask: impl Fn(&Container) -> Result<T>,

@@ -10,7 +10,7 @@ const UNITS: [(&str, f64); 6] = [
     ("B", 1.0),
 ];
 
-/// The size in bytes, as exact as the text; `None` if it is not a size.
+/// Returns the size in bytes, as exact as the text; `None` if it is not a size.
 pub(crate) fn parse(text: &str) -> Option<u64> {
     let (number, unit) = UNITS
         .iter()

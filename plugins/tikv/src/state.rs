@@ -7,7 +7,7 @@ use crate::health::is_up;
 use crate::pd::Store;
 use crate::size;
 
-/// Put together what PD said. A size that cannot be read is an error: a guess would pass for a measurement.
+/// Puts together what PD said. A size that cannot be read is an error: a guess would pass for a measurement.
 pub(crate) fn build(leader: &str, stores: &[Store], regions: u64) -> Result<State> {
     let capacity = sizes(stores, |store| store.status.capacity.as_deref())?;
     let available = sizes(stores, |store| store.status.available.as_deref())?;

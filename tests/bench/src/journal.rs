@@ -30,7 +30,7 @@ pub(crate) async fn measure() -> Result<Row> {
     Ok(row)
 }
 
-/// The same program without and with a change written down before it, in turn.
+/// Returns the same program without and with a change written down before it, in turn.
 async fn side_by_side(stage: &Stage, folder: &std::path::Path) -> Result<(Duration, Duration)> {
     let Stage {
         docker,

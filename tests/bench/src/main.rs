@@ -71,13 +71,13 @@ async fn main() -> Result<ExitCode> {
     })
 }
 
-/// The middle of some times.
+/// Returns the middle of some times.
 fn median(mut times: Vec<Duration>) -> Duration {
     times.sort();
     times[times.len() / 2]
 }
 
-/// The repository.
+/// Returns the repository.
 fn repository() -> &'static std::path::Path {
     std::path::Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../.."))
 }

@@ -49,7 +49,7 @@ fn rule(verb: &str, target: &[&str]) -> Vec<String> {
         .collect()
 }
 
-/// How long it takes to put a rule into a container's network, the rule taken out again each time.
+/// Returns how long it takes to put a rule into a container's network, the rule taken out again each time.
 async fn put(stage: &Stage) -> Result<Duration> {
     let mut times = Vec::new();
     for _ in 0..ROUNDS {
@@ -78,7 +78,7 @@ async fn run(stage: &Stage, command: Vec<String>) -> Result<()> {
     Ok(())
 }
 
-/// The same rule by the command `docker exec`.
+/// Returns the same rule by the command `docker exec`.
 fn put_by_command(stage: &Stage) -> Result<Duration> {
     let mut times = Vec::new();
     for _ in 0..ROUNDS {
@@ -164,7 +164,7 @@ async fn by_toolbox(stage: &Stage) -> Result<Row> {
     })
 }
 
-/// The median round trip by ping, in milliseconds.
+/// Returns the median round trip by ping, in milliseconds.
 async fn round_trip(stage: &Stage) -> Result<f64> {
     let program = |command: &[&str]| Program {
         command: command.iter().map(|&word| word.to_owned()).collect(),
@@ -189,7 +189,7 @@ fn pid(container: &ContainerId) -> Result<String> {
     Ok(String::from_utf8_lossy(&inspected.stdout).trim().to_owned())
 }
 
-/// Send small packets from the container's network as fast as they go; how many the queue let go, per second.
+/// Sends small packets from the container's network as fast as they go; how many the queue let go, per second.
 async fn flood(stage: &Stage) -> Result<f64> {
     let pid = pid(&stage.one)?;
     let network = std::fs::File::open(format!("/proc/{pid}/ns/net"))?;

@@ -76,7 +76,7 @@ async fn first_call() -> Result<Row> {
     ))
 }
 
-/// What many instances take at once.
+/// Returns what many instances take at once.
 async fn instances() -> Result<Row> {
     let runtime = Runtime::new(None).map_err(failed)?;
     let catalog = Catalog::discover(runtime, vec![repository().join("tests/noop")]);
@@ -116,7 +116,7 @@ async fn wait(plugin: &Plugin) {
     let _ = plugin.inject(&scope, "misbehave", &sleep, &[], limit).await;
 }
 
-/// The memory that this process holds, in bytes (proc_pid_statm(5)).
+/// Returns the memory that this process holds, in bytes (proc_pid_statm(5)).
 fn resident() -> Result<u64> {
     let text = fs::read_to_string("/proc/self/statm")?;
     let pages: u64 = text
@@ -127,7 +127,7 @@ fn resident() -> Result<u64> {
     Ok(pages * rustix::param::page_size() as u64)
 }
 
-/// An interpreter with its library.
+/// Returns an interpreter with its library.
 async fn python() -> Result<Row> {
     let hush = repository().join("plugins/examples/plugins/hush");
     let folder = tempfile::tempdir()?;

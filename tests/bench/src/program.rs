@@ -15,7 +15,7 @@ pub(crate) fn measure() -> Result<Vec<Row>> {
     Ok(vec![memory()?, throughput()?])
 }
 
-/// The program with a database of its own.
+/// Returns the program with a database of its own.
 pub(crate) fn duress(folder: &tempfile::TempDir, arguments: &[&str]) -> Command {
     let mut command = Command::new(repository().join("target/release/duress"));
     command
@@ -29,7 +29,7 @@ pub(crate) fn duress(folder: &tempfile::TempDir, arguments: &[&str]) -> Command 
     command
 }
 
-/// The most memory that the program held while four trials ran.
+/// Returns the most memory that the program held while four trials ran.
 fn memory() -> Result<Row> {
     let folder = tempfile::tempdir()?;
     let arguments = [

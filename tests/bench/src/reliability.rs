@@ -87,7 +87,7 @@ fn long_campaign() -> Result<Vec<Row>> {
     Ok(rows)
 }
 
-/// Give the database's campaign its finished trials: like its first one, but for their names.
+/// Gives the database's campaign its finished trials: like its first one, but for their names.
 fn fill(database: &Path) -> Result<()> {
     let connection = Connection::open(database)?;
     let columns = "campaign_id, host_id, subject, slot, seed, project, digests, spec, phase, targets, metadata, state_before,
@@ -108,7 +108,7 @@ fn fill(database: &Path) -> Result<()> {
     Ok(())
 }
 
-/// Start it; when its first trial has begun, how long that took.
+/// Starts it; when its first trial has begun, how long that took.
 fn first_trial(mut command: Command) -> Result<(Child, Duration)> {
     let began = Instant::now();
     let mut child = command.stdout(Stdio::piped()).spawn()?;
@@ -116,7 +116,7 @@ fn first_trial(mut command: Command) -> Result<(Child, Duration)> {
     Ok((child, began.elapsed()))
 }
 
-/// Read its events until the one that is meant.
+/// Reads its events until the one that is meant.
 fn wait_for(child: &mut Child, is_it: impl Fn(&Value) -> bool) -> Result<()> {
     let output = child.stdout.as_mut().context("its events")?;
     // Byte by byte as far as the line goes: what comes after it is for the next who waits.
@@ -131,7 +131,7 @@ fn wait_for(child: &mut Child, is_it: impl Fn(&Value) -> bool) -> Result<()> {
     Err(anyhow!("it ended before that"))
 }
 
-/// What looking for the dead adds to a start, where there are none.
+/// Returns what looking for the dead adds to a start, where there are none.
 async fn recovery() -> Result<Row> {
     let folder = tempfile::tempdir()?;
     let failed = |error: duress::Error| anyhow!("{error}");

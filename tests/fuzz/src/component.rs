@@ -60,7 +60,7 @@ fn check_refusal(error: &Error) {
     assert!(error.to_string().contains("fuzz.wasm"), "{error}");
 }
 
-/// Every file of a cache.
+/// Returns every file of a cache.
 fn entries(cache: &Path) -> Vec<std::path::PathBuf> {
     let engines = fs::read_dir(cache).unwrap().flatten();
     let files = engines.flat_map(|engine| fs::read_dir(engine.path()).unwrap().flatten());

@@ -11,12 +11,12 @@ pub use campaign::{campaign, manifest};
 pub use component::{cache, component};
 pub use metadata::metadata;
 
-/// The repository.
+/// Returns the repository.
 fn repository() -> &'static std::path::Path {
     std::path::Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../.."))
 }
 
-/// The one runtime of a thread: what is tried waits for nothing.
+/// Returns the one runtime of a thread: what is tried waits for nothing.
 fn block_on<T>(work: impl Future<Output = T>) -> T {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_time()

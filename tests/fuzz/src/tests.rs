@@ -56,7 +56,7 @@ fn spoilt(right: &'static str) -> impl Strategy<Value = String> {
     })
 }
 
-/// The same of bytes.
+/// Returns the same of bytes.
 fn damaged(sound: Vec<u8>) -> impl Strategy<Value = Vec<u8>> {
     let edit = (
         any::<prop::sample::Index>(),

@@ -17,7 +17,7 @@ pub(crate) fn well(scene: &Scene) -> Step {
     }
 }
 
-/// Make a change, and leave nothing to find it by again.
+/// Makes a change, and leaves nothing to find it by again.
 pub(crate) fn forgetfully(scene: &Scene) -> Result<Step> {
     for target in &scene.targets {
         changes::apply(&pause(&target.name))?;

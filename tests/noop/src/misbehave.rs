@@ -80,7 +80,7 @@ struct Misbehave {
 
 impl Parameters for Misbehave {}
 
-/// The fault.
+/// Returns the fault.
 pub(crate) fn fault() -> Fault {
     Fault::new(
         "misbehave",

@@ -83,7 +83,7 @@ fn pause(container: &str) -> Change {
     }
 }
 
-/// Every call that takes a name.
+/// Returns every call that takes a name.
 pub(crate) fn names(more: &[String]) -> Error {
     let mut attempts = Attempts::default();
     for name in strange().iter().chain(more) {
@@ -120,7 +120,7 @@ pub(crate) fn names(more: &[String]) -> Error {
     attempts.told()
 }
 
-/// Every one must be refused before anybody is asked.
+/// Returns every one must be refused before anybody is asked.
 pub(crate) fn requests(urls: &[String]) -> Error {
     let mut attempts = Attempts::default();
     for url in urls {
@@ -130,7 +130,7 @@ pub(crate) fn requests(urls: &[String]) -> Error {
     attempts.told()
 }
 
-/// Every one must be refused before anybody is connected to, and so must be too many.
+/// Returns every one must be refused before anybody is connected to, and so must be too many.
 pub(crate) fn connections(addresses: &[String]) -> Error {
     let mut attempts = Attempts::default();
     for address in addresses {
@@ -152,7 +152,7 @@ pub(crate) fn connections(addresses: &[String]) -> Error {
     attempts.told()
 }
 
-/// What a program of a container gets must be what was given, to the letter; and what cannot be given is refused.
+/// Returns what a program of a container gets must be what was given, to the letter; and what cannot be given is refused.
 pub(crate) fn shell(containers: &[String]) -> Error {
     let mut attempts = Attempts::default();
     for container in containers {

@@ -7,7 +7,7 @@ use axum::Router;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 
-/// Run a program until it fails, or SIGTERM or SIGINT ends it.
+/// Runs a program until it fails, or SIGTERM or SIGINT ends it.
 #[allow(
     clippy::print_stderr,
     reason = "the log of a program in a container is its stderr"
@@ -49,7 +49,7 @@ pub fn log(line: impl std::fmt::Display) {
     eprintln!("{} {line}", jiff::Timestamp::now());
 }
 
-/// Serve HTTP at `host:port` for ever.
+/// Serves HTTP at `host:port` for ever.
 ///
 /// # Errors
 /// When nobody can listen there.

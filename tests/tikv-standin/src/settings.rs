@@ -7,12 +7,12 @@ pub const HEARTBEAT: &str = "DURESS_STANDIN_HEARTBEAT_MS";
 /// How long a store may be silent before it is `Disconnected`. The real one: 20 s.
 pub const DISCONNECT: &str = "DURESS_STANDIN_DISCONNECT_MS";
 
-/// The interval of a store's heartbeats.
+/// Returns the interval of a store's heartbeats.
 pub fn heartbeat() -> Duration {
     from(HEARTBEAT, 10_000)
 }
 
-/// The silence after which a store is `Disconnected`.
+/// Returns the silence after which a store is `Disconnected`.
 pub fn disconnect() -> Duration {
     from(DISCONNECT, 20_000)
 }

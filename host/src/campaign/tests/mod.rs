@@ -77,12 +77,12 @@ fn catalog() -> Catalog {
     }
 }
 
-/// The file `campaign.yaml` of this text.
+/// Returns the file `campaign.yaml` of this text.
 fn draft(text: &str) -> Draft {
     Draft::new(Document::parse("campaign.yaml", text).expect("the text is YAML"))
 }
 
-/// What `tikv` and `faults` say of latency's parameters.
+/// Returns what `tikv` and `faults` say of latency's parameters.
 fn answers(check: &ParameterCheck) -> Vec<ParameterProblem> {
     let (min, max) = (
         &check.parameters.get("min_ms"),
@@ -106,7 +106,7 @@ fn plan_of(draft: Draft) -> Result<Plan, crate::yaml::Invalid> {
     resolved.finish()
 }
 
-/// What a person sees of a campaign that has mistakes.
+/// Returns what a person sees of a campaign that has mistakes.
 fn seen(draft: Draft) -> String {
     match plan_of(draft) {
         Ok(plan) => panic!("this campaign has no mistakes: {plan:?}"),

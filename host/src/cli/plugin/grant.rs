@@ -101,7 +101,7 @@ async fn fetched(source: &Source, digest: Option<&str>) -> Result<Fetched> {
     fetched.ok_or_else(|| Error::input(format!("{source} is a folder, and not to be fetched")))
 }
 
-/// Show what it asks for, ask, and write the answer down.
+/// Shows the requested permissions, asks, and records the answer.
 async fn grant(
     global: &Global,
     root: &Path,
@@ -170,7 +170,7 @@ pub(super) async fn update(global: &Global, name: &str, how: &How) -> Done {
     grant(global, &root, &brought, how.yes, locked.digest.is_none()).await
 }
 
-/// What another checkout of the root needs: components are not committed.
+/// Returns what another checkout of the root needs: components are not committed.
 pub(super) async fn fetch(global: &Global, named: Option<&Path>) -> Done {
     let root = root(named)?;
     let lock = LockFile::read(&root)?;

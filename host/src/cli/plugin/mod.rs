@@ -130,7 +130,7 @@ async fn find(plugin: &str) -> Result<Brought> {
     grant::bring(&Source::Path(folder), Path::new("")).await
 }
 
-/// The folder with a plugin's source.
+/// Returns the folder with a plugin's source.
 fn source_of(plugin: &str) -> Result<PathBuf> {
     let path = Path::new(plugin);
     if path.join("plugin.yaml").is_file() {
@@ -263,7 +263,7 @@ fn show(found: &Found) {
     print_line!("It gets nothing else: nothing of this machine, and nothing of other trials.");
 }
 
-/// Whether a plugin's folder beneath `plugins` has another name than the plugin: then the folder's is the one that counts.
+/// Returns whether a plugin's folder beneath `plugins` has another name than the plugin: then the folder's is the one that counts.
 fn misnamed(folder: &Path, name: &str) -> Option<String> {
     let folder = absolute(folder).ok()?;
     let is_beneath = folder

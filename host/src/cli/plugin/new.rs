@@ -111,7 +111,7 @@ fn is_name(name: &str) -> bool {
         && name.chars().all(fit)
 }
 
-/// Every file, by its path beneath the root.
+/// Returns every file, by its path beneath the root.
 fn files(name: &str, kind: Kind, lang: Lang, sdk: &str) -> Vec<(String, String)> {
     let folder = format!("plugins/{name}");
     let run = match kind {
@@ -199,7 +199,7 @@ fn files(name: &str, kind: Kind, lang: Lang, sdk: &str) -> Vec<(String, String)>
 type Template = (&'static str, &'static str);
 
 impl Lang {
-    /// The file with the fault.
+    /// Returns the file with the fault.
     fn fault(self) -> &'static str {
         match self {
             Self::Rust => "fault.rs",
@@ -208,7 +208,7 @@ impl Lang {
         }
     }
 
-    /// The file with the subject.
+    /// Returns the file with the subject.
     fn subject(self) -> &'static str {
         match self {
             Self::Rust => "subject.rs",
@@ -217,7 +217,7 @@ impl Lang {
         }
     }
 
-    /// What it is built with, for the project's README.
+    /// Returns what it is built with, for the project's README.
     fn needs(self) -> &'static str {
         match self {
             Self::Rust => "\nIt is built by cargo; `rustup target add wasm32-unknown-unknown`.\n",
@@ -231,7 +231,7 @@ impl Lang {
         }
     }
 
-    /// The same, for its CI.
+    /// Returns the same, for its CI.
     fn steps(self) -> &'static str {
         match self {
             Self::Rust => {
@@ -246,7 +246,7 @@ impl Lang {
         }
     }
 
-    /// The kinds of changes that its faults make.
+    /// Returns the kinds of changes that its faults make.
     fn actions(self) -> &'static str {
         match self {
             Self::Rust => "limit, pause",

@@ -129,7 +129,7 @@ pub(super) fn remove_files(root: &Path, name: &str) -> Result<()> {
     }
 }
 
-/// The folder of a plugin beneath a root: no link leads elsewhere.
+/// Returns the folder of a plugin beneath a root: no link leads elsewhere.
 fn folder_of(root: &Path, name: &str) -> Result<PathBuf> {
     let plugins = root.join("plugins");
     let folder = plugins.join(name);

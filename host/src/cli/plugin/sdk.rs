@@ -7,7 +7,7 @@ use duress::{Error, Result};
 /// The sources that this program was built from: the default, for they fit it.
 const SOURCES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/..");
 
-/// The right side of `duress-sdk = …` in a `Cargo.toml`.
+/// Returns the right side of `duress-sdk = …` in a `Cargo.toml`.
 pub(super) fn dependency(named: Option<&str>) -> Result<String> {
     match named {
         Some(url) if is_url(url) => Ok(git(url)),
@@ -35,7 +35,7 @@ fn path(folder: &Path) -> String {
     format!("{{ path = {:?} }}", folder.display().to_string())
 }
 
-/// The SDK in its own folder, or in that of the whole of duress.
+/// Returns the SDK in its own folder, or in that of the whole of duress.
 fn in_folder(folder: &Path) -> Option<PathBuf> {
     [folder.to_owned(), folder.join("plugins/sdk")]
         .into_iter()

@@ -33,7 +33,7 @@ pub(in crate::engine) struct LentFile {
 }
 
 impl LentFile {
-    /// Make one, with this content.
+    /// Makes one, with this content.
     pub(in crate::engine) fn new(content: &[u8]) -> io::Result<Self> {
         apart(|| {
             unshare_thread(UnshareFlags::FS | UnshareFlags::NEWNS)?;
@@ -50,7 +50,7 @@ impl LentFile {
         })
     }
 
-    /// Show it in a container, given its root and its mount namespace; its path there.
+    /// Shows it in a container, given its root and its mount namespace; its path there.
     pub(in crate::engine) fn show(&self, root: &OwnedFd, mounts: &File) -> io::Result<String> {
         for place in PLACES {
             let path = format!("{place}/{NAME}");
@@ -88,7 +88,7 @@ impl LentFile {
         })
     }
 
-    /// Whether a path of a container is this very file.
+    /// Returns whether a path of a container is this very file.
     fn is_at(&self, root: &OwnedFd, path: &str) -> io::Result<bool> {
         let flags = OFlags::PATH | OFlags::CLOEXEC;
         let within = ResolveFlags::IN_ROOT | ResolveFlags::NO_SYMLINKS;
@@ -100,7 +100,7 @@ impl LentFile {
     }
 }
 
-/// Do something in a thread of its own, which may enter other namespaces.
+/// Does something in a thread of its own, which may enter other namespaces.
 fn apart<T: Send>(work: impl FnOnce() -> io::Result<T> + Send) -> io::Result<T> {
     std::thread::scope(|scope| {
         let done = scope.spawn(work).join();

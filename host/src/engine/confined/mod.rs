@@ -88,12 +88,12 @@ fn failed<E: Into<io::Error>>(what: impl Into<String>) -> impl FnOnce(E) -> Spaw
     }
 }
 
-/// Whether this process has what confining a program needs.
+/// Returns whether this process has what confining a program needs.
 pub(super) fn is_possible() -> bool {
     rustix::thread::capabilities(None).is_ok_and(|own| own.effective.contains(NEEDED))
 }
 
-/// Start a program of this machine in a network namespace, confined, with nothing on its standard input.
+/// Starts a program of this machine in a network namespace, confined, with nothing on its standard input.
 pub(super) async fn spawn(network: &File, command: &[String]) -> Result<Child, SpawnError> {
     let network = network
         .try_clone()
@@ -114,7 +114,7 @@ pub(super) async fn spawn(network: &File, command: &[String]) -> Result<Child, S
         .map_err(failed("confine a program"))?
 }
 
-/// Confine the calling thread, which is good for nothing else afterwards, and start the program.
+/// Confines the calling thread, which must end afterwards, and starts the program.
 fn start(
     runtime: &tokio::runtime::Handle,
     network: OwnedFd,
@@ -158,7 +158,7 @@ fn start(
     Ok(child)
 }
 
-/// Limit a program that was started: limits are a process', and the calling thread's own are those of all of duress. It is the
+/// Limits a program that was started: limits are a process', and the calling thread's own are those of all of duress. It is the
 /// same user as the program, and so may do it.
 fn limit(child: &Child) -> io::Result<()> {
     let pid = child
@@ -175,7 +175,7 @@ fn limit(child: &Child) -> io::Result<()> {
     Ok(())
 }
 
-/// Become nobody, with [`KEPT`] alone, and no way to gain more.
+/// Becomes nobody, with [`KEPT`] alone, and no way to gain more.
 fn drop_privileges() -> rustix::io::Result<()> {
     use rustix::process::{Gid, Uid};
     use rustix::thread;

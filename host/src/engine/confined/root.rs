@@ -62,7 +62,7 @@ pub(super) struct Root {
 pub(super) struct NetworkFiles(Vec<(&'static str, Vec<u8>)>);
 
 impl NetworkFiles {
-    /// Read them, in the network of the calling thread.
+    /// Reads them, in the network of the calling thread.
     fn read() -> Self {
         let files = TABLES.into_iter().chain(["psched"]);
         let read = |name| {
@@ -72,7 +72,7 @@ impl NetworkFiles {
         Self(files.filter_map(read).collect())
     }
 
-    /// Show them to the calling thread alone, which has entered a root.
+    /// Shows them to the calling thread alone, which has entered a root.
     pub(super) fn show(&self) -> io::Result<()> {
         unshare_thread(UnshareFlags::NEWNS)?;
         let flags = MountFlags::NOSUID | MountFlags::NODEV | MountFlags::NOEXEC;
@@ -85,7 +85,7 @@ impl NetworkFiles {
 }
 
 impl Root {
-    /// The root for a program: made once for each file of the machine.
+    /// Returns the root for a program: made once for each file of the machine.
     pub(super) fn of(name: &str) -> Result<Arc<Self>, SpawnError> {
         static MADE: LazyLock<Mutex<HashMap<PathBuf, Arc<Root>>>> = LazyLock::new(Mutex::default);
         let file = tool::file_of(name)?;
@@ -105,12 +105,12 @@ impl Root {
         Ok(root)
     }
 
-    /// What the program reads of the network of the calling thread, if anything.
+    /// Returns what the program reads of the network of the calling thread, if anything.
     pub(super) fn network_files(&self) -> Option<NetworkFiles> {
         self.reads_tables.then(NetworkFiles::read)
     }
 
-    /// Have the calling thread see this root alone. It shares no working folder with other threads.
+    /// Has the calling thread see this root alone. It shares no working folder with other threads.
     pub(super) fn enter(&self) -> rustix::io::Result<()> {
         for (file, kind) in [
             (&self.ipc, LinkNameSpaceType::InterProcessCommunication),
@@ -123,7 +123,7 @@ impl Root {
     }
 }
 
-/// Build it, in the calling thread, which must end then.
+/// Builds it, in the calling thread, which must end then.
 fn build(tool: &Tool) -> io::Result<Root> {
     let clock = fs::read(CLOCK)?;
     let own = UnshareFlags::FS | UnshareFlags::NEWNS | UnshareFlags::NEWIPC | UnshareFlags::NEWUTS;
@@ -168,14 +168,14 @@ fn build(tool: &Tool) -> io::Result<Root> {
     Ok(root)
 }
 
-/// Give the calling thread namespaces, or a working folder, of its own.
+/// Gives the calling thread namespaces, or a working folder, of its own.
 pub(super) fn unshare_thread(flags: UnshareFlags) -> rustix::io::Result<()> {
     debug_assert!(!flags.contains(UnshareFlags::FILES));
     // SAFETY: the table of file descriptors stays shared; to part with it is what `unshare_unsafe` is unsafe for.
     unsafe { unshare_unsafe(flags) }
 }
 
-/// Keep what is mounted in this mount namespace from showing on the machine.
+/// Keeps what is mounted in this mount namespace from showing on the machine.
 pub(super) fn make_private() -> rustix::io::Result<()> {
     let all = MountPropagationFlags::PRIVATE | MountPropagationFlags::REC;
     mount_change("/", all)
@@ -192,7 +192,7 @@ fn put(inside: &str) -> io::Result<()> {
     File::create(path).map(drop)
 }
 
-/// Show a file of the machine. Of two with one name the first stays: a loader can be a library too.
+/// Shows a file of the machine. Of two with one name the first stays: a loader can be a library too.
 fn show(file: &Path, inside: &str) -> io::Result<()> {
     if site(inside).exists() {
         return Ok(());

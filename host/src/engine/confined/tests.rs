@@ -19,7 +19,7 @@ fn words(command: &[&str]) -> Vec<String> {
     command.iter().map(|&word| word.to_owned()).collect()
 }
 
-/// Run a program to its end; whether it succeeded, and all that it said.
+/// Runs a program to its end; whether it succeeded, and all that it said.
 async fn run(network: &File, command: &[&str]) -> (bool, String) {
     let child = spawn(network, &words(command)).await.expect("it starts");
     let output = child.wait_with_output().await.expect("it ends");

@@ -25,7 +25,7 @@ pub(super) struct Tool {
     pub(super) modules: Option<PathBuf>,
 }
 
-/// The file that a name means, behind all links: distributions choose between several by links.
+/// Returns the file that a name means, behind all links: distributions choose between several by links.
 pub(super) fn file_of(name: &str) -> Result<PathBuf, SpawnError> {
     let found = PATHS
         .split(':')
@@ -36,7 +36,7 @@ pub(super) fn file_of(name: &str) -> Result<PathBuf, SpawnError> {
 }
 
 impl Tool {
-    /// Find everything that a program's file loads.
+    /// Finds everything that a program's file loads.
     pub(super) fn load(file: PathBuf) -> Result<Self, SpawnError> {
         let what = format!("find the libraries of {}", file.display());
         Self::look(file).map_err(failed(what))
@@ -65,7 +65,7 @@ impl Tool {
     }
 }
 
-/// The loader of a program's file, and the libraries that it names.
+/// Returns the loader of a program's file, and the libraries that it names.
 fn parts(file: &Path) -> io::Result<(Option<PathBuf>, BTreeSet<String>)> {
     let bytes = fs::read(file)?;
     let elf = Elf::parse(&bytes).map_err(|error| {
@@ -75,7 +75,7 @@ fn parts(file: &Path) -> io::Result<(Option<PathBuf>, BTreeSet<String>)> {
     Ok((elf.interpreter.map(PathBuf::from), needed))
 }
 
-/// Ask the loader itself which files it would load (ld.so(8)).
+/// Asks the loader itself which files it would load (ld.so(8)).
 fn resolved(loader: &Path, file: &Path) -> io::Result<BTreeMap<String, PathBuf>> {
     let output = Command::new(loader)
         .arg("--list")

@@ -42,7 +42,7 @@ struct Endpoint {
     host: String,
 }
 
-/// The current context's address, from the files of the command `docker context`.
+/// Returns the current context's address, from the files of the command `docker context`.
 fn context() -> Option<String> {
     let folder = std::env::var_os("DOCKER_CONFIG")
         .map(PathBuf::from)
@@ -74,7 +74,7 @@ pub(super) fn is_local(address: &str, info: &SystemInfo) -> bool {
     address.starts_with("unix://") && info.name.as_deref() == Some(name.as_str()) && !rootless
 }
 
-/// The machine at which an engine behind TCP publishes ports.
+/// Returns the machine at which an engine behind TCP publishes ports.
 pub(super) async fn host_of(address: &str) -> Option<IpAddr> {
     let authority = address
         .strip_prefix("tcp://")

@@ -9,7 +9,7 @@ use crate::engine::{ContainerId, EngineError, EngineResult, State};
 /// The longest that one call of the API may take: an engine under load takes seconds to remove a container.
 pub(super) const PATIENCE: Duration = Duration::from_secs(30);
 
-/// Wait for a call on a container, for at most [`PATIENCE`].
+/// Waits for a call on a container, for at most [`PATIENCE`].
 pub(super) async fn call<T>(
     what: &str,
     container: &ContainerId,
@@ -18,7 +18,7 @@ pub(super) async fn call<T>(
     call_within(what, container, PATIENCE, asked).await
 }
 
-/// Wait for a call on a container, for at most so long.
+/// Waits for a call on a container, for at most so long.
 pub(super) async fn call_within<T>(
     what: &str,
     container: &ContainerId,
@@ -55,7 +55,7 @@ fn explain(what: &str, container: &ContainerId, error: &Error) -> EngineError {
     }
 }
 
-/// What the engine says of a container that cannot be used because it does not run.
+/// Returns what the engine says of a container that cannot be used because it does not run.
 fn stopped_state(message: &str) -> Option<State> {
     if message.contains("is not running") {
         Some(State::Exited)
@@ -68,7 +68,7 @@ fn stopped_state(message: &str) -> Option<State> {
     }
 }
 
-/// The engine's own words, or the innermost cause.
+/// Returns the engine's own words, or the innermost cause.
 pub(super) fn reason(error: &Error) -> String {
     if let Error::DockerResponseServerError { message, .. } = error {
         return message.clone();

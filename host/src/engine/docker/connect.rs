@@ -9,7 +9,7 @@ use crate::engine::{Connection, ContainerId, Engine as _, EngineError, EngineRes
 use crate::http::is_near;
 
 impl Docker {
-    /// Connect to a port of a container.
+    /// Connects to a port of a container.
     ///
     /// A container's address may become another's while the connection is made. So the address is looked up once more
     /// afterwards: as long as the container has it, nobody else does, and the connection leads to that container.

@@ -9,7 +9,7 @@ use super::{Docker, short};
 use crate::engine::{ContainerId, EngineError, EngineResult, OUTPUT_LIMIT, Output, Program};
 
 impl Docker {
-    /// Run a program in the container. The engine offers no way to end one that takes too long: it is left running, and said so.
+    /// Runs a program in the container. The engine offers no way to end one that takes too long: it is left running, and said so.
     pub(super) async fn run_inside(
         &self,
         id: &ContainerId,
@@ -45,7 +45,7 @@ impl Docker {
         Ok(output)
     }
 
-    /// What a program says until it ends, and how it ended.
+    /// Returns what a program says until it ends, and how it ended.
     pub(super) async fn collect(
         &self,
         exec: &str,

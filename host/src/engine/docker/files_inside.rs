@@ -5,7 +5,7 @@ use super::{Docker, toolbox};
 use crate::engine::{Beside, ContainerId, EngineError, EngineResult, FileSystem, Fill};
 
 impl Docker {
-    /// Have the helper do something with a path in the container; what it printed, as JSON.
+    /// Has the helper do something with a path in the container; what it printed, as JSON.
     async fn by_helper<T: serde::de::DeserializeOwned>(
         &self,
         id: &ContainerId,

@@ -47,7 +47,7 @@ pub(super) struct Helper {
 }
 
 impl Docker {
-    /// Bring the helper into a running container.
+    /// Brings the helper into a running container.
     pub(super) async fn lend_helper(&self, id: &ContainerId) -> EngineResult<Lent> {
         let helper = self
             .helper
@@ -71,7 +71,7 @@ impl Docker {
         self.copy_helper(id, &helper.archive).await
     }
 
-    /// Mount it there: nothing in the container can change it, and the container need have no place for it.
+    /// Mounts it there: nothing in the container can change it, and the container need have no place for it.
     async fn show_helper(&self, id: &ContainerId, file: &LentFile) -> EngineResult<String> {
         let process = self.process(id).await?;
         let folder = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
@@ -87,7 +87,7 @@ impl Docker {
         })
     }
 
-    /// Copy it there.
+    /// Copies it there.
     async fn copy_helper(&self, id: &ContainerId, archive: &bytes::Bytes) -> EngineResult<Lent> {
         let what = format!("put duress's helper into container {}", short(id));
         let upload = async |folder: &str| {
@@ -132,7 +132,7 @@ impl Docker {
         })
     }
 
-    /// The helper's file, from the toolbox.
+    /// Returns the helper's file, from the toolbox.
     async fn fetch_helper(&self, id: &ContainerId) -> EngineResult<Helper> {
         let toolbox = self.toolbox(id, Shares::Processes).await?;
         let options = DownloadFromContainerOptions {
@@ -161,7 +161,7 @@ impl Docker {
     }
 }
 
-/// The one file of an archive.
+/// Returns the one file of an archive.
 fn unpacked(archive: &[u8]) -> std::io::Result<Vec<u8>> {
     let mut archive = tar::Archive::new(archive);
     let mut entry = archive

@@ -26,7 +26,7 @@ pub(super) fn read(container: &ContainerInspectResponse) -> LimitsRecord {
     }
 }
 
-/// What makes a container's limits tighter, in the units in which it has them.
+/// Returns what makes a container's limits tighter, in the units in which it has them.
 pub(super) fn tighten(now: &LimitsRecord, wanted: Limits) -> ContainerUpdateBody {
     let mut body = ContainerUpdateBody::default();
     if let Some(cpus) = wanted.cpus {
@@ -64,7 +64,7 @@ pub(super) fn tighten(now: &LimitsRecord, wanted: Limits) -> ContainerUpdateBody
     body
 }
 
-/// What gives a container the limits back that it had, of the kinds that were changed.
+/// Returns what gives a container the limits back that it had, of the kinds that were changed.
 pub(super) fn restore(
     now: &LimitsRecord,
     record: &LimitsRecord,
@@ -115,7 +115,7 @@ pub(super) fn restore(
 mod tests {
     use super::*;
 
-    /// What a container has once it was updated, as the engine does it.
+    /// Returns what a container has once it was updated, as the engine does it.
     fn updated(now: LimitsRecord, body: &ContainerUpdateBody) -> LimitsRecord {
         // 0 is what the engine leaves as it is, but for processes.
         let new = |old: i64, new: Option<i64>| new.filter(|new| *new != 0).unwrap_or(old);

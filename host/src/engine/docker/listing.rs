@@ -90,7 +90,7 @@ impl Docker {
     }
 }
 
-/// Wait for a call that is about no single container.
+/// Waits for a call that is about no single container.
 pub(super) async fn within<T>(
     what: &str,
     asked: impl Future<Output = Result<T, bollard::errors::Error>>,
@@ -168,7 +168,7 @@ fn container(project: &Project, summary: ContainerSummary) -> Option<Container> 
     })
 }
 
-/// What plugins call a container of a stack.
+/// Returns what plugins call a container of a stack.
 pub(super) fn plugin_name(labels: &Labels) -> Option<String> {
     let service = labels.get(COMPOSE_SERVICE)?;
     let number = labels.get(COMPOSE_NUMBER).map_or("1", String::as_str);
@@ -194,7 +194,7 @@ fn share_addresses(containers: &mut [Container]) {
     }
 }
 
-/// The listing tells a container's health only in its status line, e.g. `Up 3 seconds (health: starting)`.
+/// Returns the listing tells a container's health only in its status line, e.g. `Up 3 seconds (health: starting)`.
 fn health(status: &str) -> Health {
     if status.contains("(healthy)") {
         Health::Healthy
@@ -207,7 +207,7 @@ fn health(status: &str) -> Health {
     }
 }
 
-/// The state of a container that was inspected.
+/// Returns the state of a container that was inspected.
 pub(super) fn state_of(container: &ContainerInspectResponse) -> State {
     match container.state.as_ref().and_then(|state| state.status) {
         Some(ContainerStateStatusEnum::RUNNING) => State::Running,
@@ -221,7 +221,7 @@ pub(super) fn state_of(container: &ContainerInspectResponse) -> State {
     }
 }
 
-/// How a container that was inspected came to what it is.
+/// Returns how a container that was inspected came to what it is.
 pub(super) fn details_of(container: ContainerInspectResponse) -> Details {
     let runs = matches!(state_of(&container), State::Running | State::Paused);
     let state = container.state.unwrap_or_default();
@@ -250,7 +250,7 @@ pub(super) fn details_of(container: ContainerInspectResponse) -> Details {
     }
 }
 
-/// The name of a container that was inspected.
+/// Returns the name of a container that was inspected.
 pub(super) fn name_of(container: &ContainerInspectResponse) -> Option<String> {
     let labels = container.config.as_ref()?.labels.as_ref()?;
     labels.get(COMPOSE_SERVICE).cloned()

@@ -14,7 +14,7 @@ use crate::engine::{ContainerId, EngineResult, LOG_LINES_LIMIT, LogLine, LogsAsk
 const LINE_LIMIT: usize = 32 << 10;
 
 impl Docker {
-    /// The newest lines, oldest first.
+    /// Returns the newest lines, oldest first.
     pub(super) async fn read_logs(
         &self,
         id: &ContainerId,

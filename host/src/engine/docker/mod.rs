@@ -56,7 +56,7 @@ pub struct Docker {
 }
 
 impl Docker {
-    /// Connect to the engine that `DOCKER_HOST`, the current Docker context or the usual socket names. Without a driver for programs
+    /// Connects to the engine that `DOCKER_HOST`, the current Docker context or the usual socket names. Without a driver for programs
     /// in a container's network, the best that works is taken.
     ///
     /// # Errors
@@ -136,7 +136,7 @@ impl Docker {
         call(&format!("inspect container {}", short(id)), id, asked).await
     }
 
-    /// The container's first process as this machine's kernel knows it.
+    /// Returns the container's first process as this machine's kernel knows it.
     async fn process(&self, id: &ContainerId) -> EngineResult<namespace::Process> {
         let found = self.inspect(id).await?;
         let pid = found
@@ -162,7 +162,7 @@ impl Docker {
         call(&what, id, self.api.update_container(&id.0, update)).await
     }
 
-    /// Where the kernel shows a container's file system to this process; none when only the engine can reach it.
+    /// Returns where the kernel shows a container's file system to this process; none when only the engine can reach it.
     async fn root(&self, id: &ContainerId) -> EngineResult<Option<files::Root>> {
         if self.info.net_driver != NetDriver::Namespace {
             return Ok(None);

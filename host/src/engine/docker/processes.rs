@@ -5,7 +5,7 @@ use super::{Docker, listing, short};
 use crate::engine::{Beside, ContainerId, EngineError, EngineResult, Process, State, Work};
 
 impl Docker {
-    /// The processes of a container.
+    /// Returns the processes of a container.
     pub(super) async fn list_processes(&self, id: &ContainerId) -> EngineResult<Vec<Process>> {
         // Of frozen processes the kernel does not say whether a signal has stopped them.
         self.refuse_frozen(id).await?;
@@ -20,7 +20,7 @@ impl Docker {
         })
     }
 
-    /// Whether a task is being worked at.
+    /// Returns whether a task is being worked at.
     pub(super) async fn task_runs(
         &self,
         id: &ContainerId,
@@ -37,7 +37,7 @@ impl Docker {
         }
     }
 
-    /// End a task.
+    /// Ends a task.
     pub(super) async fn end_task(
         &self,
         id: &ContainerId,
@@ -101,7 +101,7 @@ impl Docker {
     }
 }
 
-/// Where a task that was started is found again: in the network's toolbox, or among the container's processes.
+/// Returns where a task that was started is found again: in the network's toolbox, or among the container's processes.
 fn reached<'a>(work: &Work, id: &'a ContainerId, words: &mut Vec<&'a str>) -> Beside {
     match work.beside() {
         Beside::Network => Beside::Network,

@@ -20,7 +20,7 @@ const AFTERMATH: Duration = Duration::from_secs(2);
 const PAUSE: Duration = Duration::from_millis(200);
 
 impl Docker {
-    /// Unfreeze a stack's containers: a frozen one can be neither stopped nor removed in good order.
+    /// Unfreezes a stack's containers: a frozen one can be neither stopped nor removed in good order.
     pub(super) async fn thaw(&self, project: &Project) {
         let Ok(containers) = self.summaries(&label(project)).await else {
             return;
@@ -35,7 +35,7 @@ impl Docker {
         }
     }
 
-    /// Remove everything, and what a compose tool that outlived its duress had just asked for.
+    /// Removes everything, and what a compose tool that outlived its duress had just asked for.
     pub(super) async fn remove_all(&self, project: &Project) -> EngineResult<()> {
         let at_work = compose::end_orphans(project).await;
         self.remove_labelled(project).await?;
@@ -47,7 +47,7 @@ impl Docker {
         Ok(())
     }
 
-    /// Remove containers, then networks and volumes.
+    /// Removes containers, then networks and volumes.
     async fn remove_labelled(&self, project: &Project) -> EngineResult<()> {
         let label = label(project);
         let containers = self.summaries(&label).await?;
@@ -90,7 +90,7 @@ fn label(project: &Project) -> String {
     format!("{COMPOSE_PROJECT}={project}")
 }
 
-/// Remove one thing. One that is not there is not an error; one that is in use or already being removed is tried again.
+/// Removes one thing. One that is not there is not an error; one that is in use or already being removed is tried again.
 async fn repeated<F>(what: &str, remove: impl Fn() -> F) -> EngineResult<()>
 where
     F: Future<Output = Result<(), Error>>,

@@ -76,7 +76,7 @@ fn is_up(container: &ContainerSummary) -> bool {
     )
 }
 
-/// Whether a mount lets its container write to what another holds.
+/// Returns whether a mount lets its container write to what another holds.
 fn writes_to(one: &MountPoint, other: &MountPoint) -> bool {
     let source = |mount: &MountPoint| mount.source.clone().filter(|source| !source.is_empty());
     let same_name = one.name.is_some() && one.name == other.name;
@@ -89,7 +89,7 @@ fn writes_to(one: &MountPoint, other: &MountPoint) -> bool {
     one.rw != Some(false) && (same_name || same_files)
 }
 
-/// The container whose IPC namespace another uses, by its id.
+/// Returns the container whose IPC namespace another uses, by its id.
 fn ipc_of(container: &ContainerInspectResponse) -> Option<&str> {
     let mode = container.host_config.as_ref()?.ipc_mode.as_deref()?;
     mode.strip_prefix("container:")

@@ -60,7 +60,7 @@ impl Shares {
         }
     }
 
-    /// The least that the work needs: a program in the container must gain nothing by the toolbox.
+    /// Returns the least that the work needs: a program in the container must gain nothing by the toolbox.
     fn host_config(self, id: &ContainerId) -> HostConfig {
         let of_target = Some(format!("container:{}", id.0));
         let words = |words: &[&str]| Some(words.iter().map(|&word| word.to_owned()).collect());
@@ -95,7 +95,7 @@ impl Shares {
     }
 }
 
-/// The toolbox's image.
+/// Returns the toolbox's image.
 pub(super) fn image() -> String {
     std::env::var("DURESS_TOOLBOX_IMAGE")
         .ok()
@@ -111,7 +111,7 @@ pub(super) fn missing() -> EngineError {
 }
 
 impl Docker {
-    /// Run one of the toolbox's programs in a container's network.
+    /// Runs one of the toolbox's programs in a container's network.
     pub(super) async fn run_in_toolbox(
         &self,
         id: &ContainerId,
@@ -121,7 +121,7 @@ impl Docker {
         self.run_inside(&toolbox, program).await
     }
 
-    /// The container that lends its tools to a target: the one that is there, or a new one.
+    /// Returns the container that lends its tools to a target: the one that is there, or a new one.
     pub(super) async fn toolbox(
         &self,
         id: &ContainerId,
@@ -223,7 +223,7 @@ impl Docker {
         }
     }
 
-    /// Remove the toolboxes of a stack: the compose tool knows nothing of them.
+    /// Removes the toolboxes of a stack: the compose tool knows nothing of them.
     pub(super) async fn remove_toolboxes(&self, project: &Project) -> EngineResult<()> {
         for summary in self
             .summaries(&format!("{LABEL_PROJECT}={project}"))
@@ -239,7 +239,7 @@ impl Docker {
         Ok(())
     }
 
-    /// Start a task beside a container. When it returns, the task works.
+    /// Starts a task beside a container. When it returns, the task works.
     pub(super) async fn start_helper(
         &self,
         id: &ContainerId,
@@ -289,7 +289,7 @@ impl Docker {
         Err(EngineError::Failed(format!("{what}: {said}")))
     }
 
-    /// Run the helper to its end.
+    /// Runs the helper to its end.
     pub(super) async fn run_helper(
         &self,
         id: &ContainerId,
@@ -319,7 +319,7 @@ impl Docker {
         Err(failed(arguments.first().unwrap_or(&""), id, &output))
     }
 
-    /// Begin to run the helper; its name at the engine, and what it says.
+    /// Begins to run the helper; its name at the engine, and what it says.
     async fn exec_helper(
         &self,
         what: &str,
@@ -359,7 +359,7 @@ impl Docker {
     }
 }
 
-/// What the helper said when it failed.
+/// Returns what the helper said when it failed.
 pub(super) fn failed(what: &str, id: &ContainerId, output: &Output) -> EngineError {
     let said = String::from_utf8_lossy(&output.stderr);
     EngineError::Failed(format!(

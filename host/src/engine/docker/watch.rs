@@ -42,7 +42,7 @@ impl Docker {
         Ok(found)
     }
 
-    /// Wait until the engine ends. It is heard by a stream that only the engine's own end closes: it carries the engine's few words
+    /// Waits until the engine ends. It is heard by a stream that only the engine's own end closes: it carries the engine's few words
     /// about itself.
     pub(super) async fn until_end(&self) {
         let began = Instant::now();

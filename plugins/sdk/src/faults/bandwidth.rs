@@ -48,7 +48,7 @@ impl Parameters for Bandwidth {
     }
 }
 
-/// The fault.
+/// Returns the fault.
 pub fn fault() -> Fault {
     Fault::for_each(
         "bandwidth",

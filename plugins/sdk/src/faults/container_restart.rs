@@ -23,7 +23,7 @@ impl Default for ContainerRestart {
 
 impl Parameters for ContainerRestart {}
 
-/// The fault.
+/// Returns the fault.
 pub fn fault() -> Fault {
     Fault::for_each(
         "container_restart",

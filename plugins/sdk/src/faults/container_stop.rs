@@ -23,7 +23,7 @@ impl Default for ContainerStop {
 
 impl Parameters for ContainerStop {}
 
-/// The fault.
+/// Returns the fault.
 pub fn fault() -> Fault {
     Fault::for_each(
         "container_stop",

@@ -7,7 +7,7 @@ use ipnet::IpNet;
 use crate::draft::Destination;
 use crate::{Container, Error, Problem, Result, containers};
 
-/// What is written in `to`: a service, an address or a network, and a port behind a colon (`etcd1:2380`, `10.0.0.0/8`,
+/// Returns what is written in `to`: a service, an address or a network, and a port behind a colon (`etcd1:2380`, `10.0.0.0/8`,
 /// `[fd00::3]:2380`).
 fn parts(text: &str) -> Option<(&str, Option<u16>)> {
     if network(text).is_some() {
@@ -26,7 +26,7 @@ fn parts(text: &str) -> Option<(&str, Option<u16>)> {
     (network(name).is_some() || is_service).then_some((name, port))
 }
 
-/// An address or a network (CIDR).
+/// Returns an address or a network (CIDR).
 fn network(text: &str) -> Option<IpNet> {
     match text.parse::<IpAddr>() {
         Ok(ip) => Some(ip.into()),
@@ -34,7 +34,7 @@ fn network(text: &str) -> Option<IpNet> {
     }
 }
 
-/// What services, addresses and ports stand for, as a container reaches them; none for none.
+/// Returns what services, addresses and ports stand for, as a container reaches them; none for none.
 pub fn destinations(
     target: &Container,
     stack: &[Container],
@@ -87,14 +87,14 @@ pub fn shared_addresses<'a>(
         .collect()
 }
 
-/// The addresses and networks alone, each once, as facts.
+/// Returns the addresses and networks alone, each once, as facts.
 pub(super) fn addresses(destinations: &[Destination]) -> Vec<String> {
     let mut addresses: Vec<_> = destinations.iter().map(Destination::address).collect();
     addresses.dedup();
     addresses
 }
 
-/// What no schema can say of `to`: whatever is written there must be able to name something.
+/// Returns what no schema can say of `to`: whatever is written there must be able to name something.
 pub(super) fn problems_of(to: &[String]) -> Vec<Problem> {
     let bad = |(index, text): (usize, &String)| {
         parts(text).is_none().then(|| Problem {

@@ -55,7 +55,7 @@ impl Parameters for DiskPressure {
     }
 }
 
-/// The fault. Each subject must see to it that `/data` is a volume of its own, or give `path` another default.
+/// Returns the fault. Each subject must see to it that `/data` is a volume of its own, or give `path` another default.
 pub fn fault() -> Fault {
     and_then(
         "Take up a part of the space that a container's data directory has left.",
@@ -79,7 +79,7 @@ pub fn and_then(
     )
 }
 
-/// Fill the disk of one container.
+/// Fills the disk of one container.
 pub fn fill(
     pressure: &DiskPressure,
     target: &str,

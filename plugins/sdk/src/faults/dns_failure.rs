@@ -59,7 +59,7 @@ impl Parameters for DnsFailure {
     }
 }
 
-/// The fault.
+/// Returns the fault.
 pub fn fault() -> Fault {
     Fault::for_each(
         "dns_failure",

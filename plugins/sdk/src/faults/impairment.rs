@@ -26,7 +26,7 @@ pub struct Description {
     pub facts: Map<String, Value>,
 }
 
-/// Make a container's link bad.
+/// Makes a container's link bad.
 pub fn impair(
     impairment: Impairment,
     link: Link<'_>,

@@ -93,7 +93,7 @@ impl Parameters for Latency {
 }
 
 impl Latency {
-    /// The shortest and the longest delay, in milliseconds. One end alone is both.
+    /// Returns the shortest and the longest delay, in milliseconds. One end alone is both.
     fn range(&self) -> (u32, u32) {
         match (self.delay_ms, self.min_ms, self.max_ms) {
             (Some(delay), _, _) => {
@@ -109,7 +109,7 @@ impl Latency {
     }
 }
 
-/// The fault.
+/// Returns the fault.
 pub fn fault() -> Fault {
     Fault::for_each(
         "latency",
@@ -119,7 +119,7 @@ pub fn fault() -> Fault {
     .requires(NEEDS)
 }
 
-/// Delay what one container sends.
+/// Delays what one container sends.
 pub fn delay(latency: &Latency, target: &Container, scene: &Scene) -> Result<Step> {
     let (min_ms, max_ms) = latency.range();
     let (min, max) = (f64::from(min_ms), f64::from(max_ms));

@@ -56,7 +56,7 @@ impl Link<'_> {
         })
     }
 
-    /// The interfaces that it is at; at least one.
+    /// Returns the interfaces that it is at; at least one.
     fn lines(&self, target: &Container, scene: &Scene) -> Result<Vec<Line>> {
         let to = destinations(target, &scene.stack, self.to)?;
         if let Some(interface) = self.interface {
@@ -89,7 +89,7 @@ impl Link<'_> {
         Ok(lines)
     }
 
-    /// Where it is, for the metadata.
+    /// Returns where it is, for the metadata.
     fn facts(&self, target: &Container, lines: &[Line]) -> Map<String, Value> {
         let interfaces: Vec<&str> = lines.iter().map(|line| line.interface.as_str()).collect();
         let mut facts = facts! {

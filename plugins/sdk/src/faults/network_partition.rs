@@ -48,7 +48,7 @@ impl Parameters for NetworkPartition {
     }
 }
 
-/// The fault: cut a container off from the containers of these services, itself excepted.
+/// Returns the fault: cut a container off from the containers of these services, itself excepted.
 pub fn fault(peers: &'static [&'static str]) -> Fault {
     Fault::for_each(
         "network_partition",
@@ -92,7 +92,7 @@ impl NetworkPartition {
     }
 }
 
-/// The addresses of a container's peers on the networks that they share.
+/// Returns the addresses of a container's peers on the networks that they share.
 pub fn peer_addresses(
     target: &Container,
     stack: &[Container],
@@ -110,7 +110,7 @@ pub fn peer_addresses(
     Ok(ips)
 }
 
-/// Cut one container off from some destinations.
+/// Cuts one container off from some destinations.
 pub fn cut(
     target: &str,
     peers: impl IntoIterator<Item = impl Into<Destination>>,

@@ -5,7 +5,7 @@ use crate::{Action, Change, Fault, NoParameters, Step};
 
 const SIGNAL: &str = "SIGKILL";
 
-/// The fault.
+/// Returns the fault.
 pub fn fault() -> Fault {
     Fault::for_each(
         "node_kill",
@@ -14,7 +14,7 @@ pub fn fault() -> Fault {
     )
 }
 
-/// Kill one container.
+/// Kills one container.
 pub fn kill(target: &str) -> Step {
     Step {
         facts: facts! {"target_container": target, "signal": SIGNAL},

@@ -296,7 +296,7 @@ fn newcomers(which: &Which, target: &str, all: &[Process], steps: &[Step]) -> Op
     (!found.is_empty()).then(|| stop(target, &found))
 }
 
-/// Freeze one container.
+/// Freezes one container.
 fn freeze(target: &str) -> Step {
     Step {
         facts: facts! { "target_container": target },
@@ -313,7 +313,7 @@ fn freeze(target: &str) -> Step {
     }
 }
 
-/// The first process is out of reach of signals from within its container (pid_namespaces(7)): the engine sends it.
+/// Returns the first process is out of reach of signals from within its container (pid_namespaces(7)): the engine sends it.
 fn signal(process: &Process, signal: &str) -> Action {
     if process.pid == 1 {
         return Action::Signal(signal.into());
@@ -354,7 +354,7 @@ fn step(
     }
 }
 
-/// The host limits the length of a summary.
+/// Returns the host limits the length of a summary.
 fn some(names: &[String]) -> String {
     const SHOWN: usize = 8;
     match names.len().saturating_sub(SHOWN) {

@@ -106,7 +106,7 @@ pub fn memory_pressure() -> Fault {
 }
 
 impl MemoryPressure {
-    /// How much is to be taken, in bytes.
+    /// Returns how much is to be taken, in bytes.
     fn wanted(&self, target: &str, limit: Option<u64>, used: u64) -> Result<u64> {
         if let Some(memory_mb) = self.memory_mb {
             let wanted = u64::from(memory_mb) << 20;

@@ -35,7 +35,7 @@ pub struct Topology {
 
 impl Parameters for Topology {}
 
-/// The fault: it takes all of its targets, in an order drawn from the trial's seed.
+/// Returns the fault: it takes all of its targets, in an order drawn from the trial's seed.
 pub fn fault() -> Fault {
     Fault::new(
         "partition_topology",
@@ -54,7 +54,7 @@ pub fn fault() -> Fault {
 }
 
 impl Shape {
-    /// The links that are cut among so many, as pairs of indices, the smaller first.
+    /// Returns the links that are cut among so many, as pairs of indices, the smaller first.
     fn cuts(self, number: usize) -> Result<Vec<(usize, usize)>> {
         let least = match self {
             Self::Halves | Self::One => 2,
@@ -84,7 +84,7 @@ impl Shape {
     }
 }
 
-/// Cut each member of one side off from each of the other.
+/// Cuts each member of one side off from each of the other.
 pub fn between(
     one_side: &[&Container],
     other_side: &[&Container],
@@ -115,7 +115,7 @@ fn apart(targets: &[Container]) -> Result<()> {
     Ok(())
 }
 
-/// Cut links, all of one container in one step.
+/// Cuts links, all of one container in one step.
 fn sever(
     links: &[(&Container, &Container)],
     scene: &Scene,

@@ -19,7 +19,7 @@ use crate::size;
 /// Forwarded once already: a leader that has just stepped down must not send it round.
 const FORWARDED: &str = "x-forwarded-by";
 
-/// What other members call.
+/// Returns what other members call.
 pub(super) fn for_peers(member: Member) -> Router {
     Router::new()
         .route(
@@ -48,7 +48,7 @@ pub(super) fn for_peers(member: Member) -> Router {
         .with_state(member)
 }
 
-/// What clients and stores call.
+/// Returns what clients and stores call.
 pub(super) fn for_clients(member: Member) -> Router {
     let api = Router::new()
         .route("/stores", get(stores))

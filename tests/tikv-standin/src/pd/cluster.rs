@@ -133,7 +133,7 @@ impl Cluster {
         }
     }
 
-    /// Give every region a leader on a store that is up, evenly or as a scheduler says. Whether anything changed.
+    /// Gives every region a leader on a store that is up, evenly or as a scheduler says. Whether anything changed.
     pub(super) fn schedule(&mut self, now: u64, disconnect: u64) {
         let up: BTreeSet<u64> = self
             .stores

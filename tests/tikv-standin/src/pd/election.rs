@@ -128,7 +128,7 @@ impl Election {
         Send::Vote
     }
 
-    /// Give the leadership up; others stand before this one does.
+    /// Gives the leadership up; others stand before this one does.
     pub(super) fn resign(&mut self, now: u64) {
         self.follow(now);
         self.deadline = now + 3 * ELECTION;
@@ -239,7 +239,7 @@ fn wait() -> u64 {
 mod tests {
     use super::*;
 
-    /// Let the first of three stand, and the second vote for it.
+    /// Lets the first of three stand, and the second vote for it.
     fn led() -> (Election, Election) {
         let (mut one, mut two) = (Election::new("pd0", 3), Election::new("pd1", 3));
         assert_eq!(one.stand(5_000), Send::Vote);

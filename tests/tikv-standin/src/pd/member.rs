@@ -120,7 +120,7 @@ impl Member {
         })))
     }
 
-    /// Tick for ever.
+    /// Ticks for ever.
     pub(super) async fn live(&self) {
         let mut ticks = tokio::time::interval(TICK);
         // A paused process does not catch up.
@@ -174,7 +174,7 @@ impl Member {
         }
     }
 
-    /// Tell every other member; the answers come in their own time.
+    /// Tells every other member; the answers come in their own time.
     pub(super) fn send(&self, send: &Send) {
         for peer in self.peers.iter().filter(|peer| peer.name != self.name) {
             let member = self.clone();

@@ -43,7 +43,7 @@ pub struct Flags {
     pub config: Option<PathBuf>,
 }
 
-/// Serve until something fails.
+/// Serves until something fails.
 ///
 /// # Errors
 /// When it cannot listen, or its state cannot be kept.

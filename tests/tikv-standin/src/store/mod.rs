@@ -48,7 +48,7 @@ pub struct Flags {
     pub config: Option<PathBuf>,
 }
 
-/// Serve until something fails.
+/// Serves until something fails.
 ///
 /// # Errors
 /// When it cannot listen, or its data folder cannot be made.
@@ -68,7 +68,7 @@ pub async fn serve(flags: Flags) -> Result<()> {
     }
 }
 
-/// Take connections and read what comes: whether a store can be reached is what partitions are about.
+/// Takes connections and reads what comes: whether a store can be reached is what partitions are about.
 async fn listen(address: &str) -> Result<()> {
     let listener = TcpListener::bind(address)
         .await
@@ -86,7 +86,7 @@ async fn listen(address: &str) -> Result<()> {
     }
 }
 
-/// Register, then send heartbeats for ever.
+/// Registers, then sends heartbeats for ever.
 async fn live(flags: &Flags) -> Result<()> {
     let http = server::client()?;
     let identity = Identity {
@@ -150,7 +150,7 @@ fn stats(id: u64, folder: &Path) -> Stats {
     }
 }
 
-/// Ask the placement drivers in turn. `None` when none of them did it.
+/// Asks the placement drivers in turn. `None` when none of them did it.
 async fn ask(
     http: &reqwest::Client,
     drivers: &[String],

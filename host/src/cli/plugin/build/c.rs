@@ -17,7 +17,7 @@ const TARGET: &str = "wasm32-wasi";
 /// What Debian and Ubuntu call what is needed.
 const PACKAGES: &str = "clang-19 lld-19 wasi-libc libclang-rt-19-dev-wasm32";
 
-/// Generate `gen/`, and compile it with all of `src/`. Where the module is.
+/// Generates `gen/`, and compiles it with all of `src/`. Returns the module's path.
 pub(super) fn build(folder: &Path) -> Result<PathBuf> {
     let generated = bindings(folder)?;
     let compiler = compiler().ok_or_else(|| {
@@ -44,7 +44,7 @@ pub(super) fn build(folder: &Path) -> Result<PathBuf> {
     Ok(module)
 }
 
-/// What `wit/` describes, as C; the files that must be compiled or linked.
+/// Returns what `wit/` describes, as C; the files that must be compiled or linked.
 fn bindings(folder: &Path) -> Result<Vec<PathBuf>> {
     let wit = folder.join("wit");
     let wrong = |error: &dyn std::fmt::Display| {
@@ -80,7 +80,7 @@ fn bindings(folder: &Path) -> Result<Vec<PathBuf>> {
     Ok(linked)
 }
 
-/// The author's own files.
+/// Returns the author's own files.
 fn sources(folder: &Path) -> Result<Vec<PathBuf>> {
     let place = folder.join("src");
     let entries = fs::read_dir(&place)
@@ -94,7 +94,7 @@ fn sources(folder: &Path) -> Result<Vec<PathBuf>> {
     Ok(sources)
 }
 
-/// The first compiler that finds a C library for WebAssembly.
+/// Returns the first compiler that finds a C library for WebAssembly.
 fn compiler() -> Option<PathBuf> {
     let sdk = std::env::var_os("WASI_SDK_PATH").map(|sdk| PathBuf::from(sdk).join("bin/clang"));
     let named = COMPILERS.into_iter().map(PathBuf::from);

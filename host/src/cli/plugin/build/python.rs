@@ -8,7 +8,7 @@ use duress::{Error, Result};
 /// The program, from PyPI.
 const TOOL: &str = "componentize-py";
 
-/// Where the component is.
+/// Returns where the component is.
 pub(super) fn build(folder: &Path) -> Result<PathBuf> {
     let component = folder.join("gen/plugin.wasm");
     let failed = |error: std::io::Error| Error::environment(format!("start {TOOL}: {error}"));

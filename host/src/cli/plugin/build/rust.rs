@@ -10,7 +10,7 @@ use serde_json::Value;
 /// What plugins in Rust are built for: a target without a system, so that they can do nothing but call the host.
 const TARGET: &str = "wasm32-unknown-unknown";
 
-/// Build it by cargo; where the module is.
+/// Builds it by cargo; where the module is.
 pub(super) fn build(folder: &Path) -> Result<PathBuf> {
     let output = Command::new("cargo")
         .args(["build", "--release", "--target", TARGET])

@@ -44,7 +44,7 @@ fn connection_exhaustion() -> Fault {
     .on(SERVERS)
 }
 
-/// The server that takes writes dies, whichever it is.
+/// Returns the server that takes writes dies, whichever it is.
 fn primary_kill() -> Fault {
     Fault::new(
         "primary_kill",

@@ -41,7 +41,7 @@ fn complaint(servers: &[Server]) -> Option<String> {
     (streams != replicas).then(|| format!("{streams} of {replicas} replicas stream from the primary"))
 }
 
-/// The state, as far as the servers say it.
+/// Returns the state, as far as the servers say it.
 pub(crate) fn state(servers: &[Server]) -> State {
     let said = || servers.iter().filter_map(|server| server.said.as_ref().ok());
     let primaries = || said().filter(|status| status.is_primary);

@@ -45,7 +45,7 @@ pub(crate) struct Status {
     pub(crate) max_connections: u64,
 }
 
-/// Ask every server of the stack.
+/// Asks every server of the stack.
 pub(crate) fn ask_all(settings: &Settings) -> Result<Vec<Server>> {
     let stack = containers::list()?;
     let servers = containers::of_services(&stack, SERVERS);
@@ -68,13 +68,13 @@ fn look(container: &Container, settings: &Settings) -> Result<Server> {
     })
 }
 
-/// Ask one server.
+/// Asks one server.
 pub(crate) fn ask(container: &str, settings: &Settings) -> Result<Status> {
     let answer = wire::ask(container, settings, QUESTION)?;
     serde_json::from_str(&answer).map_err(|error| Error::Failed(format!("an answer of another form: {error}")))
 }
 
-/// How a container that does not run came to its end.
+/// Returns how a container that does not run came to its end.
 fn end_of(container: &str) -> Result<String> {
     let details = containers::details(container)?;
     let code = details.exit_code.map_or("none".to_owned(), |code| code.to_string());

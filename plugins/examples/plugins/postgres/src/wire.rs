@@ -18,7 +18,7 @@ struct Message {
     body: Vec<u8>,
 }
 
-/// Ask a server a question whose answer is one value in one row.
+/// Asks a server a question whose answer is one value in one row.
 pub(crate) fn ask(container: &str, settings: &Settings, sql: &str) -> Result<String> {
     let mut connection = Connection::open(container, settings.port, settings.request_timeout())?;
     connection.send(&startup(&settings.user, &settings.database))?;
@@ -74,7 +74,7 @@ fn query(sql: &str) -> Vec<u8> {
     [b"Q".as_slice(), &with_length(&body)].concat()
 }
 
-/// The length counts itself.
+/// Returns the length counts itself.
 fn with_length(body: &[u8]) -> Vec<u8> {
     let length = u32::try_from(body.len() + 4).unwrap_or(u32::MAX);
     [length.to_be_bytes().as_slice(), body].concat()
@@ -89,7 +89,7 @@ fn check_authentication(body: &[u8]) -> Result<()> {
     }
 }
 
-/// The first value of a row, as text.
+/// Returns the first value of a row, as text.
 fn first_value(body: &[u8]) -> Result<String> {
     let broken = || Error::Failed("a row is cut off".into());
     let length = body.get(2..6).ok_or_else(broken)?;
@@ -99,7 +99,7 @@ fn first_value(body: &[u8]) -> Result<String> {
     Ok(String::from_utf8_lossy(value).into_owned())
 }
 
-/// What an error message says: fields, each a letter and a text.
+/// Returns what an error message says: fields, each a letter and a text.
 fn complaint(body: &[u8]) -> Error {
     let field = |name: u8| {
         let mut fields = body.split(|byte| *byte == 0);

@@ -12,7 +12,7 @@ const PORT: &str = "6379";
 /// Time limit for one command.
 const COMMAND_LIMIT: Duration = Duration::from_secs(5);
 
-/// Every fault.
+/// Returns every fault.
 pub(crate) fn all() -> Vec<Fault> {
     let detach = Fault::for_each(
         "replica_detach",

@@ -29,7 +29,7 @@ pub(crate) struct Replication {
     pub(crate) offset: u64,
 }
 
-/// Ask every server of the stack.
+/// Asks every server of the stack.
 pub(crate) fn ask_all() -> Result<Vec<Server>, Error> {
     let containers = containers::list()?;
     let ask = |name: String| Server {
