@@ -61,7 +61,7 @@ impl FromStr for Source {
                 .map_err(|error| Error::input(format!("`{text}` is not a URL: {error}")))?;
             if url.scheme() == "http" && !is_here(url.host_str().unwrap_or_default()) {
                 return Err(Error::input(format!(
-                    "plain http is not allowed: the download could be tampered with"
+                    "cannot fetch `{text}`: plain http is not allowed, because the download could be tampered with"
                 ))
                 .hint("use https"));
             }
@@ -260,7 +260,7 @@ mod tests {
         ));
         assert!(matches!(source("http://[::1]/x.wasm"), Ok(Source::Url(_))));
         let plain = source("http://a.example/x.wasm").expect_err("not by http");
-        assert!(plain.to_string().contains("on the way"), "{plain}");
+        assert!(plain.to_string().contains("tampered with"), "{plain}");
         let registry = source("oci://127.0.0.1:5000/x/y:1").expect("a reference");
         assert_eq!(registry.to_string(), "oci://127.0.0.1:5000/x/y:1");
         for other in ["ftp://x/y", "file:///x", "ssh://x", "HTTPS://x"] {

@@ -78,7 +78,7 @@ impl Docker {
             .map_err(|error| missing(calls::reason(&error)))?;
         let info = tokio::time::timeout(PATIENCE, api.info())
             .await
-            .map_err(|_| missing("it gives no response".into()))?
+            .map_err(|_| missing("no response".into()))?
             .map_err(|error| missing(calls::reason(&error)))?;
         let api = match tokio::time::timeout(PATIENCE, api.clone().negotiate_version()).await {
             Ok(Ok(negotiated)) => negotiated,
@@ -207,7 +207,7 @@ impl Engine for Docker {
         match tokio::time::timeout(PING_PATIENCE, self.api.ping()).await {
             Ok(Ok(_)) => Ok(()),
             Ok(Err(error)) => Err(missing(calls::reason(&error))),
-            Err(_) => Err(missing("it gives no response".into())),
+            Err(_) => Err(missing("no response".into())),
         }
     }
 

@@ -191,7 +191,7 @@ async fn a_blob_is_what_its_manifest_declares() {
         ),
         (i64::MAX, right.as_str(), "too large"),
         (-1, right.as_str(), "too large"),
-        (9, "sha256:../../x", "no digest"),
+        (9, "sha256:../../x", "not a digest"),
     ];
     for (size, digest, says) in cases {
         let error = server.blob(size, digest).await.expect_err(says);
