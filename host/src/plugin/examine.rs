@@ -102,7 +102,9 @@ fn problems_of(faults: &[FaultType], kind: Kind) -> Vec<String> {
             found("it has no summary".into());
         }
         if let Err(why) = jsonschema::meta::validate(&fault.parameters) {
-            found(format!("its parameter schema is not valid JSON Schema: {why}"));
+            found(format!(
+                "its parameter schema is not valid JSON Schema: {why}"
+            ));
         } else if fault.parameters["type"] != "object" {
             found("the schema of its parameters is not one of an object".into());
         }
