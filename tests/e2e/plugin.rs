@@ -396,11 +396,14 @@ fn what_a_run_refuses_is_a_problem_when_it_is_checked() {
     fs::create_dir_all(&folder).unwrap();
     // Another name than its folder's, and a fault that no campaign can name.
     let mut component = noop();
-    let at = component
-        .windows(9)
-        .position(|window| window == b"misbehave")
-        .expect("its fault's name");
-    component[at] = b'M';
+    let name = b"misbehave";
+    let places = component.windows(name.len()).enumerate();
+    let places: Vec<_> = places
+        .filter_map(|(at, window)| (window == name).then_some(at))
+        .collect();
+    for at in places {
+        component[at] = b'M';
+    }
     fs::write(folder.join("theirs.wasm"), component).unwrap();
     manifest(&folder, REQUESTS);
     let checked = in_root(&program, &["plugin", "check", "plugins/other"]);
@@ -414,6 +417,16 @@ fn what_a_run_refuses_is_a_problem_when_it_is_checked() {
     let granted = in_root(&program, &["plugin", "add", "plugins/other", "--yes"]);
     assert_eq!(granted.code(), 0, "{}", granted.said());
     run(&program).refuses(&["unknown plugin `theirs`", "other"]);
+
+    let renamed = root(&program).join("plugins/theirs");
+    fs::rename(&folder, renamed).unwrap();
+    let checked = in_root(&program, &["plugin", "check", "theirs"]);
+    assert_eq!(checked.code(), 2, "{}{}", checked.printed(), checked.said());
+    assert!(
+        !checked.printed().contains("its folder"),
+        "{}",
+        checked.printed()
+    );
     let fault = ["run", "--subject", "theirs", "--chaos", "Misbehave"];
     in_root(&program, &fault).refuses(&["Misbehave"]);
 }

@@ -147,7 +147,10 @@ fn the_audit_is_filtered(program: &Program) {
         text.said()
     );
     let printed = text.printed();
-    for line in ["  apply  signal it with SIGKILL", "  revert start it"] {
+    for line in [
+        "  apply  send SIGKILL to its first process",
+        "  revert start it",
+    ] {
         assert!(printed.contains(line), "{line}: {printed}");
     }
     program

@@ -218,3 +218,68 @@ async fn check_disks(
     }
     Ok(affected)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::test_trial::Trial;
+    use super::*;
+    use crate::engine::{ContainerId, Limits};
+    use crate::simulated::Script;
+
+    /// What is said of holding so many MiB in a container with that limit.
+    async fn held(sizes: &[u64], limit: Option<u64>) -> Result<(), String> {
+        let trial = Trial::new(Script::default());
+        let id = {
+            let mut machine = trial.world.lock();
+            let stack = machine.stacks.get_mut(&trial.project).expect("a stack");
+            let limits = Limits {
+                memory_bytes: limit.map(|mib| mib << 20),
+                ..Limits::default()
+            };
+            stack.containers[0].limits = limits;
+            stack.containers[0].id.clone()
+        };
+        let hold = |(number, mib): (usize, &u64)| Action::StartTask {
+            id: format!("hold-{number}"),
+            work: Work::HoldMemory { bytes: mib << 20 },
+        };
+        let change = change::Change {
+            project: trial.project.clone(),
+            container: ContainerId(id),
+            container_name: "one".into(),
+            summary: "hold memory".into(),
+            apply: sizes.iter().enumerate().map(hold).collect(),
+            revert: Vec::new(),
+            in_force: None,
+            http_hosts: Vec::new(),
+            effect_wait_ms: None,
+        };
+        let checked = check_memory(&trial.scope(), &change).await;
+        checked.map_err(|error| error.to_string())
+    }
+
+    #[tokio::test]
+    async fn no_more_memory_is_held_than_its_container_may_have_or_half_of_the_machine() {
+        for (sizes, limit) in [
+            (&[256][..], Some(256)),
+            (&[100, 100], Some(256)),
+            (&[8 << 10], None),
+            (&[], Some(1)),
+        ] {
+            assert_eq!(held(sizes, limit).await, Ok(()), "{sizes:?} of {limit:?}");
+        }
+        for (sizes, limit, says) in [
+            (
+                &[257][..],
+                Some(256),
+                "at most 256 MiB fit, its memory limit",
+            ),
+            (&[200, 57], Some(256), "holding 257 MiB of memory in one"),
+            (&[(8 << 10) + 1], None, "half of the machine's memory"),
+            (&[u64::MAX >> 20, 1 << 30], None, "was refused"),
+        ] {
+            let refused = held(sizes, limit).await.expect_err("too much");
+            assert!(refused.contains(says), "{refused}");
+        }
+    }
+}

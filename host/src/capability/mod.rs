@@ -22,6 +22,8 @@ mod requests;
 mod scope;
 mod stack;
 pub mod tcp;
+#[cfg(test)]
+mod test_trial;
 mod text;
 
 use std::sync::Arc;

@@ -1,77 +1,29 @@
 use std::collections::BTreeSet;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::*;
-use crate::capability::{
-    Audit, Changes, PluginScope, Requests, SeededRandom, TcpReach, TrialScope,
-};
-use crate::engine::Project;
-use crate::http::Client;
-use crate::simulated::{Answer as Scripted, End, Script, SimulatedEngine, Troubles, World};
-use crate::store::Store;
+use crate::capability::test_trial::Trial;
+use crate::capability::{PluginScope, Requests, TcpReach};
+use crate::simulated::{Answer as Scripted, Script};
 
-/// A trial on a machine in memory with one container, `one`, which answers on port 7 and gives no response on port 9.
-struct Trial {
-    world: World,
-    project: Project,
-    _folder: tempfile::TempDir,
-    store: Store,
-}
-
-impl Trial {
-    fn new() -> Self {
-        let answer = |tcp: &str, holds: &str, sends: &str| Scripted {
-            tcp: Some(tcp.into()),
-            holds: holds.into(),
-            sends: sends.into(),
-            ..Scripted::default()
-        };
-        let script = Script {
-            containers: vec!["one".into()],
-            answers: vec![
-                answer("one:7", "ping", "pong\u{ff}"),
-                answer("one:9", "nobody ever says this", ""),
-            ],
-            ..Script::default()
-        };
-        let world = World::new(1, Troubles::default(), End::Never);
-        let project = Project("duress-00000001".into());
-        world.make_stack(&project, &script.containers);
-        world.lock().script = Arc::new(script);
-        let folder = tempfile::tempdir().expect("a folder");
-        let store = Store::open(&folder.path().join("duress.db")).expect("a database");
-        Self {
-            world,
-            project,
-            _folder: folder,
-            store,
-        }
-    }
-
-    fn call(&self, grants: Requests) -> Ctx {
-        let trial = TrialScope {
-            name: "trial".into(),
-            project: self.project.clone(),
-            stack: None,
-            engine: Some(Arc::new(SimulatedEngine(self.world.clone()))),
-            blast_radius: Mutex::default(),
-            root_filesystem_allowed: false,
-            changes: Changes::Recorded(Mutex::default()),
-            audit: Audit::new(self.store.clone(), "trial".into()),
-            http: Client::simulated(Arc::new(self.world.clone())),
-            random: Mutex::new(SeededRandom::new(1)),
-            clock: crate::capability::Clock::start(),
-        };
-        let scope = PluginScope {
-            plugin: "plugin".into(),
-            settings: Value::Object(serde_json::Map::new()),
-            grants,
-            trial: Some(Arc::new(trial)),
-        };
-        Ctx::new(Arc::new(scope), "chaos.inject", Duration::from_secs(600))
-    }
+/// A trial with one container, `one`, which answers on port 7 and gives no response on port 9.
+fn trial() -> Trial {
+    let answer = |tcp: &str, holds: &str, sends: &str| Scripted {
+        tcp: Some(tcp.into()),
+        holds: holds.into(),
+        sends: sends.into(),
+        ..Scripted::default()
+    };
+    Trial::new(Script {
+        containers: vec!["one".into()],
+        answers: vec![
+            answer("one:7", "ping", "pong\u{ff}"),
+            answer("one:9", "nobody ever says this", ""),
+        ],
+        ..Script::default()
+    })
 }
 
 fn granted() -> Requests {
@@ -98,7 +50,7 @@ fn lent(connection: &Resource<Connection>) -> Resource<Connection> {
 
 #[tokio::test(start_paused = true)]
 async fn only_granted_calls_reach_only_containers_of_the_trial() {
-    let trial = Trial::new();
+    let trial = trial();
     let refused = open(&mut trial.call(Requests::default()), "one", 7).await;
     assert!(matches!(&refused, Err(GuestError::Denied(why)) if why.contains("tcp: [stack]")));
     let mut call = trial.call(granted());
@@ -132,7 +84,7 @@ async fn only_granted_calls_reach_only_containers_of_the_trial() {
 
 #[tokio::test(start_paused = true)]
 async fn what_is_sent_is_answered_to_the_byte() {
-    let trial = Trial::new();
+    let trial = trial();
     let mut call = trial.call(granted());
     let connection = open(&mut call, "one", 7).await.expect("connected");
     let sent = call.send(lent(&connection), b"pi".to_vec(), 100).await;
@@ -174,7 +126,7 @@ async fn what_is_sent_is_answered_to_the_byte() {
 
 #[tokio::test(start_paused = true)]
 async fn a_peer_that_never_answers_is_waited_for_no_longer_than_asked() {
-    let trial = Trial::new();
+    let trial = trial();
     let mut call = trial.call(granted());
     let connection = open(&mut call, "one", 9).await.expect("connected");
     let started = tokio::time::Instant::now();
@@ -197,7 +149,7 @@ async fn a_peer_that_never_answers_is_waited_for_no_longer_than_asked() {
 
 #[tokio::test(start_paused = true)]
 async fn a_flood_is_refused() {
-    let trial = Trial::new();
+    let trial = trial();
     let mut call = trial.call(granted());
     let mut held = Vec::new();
     for _ in 0..OPEN_LIMIT {

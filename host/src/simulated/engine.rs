@@ -18,6 +18,9 @@ use crate::engine::{
 /// What a file system of a container holds, in bytes.
 const CAPACITY: u64 = 64 << 20;
 
+/// The memory of the machine, in bytes.
+const MEMORY: u64 = 16 << 30;
+
 /// When every container was started, in milliseconds since the Unix epoch.
 const STARTED: u64 = 1_767_225_600_000;
 
@@ -461,6 +464,11 @@ impl Engine for SimulatedEngine {
             machine.container(&id.0).map(|_| 10 << 20)
         })
         .await
+    }
+
+    async fn machine_memory(&self) -> EngineResult<u64> {
+        self.look("ask for the machine's memory", |_| Ok(MEMORY))
+            .await
     }
 
     async fn limits_record(&self, id: &ContainerId) -> EngineResult<LimitsRecord> {

@@ -80,6 +80,8 @@ async fn tools_of_the_network_work() {
     assert_eq!(run(&network, &queue).await, (true, String::new()));
     let (_, said) = run(&network, &["tc", "qdisc"]).await;
     assert!(said.contains("tbf"), "{said}");
+    let (listed, said) = run(&network, &["ss", "-tan"]).await;
+    assert!(listed && said.starts_with("State"), "{said}");
 }
 
 #[tokio::test]
