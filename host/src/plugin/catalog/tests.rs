@@ -122,7 +122,7 @@ async fn targets_that_no_service_has_are_told_before_anything_is_made() {
         refused.expect_err("its plugin was not granted").to_string()
     };
     let told = ask("[web, dbs, 'cache*']").await;
-    assert!(told.contains("`dbs` is no service of"), "{told}");
+    assert!(told.contains("`dbs` is not a service of"), "{told}");
     assert!(told.contains("docker-compose.yaml"), "{told}");
     // Those that fit go on to the next question.
     for fits in ["[web, 'db*']", "['*']", "[]"] {
