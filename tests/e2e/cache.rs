@@ -4,9 +4,8 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
-use duress::plugin::{Catalog, Runtime};
-
 use crate::program::repository;
+use duress_plugin::{Catalog, Runtime};
 
 /// Loads a component through this cache, as every command does.
 async fn load(cache: &Path) {

@@ -5,13 +5,12 @@ use std::process::{Child, Command};
 use std::sync::Arc;
 use std::time::Duration;
 
-use duress::engine::docker::Docker;
-use duress::engine::{
+use crate::docker::{Container, docker};
+use duress_docker::Docker;
+use duress_engine::{
     ContainerId, Engine, EngineError, EngineResult, LABEL_PROJECT, NetDriver, Output, Program,
     Project, Work,
 };
-
-use crate::docker::{Container, docker};
 
 const LOAD: Work = Work::BurnCpu {
     percent: 10,

@@ -1,10 +1,10 @@
 //! Every fault is reverted whatever befalls its container meanwhile, and may be injected again at once.
 
-use duress::engine::NetDriver;
 use serde_json::{Value, json};
 
 use crate::docker::{Container, docker};
 use crate::stage::Stage;
+use duress_engine::NetDriver;
 
 /// Returns every fault that one container alone can have, with parameters.
 fn faults() -> Vec<(&'static str, Value)> {

@@ -2,12 +2,11 @@
 
 use std::sync::Arc;
 
-use duress::engine::ContainerId;
-use duress::http::Client;
-use duress::journal::change::{Action, Change, Place, PlacedProgram, Probe};
-use duress::journal::{Actor, JournalError, Listener, TrialJournal};
-
 use crate::stage::Stage;
+use duress_engine::ContainerId;
+use duress_http::Client;
+use duress_journal::change::{Action, Change, Place, PlacedProgram, Probe};
+use duress_journal::{Actor, JournalError, Listener, TrialJournal};
 
 fn program(words: &[&str]) -> PlacedProgram {
     PlacedProgram {

@@ -3,12 +3,12 @@
 
 use std::time::Duration;
 
-use duress::engine::{ContainerId, LABEL_PROJECT, Work};
 use serde_json::json;
 
 use crate::docker::{Container, docker};
 use crate::stage::Stage;
 use crate::wait::until_true;
+use duress_engine::{ContainerId, LABEL_PROJECT, Work};
 
 /// Nanoseconds of processor time that a container has used.
 fn cpu_time(container: &Container) -> u64 {

@@ -1,11 +1,11 @@
 //! Faults of the network on containers that hold no tool at all, by each driver, measured from a container beside them.
 
-use duress::engine::NetDriver;
 use serde_json::json;
 
 use crate::docker::Container;
 use crate::stage::Stage;
 use crate::wait::until_true;
+use duress_engine::NetDriver;
 
 const BARE: [&str; 1] = ["bare"];
 

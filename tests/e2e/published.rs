@@ -3,9 +3,8 @@
 use std::fs;
 use std::path::PathBuf;
 
-use duress::plugin::WIT_VERSION;
-
 use crate::program::{Ended, Program, repository};
+use duress_plugin::WIT_VERSION;
 
 /// Every version that was published, with the length of its text and the sum of its bytes: what was published stays as it was.
 const PUBLISHED: [(&str, usize, u64); 1] = [("0.1.0", 22_985, 1_828_648)];

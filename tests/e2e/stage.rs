@@ -3,20 +3,21 @@
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use duress::capability::{Audit, Changes, Clock, PluginScope, SeededRandom, TrialScope};
-use duress::engine::docker::Docker;
-use duress::engine::{
-    Engine, LABEL_DATABASE, LABEL_PROJECT, LABEL_TRIAL, NetDriver, Project, Stack,
-};
-use duress::http::Client;
-use duress::journal::{Actor, Listener, TrialJournal};
-use duress::plugin::{CallError, Catalog, LoadedPlugin, Runtime, Subject};
-use duress::store::{HostLock, NewCampaign, NewTrial, Store};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use crate::docker::Container;
 use crate::program::repository;
+use duress_capability::{Audit, Changes, Clock, PluginScope, TrialScope};
+use duress_docker::Docker;
+use duress_engine::{
+    Engine, LABEL_DATABASE, LABEL_PROJECT, LABEL_TRIAL, NetDriver, Project, Stack,
+};
+use duress_http::Client;
+use duress_journal::{Actor, Listener, TrialJournal};
+use duress_model::{SeededRandom, TrialSpec};
+use duress_plugin::{CallError, Catalog, LoadedPlugin, Runtime, Subject};
+use duress_store::{HostLock, NewCampaign, NewTrial, Store};
 
 const LIMIT: Duration = Duration::from_secs(120);
 
@@ -268,10 +269,6 @@ async fn on_record(store: &Store, host: &str, id: &str, project: &Project) {
         dry_run: false,
     };
     store.insert_campaign(campaign).await.unwrap();
-    let spec = json!({
-        "name": "stage", "index": 1, "subject": "stage", "label": "stage", "faults": [], "variant": "default", "seed": 7,
-        "duration_ms": 0, "recovery_timeout_ms": 0, "reset_timeout_ms": 0, "on_target_restart": "record",
-    });
     let trial = NewTrial {
         id: id.into(),
         campaign_id: "campaign".into(),
@@ -279,7 +276,10 @@ async fn on_record(store: &Store, host: &str, id: &str, project: &Project) {
         slot: 0,
         project: project.to_string(),
         digests: std::collections::BTreeMap::new(),
-        spec: serde_json::from_value(spec).unwrap(),
+        spec: TrialSpec {
+            seed: 7,
+            ..TrialSpec::new("stage", "stage", 1)
+        },
     };
     store.start_trial(trial).await.unwrap();
 }

@@ -21,7 +21,7 @@ fn spoil(component: &mut [u8], text: &str) {
 
 fn assert_harmless(arguments: &[&str], ended: &Ended) {
     for text in [ended.printed(), ended.said()] {
-        let steers = |c: &char| duress::text::is_steering(*c) && !matches!(c, '\n' | '\t');
+        let steers = |c: &char| duress_model::text::is_steering(*c) && !matches!(c, '\n' | '\t');
         let found: String = text.chars().filter(steers).collect();
         assert_eq!(found, "", "{arguments:?}: {text}");
     }

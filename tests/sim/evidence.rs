@@ -2,11 +2,10 @@
 
 use std::time::Duration;
 
-use duress::engine::State;
-use duress::simulated::{Container, Machine};
-use duress::store::TrialRow;
-
 use crate::scenario::Simulation;
+use duress_engine::State;
+use duress_simulated::{Container, Machine};
+use duress_store::TrialRow;
 
 /// The one trial of a chaos type on `bare`, while somebody does something to one of its containers in the middle of the fault.
 fn trial(entry: &str, container: &str, act: impl FnOnce(&mut Container)) -> TrialRow {

@@ -18,8 +18,8 @@ mod times;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use duress::capability::SeededRandom;
-use duress::simulated::{End, Troubles};
+use duress_model::SeededRandom;
+use duress_simulated::{End, Troubles};
 
 use scenario::Simulation;
 

@@ -6,18 +6,17 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use duress::campaign::Draft;
-use duress::capability::SeededRandom;
-use duress::engine::Engine;
-use duress::http::Client;
-use duress::journal::Recovered;
-use duress::plugin::{Catalog, Runtime};
-use duress::runner::{self, Job, Prepared, Record, Tally, guardian};
-use duress::simulated::{End, Machine, SimulatedEngine, Troubles, World};
-use duress::store::{Disk, HostLock, Store, TrialRow};
-use duress::trial::Host;
-use duress::yaml::LoadError;
-use duress::{Error, Result};
+use duress_campaign::Draft;
+use duress_engine::Engine;
+use duress_http::Client;
+use duress_journal::Recovered;
+use duress_model::{CampaignOutcome, Error, Result, SeededRandom};
+use duress_plugin::{Catalog, Runtime};
+use duress_runner::{Job, Prepared, Record, Tally, guardian};
+use duress_simulated::{End, Machine, SimulatedEngine, Troubles, World};
+use duress_store::{Disk, HostLock, Store, TrialRow};
+use duress_trial::Host;
+use duress_yaml::LoadError;
 use serde_json::Value;
 use tempfile::TempDir;
 use tokio_util::sync::CancellationToken;
@@ -232,7 +231,7 @@ impl Simulation {
         let file = self.folder.path().join("campaign.yaml");
         self.process(async |process| {
             let draft = Draft::load(&file).expect("a campaign");
-            let prepared = match runner::prepare(draft, catalog(), false).await {
+            let prepared = match duress_runner::prepare(draft, catalog(), false).await {
                 Ok(prepared) => prepared,
                 Err(LoadError::Content(invalid)) => panic!("{}", invalid.render(false)),
                 Err(error) => panic!("{error}"),
@@ -259,7 +258,7 @@ impl Simulation {
         let file = self.folder.path().join("campaign.yaml");
         self.process(async |process| {
             let draft = Draft::load(&file).expect("a campaign");
-            let prepared = match runner::prepare(draft, catalog(), false).await {
+            let prepared = match duress_runner::prepare(draft, catalog(), false).await {
                 Ok(prepared) => prepared,
                 Err(LoadError::Content(invalid)) => panic!("{}", invalid.render(false)),
                 Err(error) => panic!("{error}"),
@@ -287,7 +286,7 @@ impl Simulation {
                 http: client(),
             };
             let draft = Draft::load(&file).expect("a campaign");
-            let prepared = runner::prepare(draft, catalog(), false).await;
+            let prepared = duress_runner::prepare(draft, catalog(), false).await;
             let source = Some((file.clone(), self.scenario.text.clone()));
             let record = Record::New { source };
             process.execute(prepared.expect("a campaign"), record).await
@@ -337,7 +336,7 @@ impl Simulation {
                 return Ok(Tally::default());
             };
             let stored = process.store.stored_campaign(&campaign.id).await?;
-            let prepared = runner::resume(&campaign, stored, catalog()).await?;
+            let prepared = duress_runner::resume(&campaign, stored, catalog()).await?;
             let record = Record::Begun { id: campaign.id };
             process.execute(prepared, record).await
         })
@@ -442,7 +441,7 @@ impl Simulation {
             return Ok(());
         };
         must!(
-            campaign.outcome.as_deref() == Some("completed"),
+            campaign.outcome == Some(CampaignOutcome::Completed),
             "it is {:?}",
             campaign.outcome
         );
@@ -584,7 +583,7 @@ fn outcome_of(trial: &TrialRow) -> &'static str {
     trial.outcome.map_or("running", |outcome| outcome.as_str())
 }
 
-/// Returns an action's kind, as [`duress::simulated::Container::changed`] calls it.
+/// Returns an action's kind, as [`duress_simulated::Container::changed`] calls it.
 fn kind(action: &Value) -> String {
     let name = match action {
         Value::Object(map) => map.keys().next().map_or("", String::as_str),
@@ -606,7 +605,7 @@ struct Process {
 
 impl Process {
     async fn recover(&self) -> Result<Recovered> {
-        runner::recover_dead_hosts(&self.store, Arc::clone(&self.engine), &self.http).await
+        duress_runner::recover_dead_hosts(&self.store, Arc::clone(&self.engine), &self.http).await
     }
 
     async fn execute(self, prepared: Prepared, record: Record) -> Result<Tally> {
@@ -628,7 +627,7 @@ impl Process {
             http: self.http,
             pulse: None,
         };
-        let (events, _nobody) = runner::EventSender::channel();
+        let (events, _nobody) = duress_trial::EventSender::channel();
         let cancel = CancellationToken::new();
         let (pressed, world) = (cancel.clone(), self.world);
         tokio::spawn(async move {

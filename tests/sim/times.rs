@@ -2,11 +2,10 @@
 
 use std::time::Duration;
 
-use duress::engine::State;
-use duress::simulated::{Container, Machine, Task};
-use duress::store::TrialRow;
-
 use crate::scenario::{Act, Simulation};
+use duress_engine::State;
+use duress_simulated::{Container, Machine, Task};
+use duress_store::TrialRow;
 
 /// A campaign of one trial on `checked` that lasts ten seconds.
 fn simulation(entry: &str) -> Simulation {

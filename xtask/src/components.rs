@@ -7,7 +7,8 @@ use anyhow::{Context as _, Result};
 
 use crate::sh::Sh;
 use crate::wasm_std::{TARGET, compiler, compiler_sysroot};
-use crate::workspace::{self, Package};
+use crate::workspace;
+use crate::workspace::Package;
 
 /// Of their own, so that building them never rebuilds the host.
 const BUILT: &str = "target/guest";

@@ -8,10 +8,9 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result};
 
-use crate::debian;
 use crate::packages::{install_packages, is_there};
 use crate::sh::Sh;
-use crate::workspace;
+use crate::{debian, workspace};
 
 const COMPILER: &str = "clang-19";
 const COMPILER_PACKAGES: &str = "clang-19 lld-19 wasi-libc libclang-rt-19-dev-wasm32";

@@ -3,13 +3,12 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use duress::engine::docker::Docker;
-use duress::engine::{Engine, EngineResult};
-use duress::plugin::{Catalog, Runtime};
-use duress::store::{self, Store};
-use duress::{Error, Result};
-
 use super::Global;
+use duress_docker::Docker;
+use duress_engine::{Engine, EngineResult};
+use duress_model::{Error, Result};
+use duress_plugin::{Catalog, Runtime};
+use duress_store::Store;
 
 /// Returns the subjects and plugins at or above a folder, or at or above the working directory.
 pub(super) fn catalog(near: Option<&Path>) -> Result<Catalog> {
@@ -35,9 +34,12 @@ pub(super) fn runtime() -> Result<Runtime> {
 
 /// Returns where the database is; absolute.
 pub(super) fn database(global: &Global) -> Result<PathBuf> {
-    let path = global.db.clone().map_or_else(store::default_path, Ok)?;
+    let path = global
+        .db
+        .clone()
+        .map_or_else(duress_store::default_path, Ok)?;
     std::path::absolute(&path)
-        .map(|path| store::canonical(&path))
+        .map(|path| duress_store::canonical(&path))
         .map_err(|error| Error::input(format!("find the database {}: {error}", path.display())))
 }
 

@@ -4,11 +4,11 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::Subcommand;
-use duress::store::damage;
 use serde_json::json;
 
-use super::style::{self, print_line, say};
-use super::{Done, Global, context};
+use super::style::{print_line, say};
+use super::{Done, Global, context, style};
+use duress_store::damage;
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Verb {

@@ -2,17 +2,17 @@
 
 use std::process::ExitCode;
 
-use duress::doctor::{self, FaultFinding};
-use duress::engine::Engine;
 use serde_json::json;
 
-use super::style::{self, print_line};
-use super::{Done, Global, context, table};
+use super::style::print_line;
+use super::{Done, Global, context, style, table};
+use duress_doctor::FaultFinding;
+use duress_engine::Engine;
 
 pub(super) async fn main(global: &Global) -> Done {
     let engine = context::engine(global).await;
     let engine = engine.as_ref().map(AsRef::as_ref).map_err(Clone::clone);
-    let findings = doctor::examine(engine.clone(), &context::database(global)?).await;
+    let findings = duress_doctor::examine(engine.clone(), &context::database(global)?).await;
     let faults = match engine {
         Ok(engine) => faults(engine).await?,
         Err(_) => Vec::new(),
@@ -58,7 +58,7 @@ pub(super) async fn main(global: &Global) -> Done {
 }
 
 /// Returns every fault of every plugin. A damaged plugin is left aside: `duress fault list` tells what is wrong with it.
-async fn faults(engine: &dyn Engine) -> duress::Result<Vec<FaultFinding>> {
+async fn faults(engine: &dyn Engine) -> duress_model::Result<Vec<FaultFinding>> {
     let catalog = context::catalog(None)?;
     let info = engine.info().await?;
     let mut findings = Vec::new();
@@ -67,7 +67,7 @@ async fn faults(engine: &dyn Engine) -> duress::Result<Vec<FaultFinding>> {
             continue;
         };
         for fault in &plugin.faults {
-            findings.push(doctor::examine_fault(fault, &info).await);
+            findings.push(duress_doctor::examine_fault(fault, &info).await);
         }
     }
     Ok(findings)

@@ -5,18 +5,18 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use clap::ValueEnum as _;
-use duress::Error;
-use duress::http::Client;
-use duress::runner::guardian::{Guarded, Guardian};
-use duress::runner::{self, Event, EventSender, Job, Machine, Prepared, Presence, Record};
-use duress::store::{HostLock, Store};
-use duress::trial::{Host, Pulse};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
-use super::progress::{self, Detail};
+use super::progress::Detail;
 use super::resume::Grace;
-use super::{Done, Global, context, style, summary};
+use super::{Done, Global, context, progress, style, summary};
+use duress_http::Client;
+use duress_model::{Error, Event};
+use duress_runner::guardian::{Guarded, Guardian};
+use duress_runner::{Job, Machine, Prepared, Presence, Record};
+use duress_store::{HostLock, Store};
+use duress_trial::{EventSender, Host, Pulse};
 
 /// A job from what was prepared, with the campaign's own number of trials at once where the user gives none.
 pub(super) fn job(
@@ -55,10 +55,11 @@ pub(super) async fn main(global: &Global, job: Job, grace: Grace) -> Done {
     let http = Client::new()?;
     match &engine {
         Some(engine) => {
-            let recovered = runner::recover_dead_hosts(&store, Arc::clone(engine), &http).await?;
+            let recovered =
+                duress_runner::recover_dead_hosts(&store, Arc::clone(engine), &http).await?;
             super::recover::tell(&recovered);
         }
-        None => runner::note_dead_hosts(&store).await?,
+        None => duress_runner::note_dead_hosts(&store).await?,
     }
     let lock = HostLock::acquire_as(&store.host_locks(), presence.id(), "")?;
     store.insert_host(lock.id()).await?;

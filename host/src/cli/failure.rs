@@ -2,11 +2,12 @@
 
 use std::process::ExitCode;
 
-use duress::yaml::{Invalid, LoadError};
-use duress::{Error, Kind};
 use serde_json::json;
 
-use super::style::{self, say};
+use super::style;
+use super::style::say;
+use duress_model::{Error, Kind};
+use duress_yaml::{Invalid, LoadError};
 
 /// Why a verb did not do what it was asked for.
 #[derive(Debug)]

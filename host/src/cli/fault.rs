@@ -4,12 +4,12 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use clap::Subcommand;
-use duress::plugin::{BuiltIn, Catalog, FaultType, LoadedPlugin};
-use duress::{Error, Result};
 use serde_json::Value;
 
-use super::style::{self, print_line, say};
-use super::{Done, Global, context};
+use super::style::{print_line, say};
+use super::{Done, Global, context, style};
+use duress_model::{Error, FaultType, Result};
+use duress_plugin::{BuiltIn, Catalog, LoadedPlugin};
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Verb {

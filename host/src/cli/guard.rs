@@ -7,16 +7,16 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::Args;
-use duress::http::Client;
-use duress::journal::Recovered;
-use duress::runner::guardian::{self, Heard, Verdict};
-use duress::store;
-use duress::{Error, Result};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
 use tokio::time::Instant;
 
 use super::{Global, context};
+use duress_http::Client;
+use duress_journal::Recovered;
+use duress_model::{Error, Result};
+use duress_runner::guardian;
+use duress_runner::guardian::{Heard, Verdict};
 
 /// How long an engine that does not answer, or a change that cannot be reverted, is tried again.
 const PERSISTENCE: Duration = Duration::from_secs(600);
@@ -136,7 +136,7 @@ struct Log(PathBuf);
 
 impl Log {
     fn beside(database: &Path) -> Self {
-        let mut name = store::canonical(database).into_os_string();
+        let mut name = duress_store::canonical(database).into_os_string();
         name.push("-guardian.log");
         Self(name.into())
     }

@@ -4,11 +4,11 @@ use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use clap::Args;
-use duress::runner::{Machine, Running};
 use serde_json::json;
 
-use super::style::{self, print_line, say};
-use super::{Done, Global};
+use super::style::{print_line, say};
+use super::{Done, Global, style};
+use duress_runner::{Machine, Running};
 
 /// How often it is looked whether all have ended.
 const LOOKS: Duration = Duration::from_millis(100);
@@ -109,7 +109,7 @@ fn sign(reason: Option<&str>) -> String {
 
 #[cfg(test)]
 mod tests {
-    use duress::runner::Running;
+    use duress_runner::Running;
 
     use super::how_to_end;
 

@@ -3,10 +3,11 @@
 use std::process::ExitCode;
 
 use clap::Args;
-use duress::store::CampaignRow;
 
-use super::style::{self, print_line, say};
-use super::{Done, Global, context, table};
+use super::style::{print_line, say};
+use super::{Done, Global, context, style, table};
+use duress_model::CampaignOutcome;
+use duress_store::CampaignRow;
 
 #[derive(Debug, Args)]
 pub(super) struct Arguments {
@@ -46,7 +47,7 @@ pub(super) async fn main(global: &Global, arguments: Arguments) -> Done {
 
 /// In one word.
 pub(super) fn state(campaign: &CampaignRow) -> String {
-    let state = campaign.outcome.as_deref().unwrap_or("running");
+    let state = campaign.outcome.map_or("running", CampaignOutcome::as_str);
     match campaign.dry_run {
         true => format!("{state} (dry run)"),
         false => state.to_owned(),

@@ -28,7 +28,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{ArgAction, Args, Parser, Subcommand};
-use duress::engine::NetDriver;
+use duress_engine::NetDriver;
 
 use failure::Failure;
 
@@ -123,7 +123,8 @@ pub(crate) fn main() -> ExitCode {
     {
         Ok(runtime) => runtime,
         Err(error) => {
-            let error = duress::Error::environment(format!("start the program's threads: {error}"));
+            let error =
+                duress_model::Error::environment(format!("start the program's threads: {error}"));
             return Failure::from(error).report(cli.global.json);
         }
     };
@@ -151,7 +152,7 @@ pub(crate) fn main() -> ExitCode {
     let Some(why) = style::lost() else {
         return code;
     };
-    let error = duress::Error::environment(format!("write the output: {why}"))
+    let error = duress_model::Error::environment(format!("write the output: {why}"))
         .hint("some of it is lost: make room, or send it elsewhere");
     Failure::from(error).report(false)
 }

@@ -4,12 +4,12 @@ use std::collections::BTreeMap;
 use std::io::IsTerminal as _;
 use std::time::Duration;
 
-use duress::runner::{Event, Timed};
-use duress::store::{Circumstances, Outcome};
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 use tokio::sync::mpsc::UnboundedReceiver;
 
-use super::style::{self, Paint, say};
+use super::style;
+use super::style::{Paint, say};
+use duress_model::{Circumstances, Event, Outcome, Timed};
 
 /// How much is said.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -191,7 +191,7 @@ impl Display {
             bar
         });
         bar.reset_elapsed();
-        bar.set_message(duress::text::harmless(&text).into_owned());
+        bar.set_message(duress_model::text::harmless(&text).into_owned());
     }
 
     fn clear(&mut self) {

@@ -5,14 +5,14 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use clap::Args;
-use duress::Error;
-use duress::http::Client;
-use duress::journal::Recovered;
-use duress::runner::{self, Machine, Remains};
 use serde_json::json;
 
-use super::style::{self, print_line, say};
-use super::{Done, Global, context};
+use super::style::{print_line, say};
+use super::{Done, Global, context, style};
+use duress_http::Client;
+use duress_journal::Recovered;
+use duress_model::Error;
+use duress_runner::{Machine, Remains};
 
 #[derive(Debug, Args)]
 pub(super) struct Arguments {
@@ -90,7 +90,8 @@ pub(super) async fn main(global: &Global, arguments: Arguments) -> Done {
 async fn all(global: &Global, dry_run: bool) -> Done {
     let engine = context::engine(global).await.map_err(Error::from)?;
     let machine = Machine::this();
-    let (recovered, unknown) = runner::recover_all(engine.as_ref(), &machine, dry_run).await?;
+    let (recovered, unknown) =
+        duress_runner::recover_all(engine.as_ref(), &machine, dry_run).await?;
     if global.json {
         style::print_json(&json!({
             "removed": recovered.trials, "left": recovered.left, "unknown": unknown, "dry_run": dry_run,

@@ -4,13 +4,14 @@ use std::path::Path;
 use std::time::Duration;
 
 use clap::Args;
-use duress::files::{Links, read_regular};
-use duress::runner::{self, Record, Tally};
-use duress::store::{CampaignRow, Store, StoredCampaign};
 
-use super::execute::{self, job};
+use super::execute::job;
 use super::style::say;
-use super::{Done, Global, context, summary};
+use super::{Done, Global, context, execute, summary};
+use duress_files::{Links, read_regular};
+use duress_model::CampaignOutcome;
+use duress_runner::{Record, Tally};
+use duress_store::{CampaignRow, Store, StoredCampaign};
 
 #[derive(Debug, Args)]
 pub(super) struct Arguments {
@@ -61,7 +62,7 @@ pub(super) async fn main(global: &Global, arguments: Arguments) -> Done {
         && let Ok(now) = read_regular(path, 1 << 20, Links::Followed)
         && let Ok(now) = String::from_utf8(now)
     {
-        runner::check_source(&campaign.id, &stored, path, &now).map_err(|error| {
+        duress_runner::check_source(&campaign.id, &stored, path, &now).map_err(|error| {
             error.hint(format!(
                 "put the file back, or go by the stored definition: duress resume {} --stored",
                 campaign.id
@@ -74,9 +75,9 @@ pub(super) async fn main(global: &Global, arguments: Arguments) -> Done {
 /// `duress run campaign FILE --resume`.
 pub(super) async fn from_file(global: &Global, file: &Path, text: &str, common: Common) -> Done {
     let store = context::open_existing(global)?;
-    let campaign = runner::campaign_of_file(&store, file).await?;
+    let campaign = duress_runner::campaign_of_file(&store, file).await?;
     let stored = store.stored_campaign(&campaign.id).await?;
-    runner::check_source(&campaign.id, &stored, file, text).map_err(|error| {
+    duress_runner::check_source(&campaign.id, &stored, file, text).map_err(|error| {
         error.hint("put the file back, or leave --resume out to begin a new campaign")
     })?;
     go_on(global, store, campaign, stored, common).await
@@ -89,7 +90,7 @@ async fn go_on(
     stored: StoredCampaign,
     common: Common,
 ) -> Done {
-    if campaign.outcome.as_deref() == Some("completed") && !stored.dry_run {
+    if campaign.outcome == Some(CampaignOutcome::Completed) && !stored.dry_run {
         say!(
             "Nothing is left to run: every trial of {} has ended.",
             campaign.id
@@ -99,7 +100,7 @@ async fn go_on(
     }
     let file = stored.source_path.clone();
     let catalog = context::catalog(file.as_deref().map(Path::new))?.pinned(common.locked);
-    let prepared = runner::resume(&campaign, stored, &catalog).await?;
+    let prepared = duress_runner::resume(&campaign, stored, &catalog).await?;
     store.close().await?;
     drop(store);
     let record = Record::Begun { id: campaign.id };

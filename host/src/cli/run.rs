@@ -3,12 +3,12 @@
 use std::path::{Path, PathBuf};
 
 use clap::{Args, Subcommand};
-use duress::Error;
-use duress::campaign::{Draft, Flags, TrialSpec};
-use duress::runner::{self, Record};
 
-use super::execute::{self, job};
-use super::{Done, Global, context, resume};
+use super::execute::job;
+use super::{Done, Global, context, execute, resume};
+use duress_campaign::{Draft, Flags};
+use duress_model::{Error, TrialSpec};
+use duress_runner::Record;
 
 #[derive(Debug, Args)]
 #[command(args_conflicts_with_subcommands = true)]
@@ -136,7 +136,7 @@ pub(super) async fn main(global: &Global, arguments: Arguments) -> Done {
             let how = arguments.how;
             let draft = Draft::from_flags(&arguments.flags.flags(how.common.parallel));
             let catalog = context::catalog(None)?.pinned(how.common.locked);
-            let prepared = runner::prepare(draft, &catalog, how.dry_run).await?;
+            let prepared = duress_runner::prepare(draft, &catalog, how.dry_run).await?;
             let record = Record::New { source: None };
             let job = job(prepared, record, how.common.parallel)?;
             execute::main(global, job, how.common.guardian).await
@@ -161,7 +161,7 @@ async fn campaign(global: &Global, file: &Path, resume: bool, how: &How) -> Done
     }
     let source = Some((file.clone(), draft.source().to_owned()));
     let catalog = context::catalog(Some(&file))?.pinned(how.common.locked);
-    let prepared = runner::prepare(draft, &catalog, how.dry_run).await?;
+    let prepared = duress_runner::prepare(draft, &catalog, how.dry_run).await?;
     execute::main(
         global,
         job(prepared, Record::New { source }, how.common.parallel)?,
@@ -178,7 +178,7 @@ async fn again(global: &Global, trial: &str, how: &How) -> Done {
     })?;
     store.close().await?;
     let catalog = context::catalog(None)?.pinned(how.common.locked);
-    let prepared = runner::repeat(spec, &catalog, how.dry_run).await?;
+    let prepared = duress_runner::repeat(spec, &catalog, how.dry_run).await?;
     execute::main(
         global,
         job(prepared, Record::New { source: None }, how.common.parallel)?,

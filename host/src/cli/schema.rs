@@ -3,12 +3,11 @@
 use std::process::ExitCode;
 
 use clap::Subcommand;
-use duress::plugin::{PluginManifest, SubjectManifest};
-use duress::simulated::Script;
-use duress::yaml;
 
 use super::Done;
 use super::style::print_line;
+use duress_plugin::{PluginManifest, SubjectManifest};
+use duress_simulated::Script;
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Verb {
@@ -24,10 +23,10 @@ pub(super) enum Verb {
 
 pub(super) fn main(verb: Verb) -> Done {
     let schema = match verb {
-        Verb::Campaign => duress::campaign::json_schema(),
-        Verb::Plugin => yaml::schema_of::<PluginManifest>(),
-        Verb::Subject => yaml::schema_of::<SubjectManifest>(),
-        Verb::Conformance => yaml::schema_of::<Script>(),
+        Verb::Campaign => duress_campaign::json_schema(),
+        Verb::Plugin => duress_yaml::schema_of::<PluginManifest>(),
+        Verb::Subject => duress_yaml::schema_of::<SubjectManifest>(),
+        Verb::Conformance => duress_yaml::schema_of::<Script>(),
     };
     print_line!("{schema:#}");
     Ok(ExitCode::SUCCESS)

@@ -3,12 +3,12 @@
 use std::process::ExitCode;
 
 use clap::Args;
-use duress::journal::change::Change;
-use duress::store::{AuditRow, CampaignRow, ChangeRow, Store, TrialRow};
 use serde_json::{Value, json};
 
-use super::style::{self, print_line, say};
-use super::{Done, Global, context, list, summary, table};
+use super::style::{print_line, say};
+use super::{Done, Global, context, list, style, summary, table};
+use duress_journal::change::Change;
+use duress_store::{AuditRow, CampaignRow, ChangeRow, Store, TrialRow};
 
 #[derive(Debug, Args)]
 pub(super) struct Arguments {
@@ -81,7 +81,7 @@ async fn campaign(
     store: &Store,
     campaign: &CampaignRow,
     limit: usize,
-) -> duress::Result<()> {
+) -> duress_model::Result<()> {
     let combinations = store.summary(&campaign.id).await?;
     let trials = store.trials_of_campaign(&campaign.id, limit).await?;
     if global.json {
@@ -153,7 +153,7 @@ async fn trial(
     store: &Store,
     trial: &TrialRow,
     arguments: &Arguments,
-) -> duress::Result<()> {
+) -> duress_model::Result<()> {
     let phases = store.phases(&trial.id).await?;
     let changes = store.changes_of_trial(&trial.id).await?;
     let (audit, left_out) = if arguments.audit {

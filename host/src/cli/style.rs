@@ -8,7 +8,7 @@ use std::io::{self, ErrorKind, Write};
 use std::sync::OnceLock;
 
 use anstyle::{AnsiColor, Style};
-use duress::text::{harmless, harmless_json};
+use duress_model::text::{harmless, harmless_json};
 use serde::Serialize;
 use tracing_subscriber::EnvFilter;
 
@@ -248,7 +248,10 @@ mod tests {
             for written in [styled(text), GOOD.paint(text)] {
                 let inner = written.replace("\u{1b}[1m", "").replace("\u{1b}[32m", "");
                 let inner = inner.replace("\u{1b}[0m", "");
-                assert!(!inner.contains(duress::text::is_steering), "{written:?}");
+                assert!(
+                    !inner.contains(duress_model::text::is_steering),
+                    "{written:?}"
+                );
             }
         }
         assert_eq!(

@@ -5,8 +5,8 @@ use std::process::ExitCode;
 use clap::Subcommand;
 use serde_json::json;
 
-use super::style::{self, print_line, say};
-use super::{Done, Global, context, table};
+use super::style::{print_line, say};
+use super::{Done, Global, context, style, table};
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Verb {
@@ -60,7 +60,7 @@ pub(super) async fn main(global: &Global, verb: Verb) -> Done {
     } else if catalog.subjects().is_empty() {
         say!(
             "No subjects: no folder named `subjects` with a `subject.yaml` beneath it is at or above the working directory; {} names further folders.",
-            duress::plugin::PATH_VARIABLE
+            duress_plugin::PATH_VARIABLE
         );
     } else {
         print_line!("{}", table::lines(&rows));

@@ -2,12 +2,12 @@
 
 use std::process::ExitCode;
 
-use duress::runner::Tally;
-use duress::store::Store;
 use serde_json::json;
 
-use super::style::{self, print_line, say};
-use super::{Done, Global, table};
+use super::style::{print_line, say};
+use super::{Done, Global, style, table};
+use duress_runner::Tally;
+use duress_store::Store;
 
 pub(super) async fn print(global: &Global, store: &Store, campaign: &str, tally: Tally) -> Done {
     let rows = store.summary(campaign).await?;
@@ -52,7 +52,7 @@ pub(super) async fn print(global: &Global, store: &Store, campaign: &str, tally:
 }
 
 /// Returns the table of a campaign's combinations.
-pub(super) fn combinations(rows: &[duress::store::CombinationSummary]) -> String {
+pub(super) fn combinations(rows: &[duress_store::CombinationSummary]) -> String {
     let mut table = table::table(
         &[
             "subject",

@@ -4,11 +4,11 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, anyhow};
-use duress::capability::PluginScope;
-use duress::plugin::{CallLimits, Catalog, Runtime};
 use serde_json::{Value, json};
 
 use crate::{Row, median, repository};
+use duress_capability::PluginScope;
+use duress_plugin::{CallLimits, Catalog, Runtime};
 
 /// What `misbehave` makes before the host ends it (`HOST_CALL_LIMIT`).
 const HOST_CALLS: u32 = 100_000;
@@ -42,7 +42,7 @@ pub(crate) async fn measure() -> Result<Vec<Row>> {
     let scope = Arc::new(PluginScope {
         plugin: "noop".into(),
         settings: json!({}),
-        grants: duress::capability::Requests::default(),
+        grants: duress_capability::Requests::default(),
         trial: None,
     });
     let limits = CallLimits::default();

@@ -4,12 +4,13 @@ use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, anyhow};
-use duress::engine::{Engine as _, Program, Project};
-use duress::store::{HostLock, NewCampaign, NewChange, NewTrial, Store};
 use serde_json::json;
 
 use crate::stage::{PATIENCE, Stage};
 use crate::{Row, median};
+use duress_engine::{Engine as _, Program, Project};
+use duress_model::TrialSpec;
+use duress_store::{HostLock, NewCampaign, NewChange, NewTrial, Store};
 
 const ROUNDS: usize = 30;
 
@@ -75,7 +76,7 @@ async fn side_by_side(stage: &Stage, folder: &std::path::Path) -> Result<(Durati
 }
 
 /// A store with the rows that a change refers to.
-async fn store(folder: &std::path::Path, project: &Project) -> duress::Result<Store> {
+async fn store(folder: &std::path::Path, project: &Project) -> duress_model::Result<Store> {
     let store = Store::open(&folder.join("bench.db"))?;
     let _lock = HostLock::acquire(&store.host_locks())?;
     store.insert_host("h").await?;
@@ -93,12 +94,6 @@ async fn store(folder: &std::path::Path, project: &Project) -> duress::Result<St
         dry_run: false,
     };
     store.insert_campaign(campaign).await?;
-    let spec = json!({
-        "name": "t", "index": 1, "subject": "s", "label": "l", "faults": [], "variant": "default", "seed": 0,
-        "duration_ms": 0, "recovery_timeout_ms": 0, "reset_timeout_ms": 0, "on_target_restart": "record",
-    });
-    let spec =
-        serde_json::from_value(spec).map_err(|error| duress::Error::failed(error.to_string()))?;
     let trial = NewTrial {
         id: "t".into(),
         campaign_id: "c".into(),
@@ -106,7 +101,7 @@ async fn store(folder: &std::path::Path, project: &Project) -> duress::Result<St
         slot: 0,
         project: project.to_string(),
         digests: BTreeMap::new(),
-        spec,
+        spec: TrialSpec::new("bench", "none", 1),
     };
     store.start_trial(trial).await?;
     Ok(store)

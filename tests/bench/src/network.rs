@@ -6,10 +6,10 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, ensure};
-use duress::engine::{ContainerId, Engine as _, NetDriver, PacketQueue, Program, Work};
 
 use crate::stage::{PATIENCE, Stage};
 use crate::{Row, median};
+use duress_engine::{ContainerId, Engine as _, NetDriver, PacketQueue, Program, Work};
 
 const ROUNDS: usize = 30;
 /// What the queue is asked for, in milliseconds.

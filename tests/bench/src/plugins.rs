@@ -6,11 +6,11 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, anyhow};
-use duress::capability::{PluginScope, Requests};
-use duress::plugin::{Catalog, Plugin, Runtime, embed};
 use serde_json::json;
 
 use crate::{Row, median, repository};
+use duress_capability::{PluginScope, Requests};
+use duress_plugin::{Catalog, Plugin, Runtime, embed};
 
 /// How many plugins a large installation has.
 const PLUGINS: usize = 20;

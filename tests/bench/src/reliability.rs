@@ -8,16 +8,15 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, anyhow, ensure};
-use duress::engine::Engine;
-use duress::engine::docker::Docker;
-use duress::http::Client;
-use duress::runner;
-use duress::store::Store;
 use rusqlite::Connection;
 use serde_json::Value;
 
 use crate::program::duress;
 use crate::{Row, median};
+use duress_docker::Docker;
+use duress_engine::Engine;
+use duress_http::Client;
+use duress_store::Store;
 
 /// In ten ways to break it, as a campaign of that length would have.
 const CAMPAIGN: &str = "name: long\nsubjects: [noop]\nseed: 1\ntrials_per_combination: 10000\nparallel: 1\n\
@@ -134,14 +133,14 @@ fn wait_for(child: &mut Child, is_it: impl Fn(&Value) -> bool) -> Result<()> {
 /// Returns what looking for the dead adds to a start, where there are none.
 async fn recovery() -> Result<Row> {
     let folder = tempfile::tempdir()?;
-    let failed = |error: duress::Error| anyhow!("{error}");
+    let failed = |error: duress_model::Error| anyhow!("{error}");
     let store = Store::open(&folder.path().join("bench.db")).map_err(failed)?;
     let engine: Arc<dyn Engine> = Arc::new(Docker::connect(None).await?);
     let http = Client::new().map_err(failed)?;
     let mut times = Vec::new();
     for _ in 0..ROUNDS {
         let began = Instant::now();
-        let recovered = runner::recover_dead_hosts(&store, Arc::clone(&engine), &http).await;
+        let recovered = duress_runner::recover_dead_hosts(&store, Arc::clone(&engine), &http).await;
         ensure!(recovered.map_err(failed)?.is_empty(), "something was left");
         times.push(began.elapsed());
     }

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result};
-use duress::engine::docker::Docker;
-use duress::engine::{ContainerId, Engine as _, LABEL_PROJECT, NetDriver, Project, Stack};
+use duress_docker::Docker;
+use duress_engine::{ContainerId, Engine as _, LABEL_PROJECT, NetDriver, Project, Stack};
 
 /// For anything that is done on it.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(60);

@@ -3,9 +3,10 @@
 use std::collections::{BTreeMap, HashSet};
 use std::sync::LazyLock;
 
-use duress::campaign::{Catalog, Draft, Plan, Subject};
-use duress::plugin::{Choice, FaultType, PluginManifest, SubjectManifest};
-use duress::yaml::{Document, Invalid};
+use duress_campaign::{Catalog, Draft, Plan, Subject};
+use duress_model::{Choice, FaultType};
+use duress_plugin::{PluginManifest, SubjectManifest};
+use duress_yaml::{Document, Invalid};
 use serde_json::json;
 
 /// More trials than this are laid out in no fuzzer's time.

@@ -4,8 +4,8 @@ use std::fs;
 use std::path::Path;
 use std::sync::LazyLock;
 
-use duress::plugin::{PluginManifest, Runtime};
-use duress::{Error, Kind, yaml};
+use duress_model::{Error, Kind};
+use duress_plugin::{PluginManifest, Runtime};
 use tempfile::TempDir;
 
 /// A component of nothing: the preamble alone.
@@ -51,7 +51,7 @@ pub fn cache(bytes: &[u8]) {
 
 fn load(runtime: &Runtime, folder: &Path, bytes: &[u8]) -> Result<(), Error> {
     fs::write(folder.join("fuzz.wasm"), bytes).unwrap();
-    let (manifest, _) = yaml::load::<PluginManifest>(&folder.join("plugin.yaml"))?;
+    let (manifest, _) = duress_yaml::load::<PluginManifest>(&folder.join("plugin.yaml"))?;
     runtime.load(manifest, folder).map(drop)
 }
 

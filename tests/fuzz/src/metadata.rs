@@ -3,11 +3,11 @@
 use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
-use duress::capability::PluginScope;
-use duress::plugin::{CallError, Catalog, LoadedPlugin, Runtime};
 use serde_json::Value;
 
 use crate::{block_on, repository};
+use duress_capability::PluginScope;
+use duress_plugin::{CallError, Catalog, LoadedPlugin, Runtime};
 
 /// The faults for any subject.
 static PLUGIN: LazyLock<Arc<LoadedPlugin>> = LazyLock::new(|| {
@@ -23,7 +23,7 @@ pub fn metadata(bytes: &[u8]) {
     let scope = Arc::new(PluginScope {
         plugin: "faults".into(),
         settings: serde_json::json!({}),
-        grants: duress::capability::Requests::default(),
+        grants: duress_capability::Requests::default(),
         trial: None,
     });
     let limit = Duration::from_secs(30);

@@ -1,9 +1,8 @@
 //! Changes made well, and made badly in ways that only a conformance test notices.
 
+use crate::unchanged;
 use duress_sdk::bindings::duress::plugin::changes;
 use duress_sdk::{Action, Change, Error, Place, Probe, Program, Result, Scene, Step};
-
-use crate::unchanged;
 
 /// As it should be done.
 pub(crate) fn well(scene: &Scene) -> Step {

@@ -3,11 +3,11 @@
 use std::hint::black_box;
 use std::time::Duration;
 
-use duress_sdk::schemars::{self, JsonSchema};
-use duress_sdk::{Error, Fault, Parameters, Result, Scene, Step, host, http, info};
 use serde::{Deserialize, Serialize};
 
 use crate::{conduct, reach, unchanged};
+use duress_sdk::schemars::JsonSchema;
+use duress_sdk::{Error, Fault, Parameters, Result, Scene, Step, host, http, info, schemars};
 
 /// Longer than any host waits for a call.
 const FOR_EVER_MS: u64 = 24 * 60 * 60 * 1000;

@@ -1,11 +1,10 @@
 //! The exports, each of which panics where the settings name it.
 
+use crate::{Noop, Settings};
 use duress_sdk::bindings::exports::duress::plugin::chaos;
 use duress_sdk::chaos::Faults;
 use duress_sdk::subject_bindings::exports::duress::plugin::subject;
 use duress_sdk::{Exports, Fault, HealthReport, Problem, Result, State, settings};
-
-use crate::{Noop, Settings};
 
 type Sound = Exports<Noop>;
 type SoundFaults = duress_sdk::chaos::Exports<Noop>;

@@ -4,17 +4,17 @@ use std::io::IsTerminal as _;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use duress::plugin::{
-    BuiltIn, Fetched, LOCK_FILE, LockFile, Locked, Runtime, Source, is_plugin_name,
-};
-use duress::{Error, Result};
 use serde_json::json;
 use tempfile::TempDir;
 
-use super::super::style::{self, print_line, say};
-use super::super::{Done, Global, context};
+use super::super::style::{print_line, say};
+use super::super::{Done, Global, context, style};
 use super::place::{Unpacked, remove_files};
 use super::{How, absolute, root, show};
+use duress_model::{Error, Result};
+use duress_plugin::{
+    BuiltIn, Fetched, LOCK_FILE, LockFile, Locked, Runtime, Source, is_plugin_name,
+};
 
 /// A plugin that lies somewhere, and what holds it there.
 pub(super) struct Brought {

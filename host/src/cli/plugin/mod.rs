@@ -13,13 +13,13 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{Args, Subcommand};
-use duress::plugin::{Catalog, Found, PluginManifest, Runtime, Source};
-use duress::{Error, Result, yaml};
 use grant::Brought;
 use serde_json::json;
 
-use super::style::{self, print_line, say};
-use super::{Done, Global, context, table};
+use super::style::{print_line, say};
+use super::{Done, Global, context, style, table};
+use duress_model::{Error, Result};
+use duress_plugin::{Catalog, Found, PluginManifest, Runtime, Source};
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Verb {
@@ -215,7 +215,7 @@ async fn list(global: &Global) -> Done {
 
 /// A plugin's manifest, and the digest of its component.
 fn look(folder: &Path) -> Result<(PluginManifest, String)> {
-    let (manifest, _) = yaml::load::<PluginManifest>(&folder.join("plugin.yaml"))?;
+    let (manifest, _) = duress_yaml::load::<PluginManifest>(&folder.join("plugin.yaml"))?;
     let digest = Runtime::digest(&manifest, folder)?;
     Ok((manifest, digest))
 }

@@ -5,13 +5,13 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{Args, ValueEnum};
-use duress::plugin::{Catalog, WIT_VERSION};
-use duress::{Error, Result};
 use serde_json::json;
 
-use super::super::style::{self, print_line, say};
-use super::super::{Done, Global};
+use super::super::style::{print_line, say};
+use super::super::{Done, Global, style};
 use super::sdk;
+use duress_model::{Error, Result};
+use duress_plugin::{Catalog, WIT_VERSION};
 
 /// The contract that it is built against.
 const WIT: &str = include_str!("../../../../wit/plugin.wit");

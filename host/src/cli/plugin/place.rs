@@ -6,9 +6,9 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use duress::files::{Links, read_regular, replace};
-use duress::plugin::{Fetched, PluginManifest, component_digest};
-use duress::{Error, Result, yaml};
+use duress_files::{Links, read_regular, replace};
+use duress_model::{Error, Result};
+use duress_plugin::{Fetched, PluginManifest, sha256};
 
 /// The manifest's name.
 const MANIFEST: &str = "plugin.yaml";
@@ -23,11 +23,11 @@ pub(super) struct Unpacked {
 impl Unpacked {
     /// From what a server or a registry gave.
     pub(super) fn from(fetched: Fetched) -> Result<Self> {
-        let document = yaml::Document::parse(MANIFEST, fetched.manifest.as_str())
-            .map_err(|invalid| Error::from(yaml::LoadError::from(invalid)))?;
+        let document = duress_yaml::Document::parse(MANIFEST, fetched.manifest.as_str())
+            .map_err(|invalid| Error::from(duress_yaml::LoadError::from(invalid)))?;
         let (manifest, problems) = document.interpret::<PluginManifest>();
         let manifest = manifest
-            .ok_or_else(|| Error::from(yaml::LoadError::from(document.invalid(problems))))?;
+            .ok_or_else(|| Error::from(duress_yaml::LoadError::from(document.invalid(problems))))?;
         manifest.component_file()?;
         Ok(Self {
             text: fetched.manifest.into_bytes(),
@@ -39,9 +39,9 @@ impl Unpacked {
     /// From a folder.
     pub(super) fn read(folder: &Path) -> Result<Self> {
         let path = folder.join(MANIFEST);
-        let (manifest, document) = yaml::load::<PluginManifest>(&path)?;
+        let (manifest, document) = duress_yaml::load::<PluginManifest>(&path)?;
         let component = folder.join(manifest.component_file()?);
-        let read = read_regular(&component, duress::plugin::COMPONENT_LIMIT, Links::Refused);
+        let read = read_regular(&component, duress_plugin::COMPONENT_LIMIT, Links::Refused);
         let component = read.map_err(|error| {
             Error::input(format!(
                 "read the component {}: {error}",
@@ -69,7 +69,7 @@ impl Unpacked {
 
     /// Refuses a plugin that is not the one that was looked at.
     pub(super) fn must_be(&self, digest: &str, manifest: &PluginManifest) -> Result<()> {
-        let is_same = component_digest(&self.component) == digest
+        let is_same = sha256(&self.component) == digest
             && self.manifest.requests == manifest.requests
             && self.manifest.name == manifest.name;
         match is_same {
@@ -101,7 +101,7 @@ impl Unpacked {
 /// Removes what was taken in, and its folder once that is empty.
 pub(super) fn remove_files(root: &Path, name: &str) -> Result<()> {
     let folder = folder_of(root, name)?;
-    let component = yaml::load::<PluginManifest>(&folder.join(MANIFEST))
+    let component = duress_yaml::load::<PluginManifest>(&folder.join(MANIFEST))
         .ok()
         .and_then(|(manifest, _)| Some(folder.join(manifest.component_file().ok()?)));
     for path in [component, Some(folder.join(MANIFEST))]

@@ -3,13 +3,13 @@
 use std::path::Path;
 use std::process::ExitCode;
 
-use duress::Error;
-use duress::plugin::{Source, embed, push};
 use serde_json::json;
 
-use super::super::style::{self, print_line};
-use super::super::{Done, Global, context};
+use super::super::style::print_line;
+use super::super::{Done, Global, context, style};
 use super::place::Unpacked;
+use duress_model::Error;
+use duress_plugin::{Source, embed, push};
 
 pub(super) async fn main(global: &Global, folder: &Path, to: &str) -> Done {
     let Source::Registry(reference) = to.parse()? else {

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use duress::{Error, Result};
+use duress_model::{Error, Result};
 
 /// The sources that this program was built from: the default, for they fit it.
 const SOURCES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/..");

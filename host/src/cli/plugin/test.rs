@@ -3,14 +3,14 @@
 use std::path::Path;
 use std::process::ExitCode;
 
-use duress::conformance::{self, Report};
-use duress::plugin::Found;
-use duress::simulated::Script;
-use duress::{Error, yaml};
 use serde_json::json;
 
-use super::super::style::{self, print_line, say};
-use super::super::{Done, Global, context};
+use super::super::style::{print_line, say};
+use super::super::{Done, Global, context, style};
+use duress_conformance::Report;
+use duress_model::Error;
+use duress_plugin::Found;
+use duress_simulated::Script;
 
 /// The file of the author's own, beside `plugin.yaml`.
 const SCRIPT: &str = "conformance.yaml";
@@ -19,12 +19,12 @@ pub(super) async fn main(global: &Global, folder: &Path) -> Done {
     let found = context::runtime()?.examine(folder).await?;
     let path = folder.join(SCRIPT);
     let script = match path.is_file() {
-        true => yaml::load::<Script>(&path)?.0,
+        true => duress_yaml::load::<Script>(&path)?.0,
         false => Script::default(),
     };
     // It has a clock of its own, and so a thread of its own.
     let tested = tokio::task::spawn_blocking(move || {
-        let report = conformance::test(&found, &script)?;
+        let report = duress_conformance::test(&found, &script)?;
         Ok::<_, Error>((found, report))
     });
     let (found, report) = tested

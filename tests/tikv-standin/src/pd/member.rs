@@ -10,8 +10,8 @@ use serde::{Deserialize, Serialize};
 use super::Flags;
 use super::cluster::Cluster;
 use super::election::{Answer, Claim, Election, Send};
-use crate::server::{self, log};
-use crate::settings;
+use crate::server::log;
+use crate::{server, settings};
 
 /// How often time is looked at.
 const TICK: Duration = Duration::from_millis(50);

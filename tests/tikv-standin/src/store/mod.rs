@@ -10,8 +10,8 @@ use tokio::io::AsyncReadExt as _;
 use tokio::net::TcpListener;
 
 use crate::pd::{Identity, Stats};
-use crate::server::{self, authority, log};
-use crate::settings;
+use crate::server::{authority, log};
+use crate::{server, settings};
 
 /// The version of TiKV whose behaviour this follows.
 const VERSION: &str = "8.5.0";

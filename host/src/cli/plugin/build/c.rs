@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use duress::{Error, Result};
+use duress_model::{Error, Result};
 use wit_bindgen_core::Files;
 use wit_parser::Resolve;
 

@@ -8,8 +8,8 @@ use std::fs;
 use std::path::Path;
 use std::process::ExitCode;
 
-use duress::plugin::{PluginManifest, embed};
-use duress::{Error, Result, yaml};
+use duress_model::{Error, Result};
+use duress_plugin::{PluginManifest, embed};
 use serde_json::json;
 use wasi_preview1_component_adapter_provider::{
     WASI_SNAPSHOT_PREVIEW1_ADAPTER_NAME, WASI_SNAPSHOT_PREVIEW1_REACTOR_ADAPTER,
@@ -24,7 +24,7 @@ const CORE: &[u8] = b"\0asm\x01\0\0\0";
 
 pub(super) async fn main(global: &Global, folder: &Path) -> Done {
     let path = folder.join("plugin.yaml");
-    let (manifest, _) = yaml::load::<PluginManifest>(&path)?;
+    let (manifest, _) = duress_yaml::load::<PluginManifest>(&path)?;
     let text = read(&path)?;
     let built = if folder.join("Cargo.toml").is_file() {
         rust::build(folder)?
@@ -54,7 +54,7 @@ pub(super) async fn main(global: &Global, folder: &Path) -> Done {
     };
     let component = embed(&component, &String::from_utf8_lossy(&text))?;
     let place = folder.join(manifest.component_file()?);
-    duress::files::replace(&place, &component)
+    duress_files::replace(&place, &component)
         .map_err(|error| Error::environment(format!("write {}: {error}", place.display())))?;
     let found = context::runtime()?.examine(folder).await?;
     if global.json {

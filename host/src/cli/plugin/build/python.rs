@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use duress::{Error, Result};
+use duress_model::{Error, Result};
 
 /// The program, from PyPI.
 const TOOL: &str = "componentize-py";

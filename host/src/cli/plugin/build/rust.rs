@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use duress::{Error, Result};
+use duress_model::{Error, Result};
 use serde_json::Value;
 
 /// What plugins in Rust are built for: a target without a system, so that they can do nothing but call the host.

@@ -1,0 +1,475 @@
+//! What a plugin asks for, each as narrow as it can be said. It gets that and nothing else: what is not named is refused.
+
+use std::collections::BTreeSet;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::launchers::starts_others;
+use duress_http::authority_of;
+use duress_journal::change::{Action, Change, Place, PlacedProgram, Probe};
+use duress_network::{Draft, Effect};
+
+/// In `http`, the endpoints of the trial's own containers.
+pub const STACK: &str = "stack";
+
+/// A program's name, or an absolute path of such names.
+const PROGRAM: &str = r"^([A-Za-z0-9._+-]{1,64}|(/[A-Za-z0-9._+-]{1,64}){1,16})$";
+/// The same in words.
+const PROGRAM_RIGHT: &str = "a program's name of at most 64 letters, digits, `.`, `_`, `+` and `-`, or an absolute path of such names";
+/// What `http` may name.
+const HOST: &str =
+    r"^(stack|([a-z0-9]([a-z0-9._-]{0,251}[a-z0-9])?|\[[0-9a-f:.]{2,45}\]):[0-9]{1,5})$";
+/// The same in words.
+const HOST_RIGHT: &str = "`stack`, or `host:port` in lower case, e.g. `prometheus:9090`";
+
+fn programs(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+    names(PROGRAM, PROGRAM_RIGHT)
+}
+
+fn hosts(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+    names(HOST, HOST_RIGHT)
+}
+
+/// A set of names, of which a person can read every one before granting them.
+fn names(pattern: &str, right: &str) -> schemars::Schema {
+    schemars::json_schema!({
+        "type": "array", "uniqueItems": true, "maxItems": 64,
+        "items": { "type": "string", "pattern": pattern, "patternErrorMessage": right },
+    })
+}
+
+/// The `requests` of a `plugin.yaml`.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Requests {
+    /// Kinds of changes that it makes to its targets.
+    #[serde(skip_serializing_if = "BTreeSet::is_empty")]
+    pub actions: BTreeSet<ActionKind>,
+    /// Programs that it runs, by their names as they stand in its argument vectors.
+    #[serde(skip_serializing_if = "Programs::is_empty")]
+    pub programs: Programs,
+    /// Where it sends HTTP requests: `stack` for the trial's own containers, `host:port` for anything else.
+    #[schemars(schema_with = "hosts")]
+    #[serde(skip_serializing_if = "BTreeSet::is_empty")]
+    pub http: BTreeSet<String>,
+    /// Where it opens TCP connections.
+    #[serde(skip_serializing_if = "BTreeSet::is_empty")]
+    pub tcp: BTreeSet<TcpReach>,
+    /// It reads what the trial's own containers log.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub logs: bool,
+    /// It brings the trial's own stack up and takes it down, as subjects do.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub stack: bool,
+}
+
+/// Where TCP connections may lead.
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
+)]
+#[serde(rename_all = "snake_case")]
+pub enum TcpReach {
+    /// To the trial's own containers.
+    Stack,
+}
+
+/// Programs, by where they run.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Programs {
+    /// In a container of the trial, as that container's own: in changes, with their ways back and their probes.
+    #[serde(skip_serializing_if = "BTreeSet::is_empty")]
+    #[schemars(schema_with = "programs")]
+    pub container: BTreeSet<String>,
+    /// In a container of the trial, to look at something: by `containers.exec`, whose effects are not journaled and not reverted.
+    #[serde(skip_serializing_if = "BTreeSet::is_empty")]
+    #[schemars(schema_with = "programs")]
+    pub look: BTreeSet<String>,
+    /// In a container's network alone: tools of the network, of a fixed list.
+    #[schemars(schema_with = "duress_engine::network_program::schema")]
+    #[serde(skip_serializing_if = "BTreeSet::is_empty")]
+    pub network_of_container: BTreeSet<String>,
+}
+
+impl Programs {
+    /// Returns what is in these and not in others.
+    fn beyond(&self, others: &Self) -> Self {
+        let Self {
+            container,
+            look,
+            network_of_container,
+        } = self;
+        Self {
+            container: container - &others.container,
+            look: look - &others.look,
+            network_of_container: network_of_container - &others.network_of_container,
+        }
+    }
+
+    fn is_empty(&self) -> bool {
+        self.container.is_empty() && self.look.is_empty() && self.network_of_container.is_empty()
+    }
+}
+
+/// A kind of change to a container, with its way back.
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
+)]
+#[serde(rename_all = "snake_case")]
+pub enum ActionKind {
+    /// Send a signal to its first process.
+    Signal,
+    /// Freeze and unfreeze it.
+    Pause,
+    /// Stop and start it.
+    Stop,
+    /// Restart it.
+    Restart,
+    /// Send a signal to one of its processes.
+    SignalProcess,
+    /// Change its limits.
+    Limit,
+    /// Fill its disk, and free it.
+    FillDisk,
+    /// Use processor time in it.
+    BurnCpu,
+    /// Hold memory in it.
+    HoldMemory,
+    /// Write to its disk.
+    WriteDisk,
+    /// Answer its DNS queries wrongly.
+    AnswerDns,
+    /// Delay, lose or damage its packets.
+    QueuePackets,
+    /// Leave a program running in it.
+    RunProgram,
+    /// Drop its packets.
+    DropPackets,
+    /// Reject its packets and reset its connections.
+    RejectPackets,
+    /// Lead its packets to another of its ports.
+    RedirectPackets,
+    /// Set the mark of its packets.
+    MarkPackets,
+    /// Delay, lose, damage, repeat or reorder what it sends.
+    ImpairLink,
+    /// Limit how fast it sends.
+    LimitRate,
+}
+
+impl ActionKind {
+    /// Returns the kind of a typed effect.
+    fn of(effect: &Effect) -> Self {
+        match effect {
+            Effect::Drop(_) => Self::DropPackets,
+            Effect::Reject(_) | Effect::Reset(_) => Self::RejectPackets,
+            Effect::Redirect(..) => Self::RedirectPackets,
+            Effect::Mark(..) => Self::MarkPackets,
+            Effect::Impair(..) => Self::ImpairLink,
+            Effect::LimitRate { .. } => Self::LimitRate,
+            Effect::AnswerDns { .. } => Self::AnswerDns,
+        }
+    }
+
+    /// As it stands in a manifest.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Signal => "signal",
+            Self::Pause => "pause",
+            Self::Stop => "stop",
+            Self::Restart => "restart",
+            Self::SignalProcess => "signal_process",
+            Self::Limit => "limit",
+            Self::FillDisk => "fill_disk",
+            Self::BurnCpu => "burn_cpu",
+            Self::HoldMemory => "hold_memory",
+            Self::WriteDisk => "write_disk",
+            Self::AnswerDns => "answer_dns",
+            Self::QueuePackets => "queue_packets",
+            Self::RunProgram => "run_program",
+            Self::DropPackets => "drop_packets",
+            Self::RejectPackets => "reject_packets",
+            Self::RedirectPackets => "redirect_packets",
+            Self::MarkPackets => "mark_packets",
+            Self::ImpairLink => "impair_link",
+            Self::LimitRate => "limit_rate",
+        }
+    }
+
+    /// As a person is asked for it.
+    pub fn in_words(self) -> &'static str {
+        match self {
+            Self::Signal => "send signals to their first process",
+            Self::Pause => "freeze them",
+            Self::Stop => "stop and start them",
+            Self::Restart => "restart them",
+            Self::SignalProcess => "send signals to single processes",
+            Self::Limit => "change their limits of processors, memory and processes",
+            Self::FillDisk => "fill their disks",
+            Self::BurnCpu => "use up processor time in them",
+            Self::HoldMemory => "use up memory in them",
+            Self::WriteDisk => "keep their disks busy",
+            Self::AnswerDns => "answer their DNS queries wrongly",
+            Self::QueuePackets => "delay, lose or damage their packets",
+            Self::RunProgram => "leave programs running in them until the fault is reverted",
+            Self::DropPackets => "drop their packets",
+            Self::RejectPackets => "reject their packets and reset their connections",
+            Self::RedirectPackets => "redirect their packets to other ports of the same container",
+            Self::MarkPackets => "mark their packets",
+            Self::ImpairLink => "delay, lose, damage, repeat or reorder what they send",
+            Self::LimitRate => "limit how fast they send",
+        }
+    }
+}
+
+/// Something that was not asked for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Unasked {
+    /// What it does, e.g. `runs tc in a container's network`.
+    pub what: String,
+    /// What under `requests` would allow it, e.g. `actions: [pause]`.
+    pub line: String,
+}
+
+impl Requests {
+    /// Returns the hosts beyond the stack that it may send requests to.
+    pub fn hosts(&self) -> Vec<String> {
+        let hosts = self.http.iter().filter(|host| *host != STACK);
+        hosts.cloned().collect()
+    }
+
+    /// Returns what is in these and not in others.
+    #[must_use]
+    pub fn beyond(&self, others: &Self) -> Self {
+        let Self {
+            actions,
+            programs,
+            http,
+            tcp,
+            logs,
+            stack,
+        } = self;
+        Self {
+            actions: actions - &others.actions,
+            programs: programs.beyond(&others.programs),
+            http: http - &others.http,
+            tcp: tcp - &others.tcp,
+            logs: *logs && !others.logs,
+            stack: *stack && !others.stack,
+        }
+    }
+
+    /// Returns whether it may send requests to the trial's own containers.
+    pub fn asks_the_stack(&self) -> bool {
+        self.http.contains(STACK)
+    }
+
+    /// Returns the first thing of a change that was not asked for.
+    pub fn unasked(&self, change: &Change) -> Option<Unasked> {
+        let mut actions = change.apply.iter().chain(&change.revert);
+        let probe = change.in_force.as_ref();
+        actions
+            .find_map(|action| self.unasked_action(action))
+            .or_else(|| self.unasked_probe(probe?))
+    }
+
+    fn unasked_probe(&self, probe: &Probe) -> Option<Unasked> {
+        match probe {
+            Probe::Run(program) | Probe::Output { program, .. } => self.unasked_program(program),
+            Probe::Answer { request, .. } => self.unasked_request(&request.url),
+            Probe::All(probes) => probes.iter().find_map(|probe| self.unasked_probe(probe)),
+        }
+    }
+
+    /// Returns the first effect of a draft that was not granted. How the host makes it is the host's matter.
+    pub fn unasked_effect(&self, draft: &Draft) -> Option<Unasked> {
+        let kind = draft
+            .effects
+            .iter()
+            .map(ActionKind::of)
+            .find(|kind| !self.actions.contains(kind))?;
+        Some(Unasked {
+            what: format!("wants to {}", kind.in_words()),
+            line: format!("actions: [{}]", kind.as_str()),
+        })
+    }
+
+    fn unasked_action(&self, action: &Action) -> Option<Unasked> {
+        use duress_engine::Work;
+        let kinds: &[ActionKind] = match action {
+            Action::Run(program) => return self.unasked_program(program),
+            Action::Ask(request) => return self.unasked_request(&request.url),
+            // It ends what the same change has started.
+            Action::StopTask { .. } => return None,
+            Action::Signal(_) => &[ActionKind::Signal],
+            Action::Pause | Action::Unpause => &[ActionKind::Pause],
+            Action::Stop { .. } => &[ActionKind::Stop],
+            // The inverse of each of these.
+            Action::Start => &[
+                ActionKind::Stop,
+                ActionKind::Signal,
+                ActionKind::SignalProcess,
+                ActionKind::Restart,
+            ],
+            Action::Restart { .. } => &[ActionKind::Restart],
+            Action::SignalProcess { .. } => &[ActionKind::SignalProcess],
+            Action::Limit(_) | Action::RestoreLimits { .. } => &[ActionKind::Limit],
+            Action::FillDisk { .. } | Action::RemoveFill { .. } => &[ActionKind::FillDisk],
+            Action::StartTask { work, .. } => match work {
+                Work::BurnCpu { .. } => &[ActionKind::BurnCpu],
+                Work::HoldMemory { .. } => &[ActionKind::HoldMemory],
+                Work::WriteDisk { .. } => &[ActionKind::WriteDisk],
+                Work::AnswerDns { .. } => &[ActionKind::AnswerDns],
+                Work::QueuePackets(_) => &[ActionKind::QueuePackets],
+                // Both that it goes on, and which program it is.
+                Work::RunProgram { command } => match command.first() {
+                    Some(program) if self.actions.contains(&ActionKind::RunProgram) => {
+                        return self.unasked_run(Place::Container, program);
+                    }
+                    _ => &[ActionKind::RunProgram],
+                },
+            },
+        };
+        if kinds.iter().any(|kind| self.actions.contains(kind)) {
+            return None;
+        }
+        Some(Unasked {
+            what: format!("does `{action}`"),
+            line: format!("actions: [{}]", kinds[0].as_str()),
+        })
+    }
+
+    fn unasked_program(&self, program: &PlacedProgram) -> Option<Unasked> {
+        self.unasked_run(program.place, program.command.first()?)
+    }
+
+    /// Returns whether a program may not run in a place.
+    pub fn unasked_run(&self, place: Place, program: &str) -> Option<Unasked> {
+        let (asked, key, words) = match place {
+            Place::Container => (&self.programs.container, "container", "in a container"),
+            Place::NetworkOfContainer => (
+                &self.programs.network_of_container,
+                "network_of_container",
+                "in a container's network",
+            ),
+        };
+        (!asked.contains(program)).then(|| Unasked {
+            what: format!("runs `{}` {words}", program.escape_debug()),
+            line: format!("programs: {{{key}: [{}]}}", program.escape_debug()),
+        })
+    }
+
+    /// Returns whether a program may not run in a container outside of any change.
+    pub fn unasked_look(&self, program: &str) -> Option<Unasked> {
+        (!self.programs.look.contains(program)).then(|| Unasked {
+            what: format!(
+                "runs `{}` in a container to look at something",
+                program.escape_debug()
+            ),
+            line: format!("programs: {{look: [{}]}}", program.escape_debug()),
+        })
+    }
+
+    /// Returns where a request goes is checked again when it is sent: to a granted host, or else to a container of the trial.
+    fn unasked_request(&self, url: &str) -> Option<Unasked> {
+        let to_granted_host = authority_of(url).is_some_and(|host| self.http.contains(&host));
+        (!to_granted_host && !self.asks_the_stack()).then(|| Unasked {
+            what: "sends an HTTP request to its trial's containers".into(),
+            line: format!("http: [{STACK}]"),
+        })
+    }
+
+    /// Returns the permission that it lacks to open TCP connections.
+    pub fn unasked_tcp(&self) -> Option<Unasked> {
+        (!self.tcp.contains(&TcpReach::Stack)).then(|| Unasked {
+            what: "opens a TCP connection".into(),
+            line: format!("tcp: [{STACK}]"),
+        })
+    }
+
+    /// Returns the permission that it lacks to read logs.
+    pub fn unasked_logs(&self) -> Option<Unasked> {
+        (!self.logs).then(|| Unasked {
+            what: "reads a container's log".into(),
+            line: "logs: true".into(),
+        })
+    }
+
+    /// Returns whether it may not touch the stack's lifecycle.
+    pub fn unasked_stack(&self) -> Option<Unasked> {
+        (!self.stack).then(|| Unasked {
+            what: "brings a stack up or takes it down".into(),
+            line: "stack: true".into(),
+        })
+    }
+
+    /// Returns what a person is told that it asks for, a line each; none: it only looks.
+    pub fn in_words(&self) -> Vec<String> {
+        // Names are checked where they are read. A line break in one could pass for a line of this list.
+        let list = |names: &BTreeSet<String>| {
+            let names = names.iter().map(|name| name.escape_debug().to_string());
+            names.collect::<Vec<_>>().join(", ")
+        };
+        let mut lines: Vec<String> = self
+            .actions
+            .iter()
+            .map(|kind| format!("to the containers that a trial picks: {}", kind.in_words()))
+            .collect();
+        if !self.programs.network_of_container.is_empty() {
+            let programs = list(&self.programs.network_of_container);
+            lines.push(format!(
+                "in these containers' networks, run: {programs} (each can read and change all traffic, addresses and rules there, \
+                 and reaches no file or process)"
+            ));
+        }
+        if !self.programs.container.is_empty() {
+            let programs = list(&self.programs.container);
+            lines.push(format!(
+                "in any container of its own trial, run: {programs}"
+            ));
+        }
+        if !self.programs.look.is_empty() {
+            let programs = list(&self.programs.look);
+            lines.push(format!(
+                "in any container of its own trial, run to look (what they change is not reverted): {programs}"
+            ));
+        }
+        let start_others: BTreeSet<String> = self
+            .programs
+            .container
+            .union(&self.programs.look)
+            .filter(|name| starts_others(name))
+            .cloned()
+            .collect();
+        if !start_others.is_empty() {
+            let programs = list(&start_others);
+            lines.push(format!(
+                "with {programs}: run ANYTHING in any container of its own trial"
+            ));
+        }
+        if self.asks_the_stack() {
+            lines.push("send HTTP requests to its own trial's containers".into());
+        }
+        for host in self.hosts() {
+            let host = host.escape_debug();
+            lines.push(format!("send HTTP requests to {host}, beyond its trial"));
+        }
+        if self.tcp.contains(&TcpReach::Stack) {
+            lines.push(
+                "open TCP connections to its own trial's containers, and send there what it likes"
+                    .into(),
+            );
+        }
+        if self.logs {
+            lines.push("read what its own trial's containers log".into());
+        }
+        if self.stack {
+            lines.push("bring its own trial's stack up, and take it down".into());
+        }
+        lines
+    }
+}
+
+#[cfg(test)]
+mod tests;

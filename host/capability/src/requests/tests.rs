@@ -1,0 +1,219 @@
+//! What a manifest may ask for, what is refused, and what a person reads of it.
+
+use super::*;
+use duress_engine::{ContainerId, Project};
+
+fn requests(yaml: &str) -> Requests {
+    let document = duress_yaml::Document::parse("requests", yaml).expect("YAML");
+    let (requests, problems) = document.interpret();
+    assert!(problems.is_empty(), "{problems:?}");
+    requests.expect("requests")
+}
+
+fn change(apply: Vec<Action>, revert: Vec<Action>, in_force: Option<Probe>) -> Change {
+    Change {
+        project: Project("p".into()),
+        container: ContainerId("c".into()),
+        container_name: "c".into(),
+        summary: "s".into(),
+        apply,
+        revert,
+        in_force,
+        http_hosts: Vec::new(),
+        effect_wait_ms: None,
+    }
+}
+
+fn program(place: Place, name: &str) -> PlacedProgram {
+    PlacedProgram {
+        place,
+        command: vec![name.into(), "-x".into()],
+        timeout_ms: 1,
+        tolerated: Vec::new(),
+    }
+}
+
+#[test]
+fn nothing_is_allowed_that_was_not_asked_for() {
+    let none = Requests::default();
+    let freeze = change(vec![Action::Pause], vec![Action::Unpause], None);
+    let unasked = none.unasked(&freeze).expect("refused");
+    assert_eq!(unasked.line, "actions: [pause]");
+    assert_eq!(requests("actions: [pause]").unasked(&freeze), None);
+
+    let run = |place| Action::Run(program(place, "tc"));
+    let tc = change(
+        vec![run(Place::NetworkOfContainer)],
+        vec![run(Place::NetworkOfContainer)],
+        None,
+    );
+    let elsewhere = requests("programs: {container: [tc]}");
+    let unasked = elsewhere.unasked(&tc).expect("another place");
+    assert_eq!(unasked.line, "programs: {network_of_container: [tc]}");
+    let asked = requests("programs: {network_of_container: [tc]}");
+    assert_eq!(asked.unasked(&tc), None);
+    let probed = change(
+        tc.apply.clone(),
+        tc.revert.clone(),
+        Some(Probe::Run(program(Place::Container, "cat"))),
+    );
+    assert!(asked.unasked(&probed).is_some(), "a probe is a program too");
+    let hidden = change(vec![Action::Pause], vec![run(Place::Container)], None);
+    assert!(
+        requests("actions: [pause]").unasked(&hidden).is_some(),
+        "and so is a way back"
+    );
+}
+
+#[test]
+fn a_program_for_changes_is_none_to_look_with() {
+    let changes = requests("programs: {container: [redis-cli]}");
+    let unasked = changes.unasked_look("redis-cli").expect("refused");
+    assert_eq!(unasked.line, "programs: {look: [redis-cli]}");
+    let looks = requests("programs: {look: [redis-cli]}");
+    assert_eq!(looks.unasked_look("redis-cli"), None);
+    assert!(
+        looks.unasked_run(Place::Container, "redis-cli").is_some(),
+        "and the other way round"
+    );
+}
+
+#[test]
+fn whoever_may_end_a_container_may_start_it_again() {
+    let kill = change(
+        vec![Action::Signal("SIGKILL".into())],
+        vec![Action::Start],
+        None,
+    );
+    assert_eq!(requests("actions: [signal]").unasked(&kill), None);
+    let start = change(vec![Action::Start], vec![Action::Start], None);
+    assert!(requests("actions: [pause]").unasked(&start).is_some());
+}
+
+#[test]
+fn what_it_asks_for_is_told_in_words() {
+    assert_eq!(Requests::default().in_words(), [""; 0]);
+    let words = requests(
+        "{actions: [pause], programs: {network_of_container: [tc, ip]}, http: [stack, 'p:9090'], tcp: [stack], \
+         logs: true, stack: true}",
+    )
+    .in_words();
+    assert_eq!(
+        words,
+        [
+            "to the containers that a trial picks: freeze them",
+            "in these containers' networks, run: ip, tc (each can read and change all traffic, addresses and rules there, \
+             and reaches no file or process)",
+            "send HTTP requests to its own trial's containers",
+            "send HTTP requests to p:9090, beyond its trial",
+            "open TCP connections to its own trial's containers, and send there what it likes",
+            "read what its own trial's containers log",
+            "bring its own trial's stack up, and take it down",
+        ]
+    );
+}
+
+#[test]
+fn names_that_could_forge_the_question_are_refused() {
+    let refused = |yaml: &str| {
+        let document = duress_yaml::Document::parse("requests", yaml).expect("YAML");
+        let (requests, problems) = document.interpret::<Requests>();
+        assert!(requests.is_none(), "{yaml}");
+        problems[0].message.clone()
+    };
+    let long = "a".repeat(65);
+    for program in [
+        "",
+        "sh -c",
+        "ls\\n  - nothing else",
+        "a/b",
+        "/",
+        "//bin/sh",
+        "/bin/\\x1b[2Jsh",
+        "p\\u202Egpj",
+        "sh,",
+        long.as_str(),
+    ] {
+        for place in ["container", "look"] {
+            let why = refused(&format!("programs: {{{place}: [\"{program}\"]}}"));
+            assert!(why.contains("a program's name"), "{program}: {why}");
+        }
+        refused(&format!(
+            "programs: {{network_of_container: [\"{program}\"]}}"
+        ));
+    }
+    for host in [
+        "x",
+        "http://x:80",
+        "x:80/",
+        "x:http",
+        "a b:80",
+        "x:80\\n",
+        "[::1",
+        "*:80",
+    ] {
+        let why = refused(&format!("http: [\"{host}\"]"));
+        assert!(why.contains("`host:port`"), "{host}: {why}");
+    }
+    let many: Vec<_> = (0..65).map(|number| format!("p{number}")).collect();
+    refused(&format!("programs: {{container: [{}]}}", many.join(", ")));
+    requests(
+        "{programs: {container: [sh, /usr/bin/g++, systemd-run]}, http: [stack, 'x.example:80', '[fd00::1]:9090', '10.0.0.1:1']}",
+    );
+}
+
+#[test]
+fn asking_a_container_needs_the_stack() {
+    let ask = |url: &str| {
+        let request = duress_model::HttpRequest {
+            method: "POST".into(),
+            url: url.into(),
+            headers: Vec::new(),
+            body: Vec::new(),
+            timeout_ms: 1,
+        };
+        let probe = Probe::Answer {
+            request: request.clone(),
+            text: "ok".into(),
+        };
+        [
+            change(vec![Action::Ask(request)], Vec::new(), None),
+            change(Vec::new(), Vec::new(), Some(probe)),
+        ]
+    };
+    let outside = requests("http: ['x.example:80']");
+    for change in ask("http://etcd0:2379/") {
+        let unasked = outside.unasked(&change).expect("not granted");
+        assert_eq!(unasked.line, "http: [stack]");
+        assert_eq!(requests("http: [stack]").unasked(&change), None);
+    }
+    for change in ask("http://x.example/") {
+        assert_eq!(outside.unasked(&change), None);
+    }
+}
+
+#[test]
+fn a_program_that_starts_others_is_told_as_anything() {
+    let words = requests(
+        "programs: {container: [cat, /usr/bin/python3.11, start-stop-daemon], look: [sh]}",
+    )
+    .in_words();
+    let said = "with /usr/bin/python3.11, sh, start-stop-daemon: run ANYTHING in any container of its own trial";
+    assert!(words.iter().any(|line| line == said), "{words:?}");
+    for name in [
+        "env", "setsid", "nsenter", "xargs", "find", "perl", "busybox", "timeout", "nice",
+    ] {
+        assert!(super::starts_others(name), "{name}");
+    }
+    for name in ["etcdctl", "cat", "redis-cli", "stat"] {
+        assert!(!super::starts_others(name), "{name}");
+    }
+}
+
+#[test]
+fn only_tools_of_the_network_may_be_asked_for_there() {
+    let document =
+        duress_yaml::Document::parse("requests", "programs: {network_of_container: [tc, sh]}");
+    let (_, problems) = document.expect("YAML").interpret::<Requests>();
+    assert_eq!(problems.len(), 1, "{problems:?}");
+}

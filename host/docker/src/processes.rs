@@ -1,0 +1,113 @@
+//! A container's processes and tasks, seen and ended from a toolbox that shares the container's pid namespace.
+
+use super::toolbox::failed;
+use super::{Docker, listing, short};
+use duress_engine::{Beside, ContainerId, EngineError, EngineResult, Process, State, Work};
+
+impl Docker {
+    /// Returns the processes of a container.
+    pub(super) async fn list_processes(&self, id: &ContainerId) -> EngineResult<Vec<Process>> {
+        // Of frozen processes the kernel does not say whether a signal has stopped them.
+        self.refuse_frozen(id).await?;
+        let words = ["processes", "--container", &id.0];
+        let said = self.helper_says(id, Beside::PidNamespace, &words).await?;
+        let read: Result<_, serde_json::Error> = said.lines().map(serde_json::from_str).collect();
+        read.map_err(|error| {
+            EngineError::Failed(format!(
+                "read the processes of container {}: {error}",
+                short(id)
+            ))
+        })
+    }
+
+    /// Returns whether a task is being worked at.
+    pub(super) async fn task_runs(
+        &self,
+        id: &ContainerId,
+        task: &str,
+        work: &Work,
+    ) -> EngineResult<bool> {
+        let mut words = vec!["runs", "--id", task];
+        let beside = reached(work, id, &mut words);
+        let output = self.run_helper(id, beside, &words).await?;
+        match output.exit_code {
+            0 => Ok(true),
+            1 if output.stderr.is_empty() => Ok(false),
+            _ => Err(failed("look for a task", id, &output)),
+        }
+    }
+
+    /// Ends a task.
+    pub(super) async fn end_task(
+        &self,
+        id: &ContainerId,
+        task: &str,
+        work: &Work,
+    ) -> EngineResult<()> {
+        let mut words = vec!["stop", "--id", task];
+        let beside = reached(work, id, &mut words);
+        if beside == Beside::PidNamespace {
+            self.refuse_frozen(id).await?;
+        }
+        self.helper_says(id, beside, &words).await.map(drop)
+    }
+
+    /// Sends a signal to processes, each named by its pid in the container and when it started.
+    pub(super) async fn send_signal(
+        &self,
+        id: &ContainerId,
+        processes: &[(i32, u64)],
+        signal: &str,
+    ) -> EngineResult<()> {
+        self.refuse_frozen(id).await?;
+        let mut words = vec!["signal", "--signal", signal, "--container", &id.0];
+        let numbers: Vec<(String, String)> = processes
+            .iter()
+            .map(|(pid, started)| (pid.to_string(), started.to_string()))
+            .collect();
+        for (pid, started) in &numbers {
+            words.extend(["--pid", pid, "--started", started]);
+        }
+        let sent = self.helper_says(id, Beside::PidNamespace, &words).await;
+        sent.map(drop)
+    }
+
+    /// Returns whether the signal that asks a container to stop has any effect on its first process.
+    /// Where that cannot be known, it may.
+    pub(super) async fn heeds_stop(&self, id: &ContainerId) -> bool {
+        if !self.info.toolbox {
+            return true;
+        }
+        let signal = match self.inspect(id).await {
+            Ok(found) => found.config.and_then(|config| config.stop_signal),
+            Err(_) => return true,
+        };
+        let signal = signal.unwrap_or_else(|| "SIGTERM".to_owned());
+        let words = ["heeds", "--signal", &signal, "--container", &id.0];
+        let heeds = self.run_helper(id, Beside::PidNamespace, &words).await;
+        !heeds.is_ok_and(|output| output.exit_code == 1 && output.stderr.is_empty())
+    }
+
+    /// A frozen process neither ends nor stops before it goes on.
+    async fn refuse_frozen(&self, id: &ContainerId) -> EngineResult<()> {
+        let found = self.inspect(id).await?;
+        match listing::state_of(&found) {
+            state @ State::Paused => Err(EngineError::NotRunning {
+                container: listing::name_of(&found).unwrap_or_else(|| short(id).to_owned()),
+                state,
+            }),
+            _ => Ok(()),
+        }
+    }
+}
+
+/// Returns where a task that was started is found again: in the network's toolbox, or among the container's processes.
+fn reached<'a>(work: &Work, id: &'a ContainerId, words: &mut Vec<&'a str>) -> Beside {
+    match work.beside() {
+        Beside::Network => Beside::Network,
+        Beside::Processes | Beside::PidNamespace => {
+            words.extend(["--container", id.0.as_str()]);
+            Beside::PidNamespace
+        }
+    }
+}

@@ -1,0 +1,44 @@
+//! Changes, written down before they are made, and reverted whatever happens.
+//!
+//! `applying → in force → reverting → reverted`, or `void` when the container is gone. The row `applying` is durable before the first
+//! action, so what a killed host left is always known; the row's change carries its own way back, so taking it back needs no plugin.
+
+mod act;
+pub mod change;
+mod history;
+mod inverse;
+mod limits;
+mod processes;
+mod recover;
+mod report;
+mod revert;
+#[cfg(test)]
+mod tests;
+mod traffic;
+mod trial;
+
+pub use act::Actor;
+pub use history::Held;
+pub use recover::{Recovered, recover};
+pub use report::{Listener, Lost, RollbackReport, Step};
+pub use trial::TrialJournal;
+
+/// Why a change was not made or not reverted.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum JournalError {
+    /// It is malformed, unknown, or comes too late. Nothing was done.
+    #[error("{0}")]
+    Refused(String),
+    /// It could not be made. What was made of it was reverted, unless the message says otherwise.
+    #[error("{0}")]
+    NotMade(String),
+    /// It was made and its effect could not be seen. It was reverted, unless the message says otherwise.
+    #[error("{0}")]
+    NotInForce(String),
+    /// It could not be reverted, or is still in force.
+    #[error("{0}")]
+    NotReverted(String),
+    /// The journal itself could not be written; nothing was done.
+    #[error("the journal cannot be written: {0}")]
+    Store(duress_model::Error),
+}

@@ -1,0 +1,227 @@
+//! From a campaign as a person wrote it to trials that can run: plugins loaded, parameters checked, the machine looked at.
+//!
+//! Nothing is created and nothing is touched here; whatever is wrong is told now.
+
+use std::collections::{BTreeMap, HashSet};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde_json::Value;
+
+use duress_campaign::{Draft, Plan};
+use duress_engine::{Engine, Project};
+use duress_model::{Error, Result, TrialSpec};
+use duress_plugin::{CallLimits, Catalog, LoadedPlugin, Subject, sha256};
+use duress_trial::Trial;
+use duress_yaml::LoadError;
+
+/// A campaign that may run.
+#[derive(Debug)]
+pub struct Prepared {
+    /// What was asked for.
+    pub plan: Plan,
+    /// Its trials, in the order in which they start.
+    pub trials: Vec<Trial>,
+    /// The digest of everything beside the plan that decides what its trials do, by name, e.g. `plugins/etcd`.
+    pub digests: BTreeMap<String, String>,
+    /// Nothing is broken: what the faults would do is written down.
+    pub dry_run: bool,
+}
+
+impl Prepared {
+    /// Keeps one trial of each combination: what a dry run shows is the same for all of them.
+    pub fn first_of_each(&mut self) {
+        let mut seen = HashSet::new();
+        self.trials
+            .retain(|trial| seen.insert((trial.spec.subject.clone(), trial.spec.label.clone())));
+    }
+
+    /// Returns whether any subject has containers.
+    pub fn needs_engine(&self) -> bool {
+        self.trials
+            .iter()
+            .any(|trial| trial.subject.manifest.compose.is_some())
+    }
+
+    /// Whether every fault can work on this machine.
+    ///
+    /// # Errors
+    /// `Environment`: what is missing, for which fault, and what to do.
+    pub async fn check_machine(&self, engine: &dyn Engine) -> Result<()> {
+        let faults: BTreeMap<_, _> = self
+            .trials
+            .iter()
+            .flat_map(|trial| &trial.faults)
+            .map(|(plugin, fault)| ((&plugin.plugin.manifest.name, &fault.name), fault.as_ref()))
+            .collect();
+        duress_engine::compose::version().await?;
+        duress_doctor::check_faults(faults.into_values(), &engine.info().await?).await
+    }
+}
+
+/// Checks a draft against everything that there is, and lay it out.
+///
+/// # Errors
+/// Every mistake of the draft at once; or the one of a plugin that cannot be loaded.
+pub async fn prepare(
+    draft: Draft,
+    catalog: &Catalog,
+    dry_run: bool,
+) -> Result<Prepared, LoadError> {
+    let faults = known(&draft, catalog).await?;
+    let mut resolved = draft.resolve(&faults);
+    let mut answers = Vec::new();
+    for check in resolved.checks() {
+        let plugin = plugin_for(catalog, &check.subject, &check.plugin).await?;
+        let parameters = Value::Object(check.parameters.clone());
+        let problems = plugin
+            .plugin
+            .check_parameters(&check.fault, &parameters, &CallLimits::default())
+            .await
+            .map_err(Error::from)?;
+        answers.push(problems);
+    }
+    for (index, problems) in answers.into_iter().enumerate() {
+        resolved.answer(index, problems);
+    }
+    Ok(with_plan(resolved.finish()?, catalog, dry_run).await?)
+}
+
+/// A trial again, from its description: the same seed, parameters and times.
+///
+/// # Errors
+/// When its subject or its fault is not there any more.
+pub async fn repeat(spec: TrialSpec, catalog: &Catalog, dry_run: bool) -> Result<Prepared> {
+    with_plan(Plan::of_trial(spec), catalog, dry_run).await
+}
+
+/// Returns the trials of a plan that was checked.
+pub(super) async fn with_plan(plan: Plan, catalog: &Catalog, dry_run: bool) -> Result<Prepared> {
+    let mut trials = Vec::new();
+    for spec in plan.trials() {
+        trials.push(trial(spec, catalog, dry_run).await?);
+    }
+    let digests = digests(&plan, catalog).await?;
+    Ok(Prepared {
+        plan,
+        trials,
+        digests,
+        dry_run,
+    })
+}
+
+/// Returns the components, their manifests, the subjects' own files.
+async fn digests(plan: &Plan, catalog: &Catalog) -> Result<BTreeMap<String, String>> {
+    let of_file = |path: PathBuf| {
+        let read = std::fs::read(&path);
+        read.map(|bytes| sha256(&bytes))
+            .map_err(|error| Error::input(format!("read {}: {error}", path.display())))
+    };
+    let mut digests = BTreeMap::new();
+    for combination in &plan.combinations {
+        let subject = catalog.subject(&combination.subject).await?;
+        let name = &subject.manifest.name;
+        let file = of_file(subject.directory.join("subject.yaml"))?;
+        digests.insert(format!("subjects/{name}/subject.yaml"), file);
+        if let (Some(file), Some(path)) = (&subject.manifest.compose, subject.compose_file()) {
+            digests.insert(
+                format!("subjects/{name}/{}", file.display()),
+                of_file(path)?,
+            );
+        }
+        let mut plugins = vec![Arc::clone(&subject.plugin)];
+        for fault in &combination.faults {
+            plugins.push(plugin_for(catalog, name, &fault.plugin).await?);
+        }
+        for loaded in plugins {
+            let name = &loaded.plugin.manifest.name;
+            let manifest = loaded.manifest_digest.clone();
+            digests.insert(format!("plugins/{name}/plugin.yaml"), manifest);
+            digests.insert(format!("plugins/{name}"), loaded.plugin.digest.clone());
+        }
+    }
+    Ok(digests)
+}
+
+async fn trial(spec: TrialSpec, catalog: &Catalog, dry_run: bool) -> Result<Trial> {
+    let subject = catalog.subject(&spec.subject).await?;
+    let mut faults = Vec::new();
+    for planned in &spec.faults {
+        let plugin = plugin_for(catalog, &spec.subject, &planned.plugin).await?;
+        let fault = plugin
+            .faults
+            .iter()
+            .find(|fault| fault.name == planned.name)
+            .cloned();
+        let fault = fault.ok_or_else(|| {
+            Error::input(format!(
+                "the plugin `{}` has no fault `{}`",
+                planned.plugin, planned.name
+            ))
+        })?;
+        faults.push((plugin, fault));
+    }
+    let id = uuid::Uuid::now_v7();
+    Ok(Trial {
+        spec,
+        id: id.to_string(),
+        // The end of a version 7 UUID is random; its beginning is the time.
+        project: Project(format!("duress-{}", &id.simple().to_string()[20..])),
+        subject,
+        faults,
+        dry_run,
+    })
+}
+
+async fn plugin_for(catalog: &Catalog, subject: &str, name: &str) -> Result<Arc<LoadedPlugin>> {
+    let own = &catalog.subject(subject).await?.plugin;
+    if own.plugin.manifest.name == name {
+        Ok(Arc::clone(own))
+    } else {
+        catalog.plugin(name).await
+    }
+}
+
+/// Returns what the draft may name: its subjects in full, the others by name.
+async fn known(draft: &Draft, catalog: &Catalog) -> Result<duress_campaign::Catalog> {
+    let named = draft.subjects();
+    let (general, left_aside) = catalog.general_plugins(&named).await;
+    let mut subjects = BTreeMap::new();
+    for entry in catalog.subjects() {
+        let subject = if named.contains(&entry.name.as_str()) {
+            describe(&*catalog.subject(&entry.name).await?, &general)?
+        } else {
+            duress_campaign::Subject::default()
+        };
+        subjects.insert(entry.name, subject);
+    }
+    Ok(duress_campaign::Catalog {
+        subjects,
+        searched: catalog.searched(),
+        left_aside,
+    })
+}
+
+fn describe(subject: &Subject, general: &[Arc<LoadedPlugin>]) -> Result<duress_campaign::Subject> {
+    let (services, scale) = match subject.compose_file() {
+        Some(file) => (
+            duress_engine::compose::services(&file)?,
+            duress_engine::compose::scale(&file)?,
+        ),
+        None => (Vec::new(), BTreeMap::new()),
+    };
+    let plugins = std::iter::once(&subject.plugin).chain(general);
+    let timeouts = subject.manifest.timeouts;
+    Ok(duress_campaign::Subject {
+        services,
+        targets: Some(subject.manifest.targets.clone()),
+        scale,
+        faults: plugins
+            .flat_map(|plugin| plugin.faults.iter())
+            .map(|fault| fault.as_ref().clone())
+            .collect(),
+        recovery_timeout: Some(Duration::from_secs_f64(timeouts.recovery_seconds)),
+        reset_timeout: Some(Duration::from_secs_f64(timeouts.reset_seconds)),
+    })
+}

@@ -1,0 +1,189 @@
+//! A container of the simulated machine, and what is not as it was made.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use duress_engine::{Attachment, ContainerId, Health, Limits, Process, Snapshot, State, Work};
+
+/// A container, and everything in it that a fault can change.
+#[derive(Debug, Clone)]
+pub struct Container {
+    /// The engine's name for it.
+    pub id: String,
+    /// Its service, which is what plugins call it.
+    pub service: String,
+    /// On its one network.
+    pub address: std::net::IpAddr,
+    /// Whether it runs.
+    pub state: State,
+    /// Its limits.
+    pub limits: Limits,
+    /// iptables' rules, by everything in them but the peer, with the peer.
+    pub rules: Vec<(String, String)>,
+    /// Queueing disciplines, as tc shows them.
+    pub disciplines: Vec<String>,
+    /// What programs have changed in it, in the words of a [`Script`].
+    pub marks: BTreeSet<String>,
+    /// Files that take up space, with their sizes in bytes.
+    pub files: BTreeMap<String, u64>,
+    /// What goes on beside it, by id.
+    pub tasks: BTreeMap<String, Task>,
+    /// What runs in it.
+    pub processes: Vec<Process>,
+    /// How often it was started.
+    pub starts: u64,
+    /// How often it started again by itself.
+    pub restarts: i64,
+    /// When it was started last.
+    started: Instant,
+    /// How long after its start its health check passes; `None` where it has none.
+    pub healthy_after: Option<Duration>,
+    /// Its first process ignores the signal to stop, so that the engine waits the whole grace and kills it.
+    pub ignores_stop: bool,
+}
+
+/// What goes on beside a container.
+#[derive(Debug, Clone)]
+pub struct Task {
+    /// What it does.
+    pub work: Work,
+    /// When it ends though nobody ends it, counted from its start.
+    pub ends_after: Option<Duration>,
+}
+
+impl Container {
+    pub(super) fn new(id: String, service: String, number: u8) -> Self {
+        Self {
+            id,
+            service,
+            address: std::net::IpAddr::from([10, 0, 0, number]),
+            state: State::Running,
+            limits: Limits::default(),
+            rules: Vec::new(),
+            disciplines: Vec::new(),
+            marks: BTreeSet::new(),
+            files: BTreeMap::new(),
+            tasks: BTreeMap::new(),
+            processes: processes(),
+            starts: 1,
+            restarts: 0,
+            started: Instant::now(),
+            healthy_after: None,
+            ignores_stop: false,
+        }
+    }
+
+    /// What its health check says.
+    pub(super) fn health(&self) -> Health {
+        match self.healthy_after {
+            None => Health::None,
+            Some(after) if self.started.elapsed() < after => Health::Starting,
+            Some(_) => Health::Healthy,
+        }
+    }
+
+    /// Returns how it stands now.
+    pub(super) fn snapshot(&self) -> Snapshot {
+        let ended = self.state == State::Exited;
+        let attachment = Attachment {
+            endpoint: format!("{}-{}", self.id, self.starts),
+            address: self.address.to_string(),
+        };
+        let attached = (!ended).then(|| ("default".to_owned(), attachment));
+        Snapshot {
+            id: ContainerId(self.id.clone()),
+            name: self.service.clone(),
+            state: self.state,
+            exit_code: ended.then_some(0),
+            out_of_memory: false,
+            started: self.starts.to_string(),
+            restarts: self.restarts,
+            attachments: attached.into_iter().collect(),
+        }
+    }
+
+    /// Returns what is not as it was when it was made, a phrase each.
+    pub fn left(&self) -> Vec<String> {
+        let mut left = Vec::new();
+        if self.state != State::Running {
+            left.push(format!("it is {:?}", self.state).to_lowercase());
+        }
+        if self.limits != Limits::default() {
+            left.push("its limits are changed".to_owned());
+        }
+        left.extend(
+            self.rules
+                .iter()
+                .map(|(rule, peer)| format!("the rule `{rule} {peer}`")),
+        );
+        left.extend(self.disciplines.iter().map(|line| format!("`{line}`")));
+        left.extend(
+            self.marks
+                .iter()
+                .map(|mark| format!("`{mark}` of the script")),
+        );
+        left.extend(self.files.keys().map(|path| format!("the file {path}")));
+        left.extend(self.tasks.keys().map(|id| format!("the task {id}")));
+        let stopped = self.processes.iter().filter(|process| process.stopped);
+        left.extend(stopped.map(|process| format!("process {} is stopped", process.pid)));
+        left
+    }
+
+    /// Returns what is not as it was when it was made, by the kind of action that makes it so.
+    pub fn changed(&self) -> BTreeSet<&'static str> {
+        let mut kinds = BTreeSet::new();
+        let mut is = |changed: bool, kind| {
+            if changed {
+                kinds.insert(kind);
+            }
+        };
+        is(self.state == State::Paused, "pause");
+        is(self.state == State::Exited, "end");
+        is(
+            !self.rules.is_empty() || !self.disciplines.is_empty() || !self.marks.is_empty(),
+            "run",
+        );
+        is(!self.files.is_empty(), "fill_disk");
+        is(!self.tasks.is_empty(), "start_task");
+        is(
+            self.processes.iter().any(|one| one.stopped),
+            "signal_process",
+        );
+        is(self.limits != Limits::default(), "limit");
+        kinds
+    }
+
+    /// All that lives in memory goes with the first process.
+    pub fn end(&mut self) {
+        self.state = State::Exited;
+        self.rules.clear();
+        self.disciplines.clear();
+        self.marks.clear();
+        self.tasks.clear();
+        self.processes.clear();
+    }
+
+    /// Starts it, unless it runs.
+    pub fn start(&mut self) {
+        if self.state == State::Exited {
+            self.state = State::Running;
+            self.starts += 1;
+            self.started = Instant::now();
+            self.processes = processes();
+        }
+    }
+}
+
+fn processes() -> Vec<Process> {
+    let process = |pid, name: &str| Process {
+        pid,
+        name: name.to_owned(),
+        command: vec![name.to_owned()],
+        started: 1000,
+        stopped: false,
+    };
+    vec![process(1, "main"), process(7, "worker")]
+}

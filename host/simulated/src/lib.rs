@@ -1,0 +1,15 @@
+//! A machine with containers, in memory: the real host runs on it as on any other, and everything can go wrong at any step.
+//!
+//! `duress plugin test` tries components on it (the crate `duress-conformance`), and the simulation in `tests/sim` whole campaigns.
+
+mod container;
+mod conversation;
+mod engine;
+mod network;
+mod script;
+mod world;
+
+pub use container::{Container, Task};
+pub use engine::SimulatedEngine;
+pub use script::{Answer, Script};
+pub use world::{End, Machine, Stack, Troubles, World};
