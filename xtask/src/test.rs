@@ -43,7 +43,7 @@ pub(crate) fn run(names: &[String]) -> Result<bool> {
     let tested = tests.envs(environment).succeeds()?;
     let documented = !names.is_empty()
         || Sh::new("cargo")
-            .args(["test", "--quiet", "--doc", "--package", "duress"])
+            .args(["test", "--quiet", "--doc"])
             .succeeds()?;
     let current = docs::are_current()?;
     let mut left = leftovers::all()?;
