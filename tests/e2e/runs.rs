@@ -111,7 +111,7 @@ fn a_run_passes_is_on_record_and_leaves_nothing() {
     the_audit_is_filtered(&program);
 }
 
-/// Of one trial's calls, those that are shown.
+/// Checks which of a trial's calls are shown.
 fn the_audit_is_filtered(program: &Program) {
     let name = "trial-etcd-node_kill-1";
     let show = |more: &[&str]| {

@@ -12,13 +12,6 @@ fn campaign(program: &Program, text: &str) -> String {
     path.to_str().unwrap().to_owned()
 }
 
-fn messages(events: &[Value]) -> Vec<&str> {
-    events
-        .iter()
-        .filter_map(|event| event["message"].as_str())
-        .collect()
-}
-
 #[test]
 fn steps_overlap_and_each_is_taken_back_in_its_time() {
     let program = Program::new();
@@ -32,7 +25,7 @@ chaos_types:
     steps:
       - {type: latency, params: {delay_ms: 30}, targets: [bare]}
       - {type: process_pause, at: 1s, for: 1s, targets: [locked]}
-      - {type: network_partition, at: 1500ms, targets: [bare], params: {to: [peer]}}
+      - {type: network_partition, at: 1500ms, for: 1s, targets: [bare], params: {to: [peer]}}
 ",
     );
     let (status, events) = program.start(&["run", "campaign", &file]).end();
@@ -50,14 +43,15 @@ chaos_types:
             .all(|event| event["event"] == "summary" || event["time"].is_string()),
         "{events:?}"
     );
-    let kinds: Vec<String> = messages(&events)
-        .into_iter()
-        .filter_map(|message| {
-            let (verb, rest) = message.split_once(": ")?;
-            let word = rest.split(' ').next()?;
-            matches!(verb, "applied" | "reverted").then(|| format!("{verb} {word}"))
-        })
-        .collect();
+    let told = |event: &Value| {
+        if event["phase"] == "rollback" {
+            return Some("rollback".to_owned());
+        }
+        let (verb, rest) = event["message"].as_str()?.split_once(": ")?;
+        let word = rest.split(' ').next()?;
+        matches!(verb, "applied" | "reverted").then(|| format!("{verb} {word}"))
+    };
+    let kinds: Vec<String> = events.iter().filter_map(told).collect();
     assert_eq!(
         kinds,
         [
@@ -66,6 +60,7 @@ chaos_types:
             "applied drop",
             "reverted pause",
             "reverted drop",
+            "rollback",
             "reverted delay",
         ]
     );

@@ -191,7 +191,7 @@ fn a_fault_of_a_plugin_that_was_not_granted_is_told_so() {
     }
     // It hides no fault of the others.
     let listed = run(&["fault", "list"]);
-    assert_eq!(listed.code(), 0, "{}", listed.said());
+    assert_eq!(listed.code(), 2, "{}", listed.said());
     assert!(
         listed.printed().contains("faults:latency"),
         "{}",

@@ -220,13 +220,13 @@ impl Simulation {
         done
     }
 
-    /// `duress run campaign`, while somebody does something to the machine at that time after its start. Its trials.
+    /// Runs `duress run campaign` while somebody does something to the machine at that time after its start. Returns its trials.
     pub fn run_beside(&self, at: Duration, act: impl FnOnce(&mut Machine)) -> Vec<TrialRow> {
         self.run_watched(vec![(at, Box::new(act))])
     }
 
-    /// `duress run campaign`, while somebody looks at the machine, or does something to it, at some times after its start, the first one
-    /// first. Its trials.
+    /// Runs `duress run campaign` while somebody looks at the machine, or does something to it, at some times after its start, in their
+    /// order. Returns its trials.
     pub fn run_watched(&self, acts: Vec<(Duration, Act<'_>)>) -> Vec<TrialRow> {
         let file = self.folder.path().join("campaign.yaml");
         self.process(async |process| {

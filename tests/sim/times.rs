@@ -7,7 +7,7 @@ use duress_engine::State;
 use duress_simulated::{Container, Machine, Task};
 use duress_store::TrialRow;
 
-/// A campaign of one trial on `checked` that lasts ten seconds.
+/// Returns a campaign of one trial on `checked` that lasts ten seconds.
 fn simulation(entry: &str) -> Simulation {
     Simulation::calm(&format!(
         "name: times\nsubjects: [checked]\nseed: 1\n\
@@ -23,7 +23,7 @@ fn web(machine: &mut Machine) -> &mut Container {
     all.find(|one| one.service == "web").expect("it is there")
 }
 
-/// The state of `web` at some moments of the trial, in milliseconds, in which pausing takes five seconds.
+/// Returns the state of `web` at some moments of a trial, in milliseconds, in which pausing takes five seconds.
 fn states(entry: &str, moments: &[u64]) -> (Vec<State>, TrialRow) {
     let simulation = simulation(entry);
     simulation
@@ -116,6 +116,28 @@ fn recovery_counts_from_the_end_of_a_restart_and_not_of_its_grace() {
     // The restart took the whole grace of 10 s; then the health check took its 3 s.
     let took = trial.recovery_ms.expect("it was unhealthy");
     assert!((3_000..4_000).contains(&took), "{took} ms");
+}
+
+#[test]
+fn a_system_that_takes_longer_than_it_may_has_timed_out() {
+    let settles = |limit: u64| {
+        let entry = format!(
+            "{{type: process_kill, params: {{process: worker}}, recovery_timeout_seconds: {limit}}}"
+        );
+        let mut trials = simulation(&entry).run_beside(Duration::from_secs(4), |machine| {
+            web(machine).healthy_after = Some(Duration::from_secs(20));
+        });
+        trials.remove(0)
+    };
+    let late = settles(15);
+    assert_eq!(late.outcome.map(|one| one.as_str()), Some("timed_out"));
+    let why = late.error.unwrap_or_default();
+    assert!(
+        why.contains("within 15 s after the rollback: web runs"),
+        "{why}"
+    );
+    assert_eq!(late.recovery_ms, None);
+    assert_eq!(settles(25).outcome.map(|one| one.as_str()), Some("passed"));
 }
 
 #[test]

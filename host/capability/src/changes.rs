@@ -227,7 +227,7 @@ mod tests {
     use duress_engine::{ContainerId, Limits};
     use duress_simulated::Script;
 
-    /// What is said of holding so many MiB in a container with that limit.
+    /// Returns what is said of holding so many MiB in a container with that limit.
     async fn held(sizes: &[u64], limit: Option<u64>) -> Result<(), String> {
         let trial = Trial::new(Script::default());
         let id = {

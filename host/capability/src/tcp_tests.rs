@@ -8,7 +8,7 @@ use crate::test_trial::Trial;
 use crate::{PluginScope, Requests, TcpReach};
 use duress_simulated::{Answer as Scripted, Script};
 
-/// A trial with one container, `one`, which answers on port 7 and gives no response on port 9.
+/// Returns a trial with one container, `one`, which answers on port 7 and gives no response on port 9.
 fn trial() -> Trial {
     let answer = |tcp: &str, holds: &str, sends: &str| Scripted {
         tcp: Some(tcp.into()),

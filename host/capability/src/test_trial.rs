@@ -36,7 +36,7 @@ impl Trial {
         }
     }
 
-    /// What its calls share. Changes are recorded and not made.
+    /// Returns what its calls share. Changes are recorded and not made.
     pub(super) fn scope(&self) -> TrialScope {
         TrialScope {
             name: "trial".into(),
@@ -53,7 +53,7 @@ impl Trial {
         }
     }
 
-    /// A call of `chaos.inject` by a plugin with these permissions.
+    /// Returns a call of `chaos.inject` by a plugin with these permissions.
     pub(super) fn call(&self, grants: Requests) -> Ctx {
         let scope = PluginScope {
             plugin: "plugin".into(),

@@ -440,7 +440,7 @@ mod tests {
         }
     }
 
-    /// Every IPv4 address of every interface, the engine's bridges among them, as the kernel lists them.
+    /// Returns every IPv4 address of every interface, the engine's bridges among them, as the kernel lists them.
     fn addresses_of_this_machine() -> Vec<IpAddr> {
         let table = std::fs::read_to_string("/proc/net/fib_trie").expect("routes");
         let lines: Vec<_> = table.lines().map(str::trim).collect();

@@ -210,7 +210,7 @@ async fn a_rollback_on_an_engine_that_hangs_has_an_end() {
     assert_eq!(stage.paused(), 0);
 }
 
-/// A change made by a program whose effect shows 8 s after its actions have ended.
+/// Returns a change made by a program whose effect shows 8 s after its actions have ended.
 fn slow_to_show(stage: &Stage, effect_wait_ms: Option<u64>) -> Change {
     let answer = |program: &str, when: &[&str], stdout: &str| Answer {
         program: Some(program.into()),

@@ -81,7 +81,7 @@ impl Found {
     }
 }
 
-/// What a run would refuse of these faults, and what their readers would miss.
+/// Returns what a run would refuse of these faults, and what their readers would miss.
 fn problems_of(faults: &[FaultType], kind: Kind) -> Vec<String> {
     let mut problems = Vec::new();
     let mut names = BTreeSet::new();

@@ -55,7 +55,7 @@ pub struct Running {
 }
 
 impl Running {
-    /// A process with that database.
+    /// Returns a process with that database.
     pub fn new(pid: Option<u32>, database: &str, is_own: bool) -> Self {
         Self {
             id: String::new(),

@@ -76,7 +76,7 @@ impl Container {
         }
     }
 
-    /// What its health check says.
+    /// Returns what its health check says.
     pub(super) fn health(&self) -> Health {
         match self.healthy_after {
             None => Health::None,

@@ -62,7 +62,7 @@ impl SimulatedEngine {
             .await
     }
 
-    /// Wait as the engine does for a first process that is to stop.
+    /// Waits as the engine does for a first process that is to stop.
     async fn await_stop(&self, id: &ContainerId, grace: Duration) {
         let ignores = {
             let mut machine = self.0.lock();

@@ -23,6 +23,7 @@ pub(super) enum Verb {
 pub(super) async fn main(global: &Global, verb: Verb) -> Done {
     let Verb::List { name } = verb;
     let catalog = context::catalog(None)?;
+    let mut exit = ExitCode::SUCCESS;
     let plugins = match name {
         // A plugin that brings a subject often has its name.
         Some(name) if catalog.has_subject(&name) => faults_for(&catalog, &name).await?,
@@ -36,7 +37,10 @@ pub(super) async fn main(global: &Global, verb: Verb) -> Done {
                 match catalog.plugin(&name).await {
                     Ok(plugin) => plugins.push(plugin),
                     // One that was not granted hides none of the others.
-                    Err(error) => tell_left_out(&name, &error),
+                    Err(error) => {
+                        tell_left_out(&name, &error);
+                        exit = ExitCode::from(2);
+                    }
                 }
             }
             plugins
@@ -48,7 +52,7 @@ pub(super) async fn main(global: &Global, verb: Verb) -> Done {
         .collect();
     if global.json {
         style::print_json(&faults);
-        return Ok(ExitCode::SUCCESS);
+        return Ok(exit);
     }
     for fault in faults {
         let name = style::GOOD.paint(format_args!("{}:{}", fault.plugin, fault.name));
@@ -67,7 +71,7 @@ pub(super) async fn main(global: &Global, verb: Verb) -> Done {
             );
         }
     }
-    Ok(ExitCode::SUCCESS)
+    Ok(exit)
 }
 
 /// Says that a plugin's faults are missing from the list, and what would list them.

@@ -63,7 +63,7 @@ pub(super) async fn main(global: &Global, arguments: Arguments) -> Done {
     Ok(ExitCode::from(u8::from(!left.is_empty())))
 }
 
-/// What ends a process that does not end by itself. A command is given only where it is certain what that would end, and recover.
+/// Returns how to end a process that does not end by itself. A command is given only where it is certain what it would end and recover.
 fn how_to_end(running: &Running) -> String {
     let recover = match running.is_own {
         true => format!("duress recover --db {}", style::quoted(&running.database)),

@@ -168,7 +168,7 @@ pub(super) fn start_log(verbose: u8) {
         .init();
 }
 
-/// A word of a command that a person may type: in quotes where a shell would take it for anything else (sh(1)).
+/// Returns a word of a command that a person may type, in quotes where a shell would take it for anything else (sh(1)).
 pub(super) fn quoted(word: &str) -> String {
     let is_plain = |c: char| c.is_ascii_alphanumeric() || "_@%+=:,./-".contains(c);
     match !word.is_empty() && word.chars().all(is_plain) {

@@ -105,8 +105,10 @@ impl HostLock {
             .collect()
     }
 
-    /// Whether that process holds the lock of the host of that name, as the kernel says. What a lock file says is anybody's word: in a
-    /// folder that all users share it may name any process. Of another user's process only root can know.
+    /// Returns whether that process holds the lock of the host of that name, as the kernel says.
+    ///
+    /// The lock file's own text proves nothing: in a folder that all users share it may name any process. Only root can know of another
+    /// user's process.
     pub fn is_held_by(directory: &Path, id: &str, pid: u32) -> bool {
         let Ok(lock) = fs::symlink_metadata(path(directory, id)) else {
             return false;
