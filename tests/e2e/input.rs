@@ -50,7 +50,7 @@ fn files_that_are_missing_or_no_yaml() {
         &program,
         &["run", "campaign", "nowhere.yaml"],
         2,
-        &["nowhere.yaml", "no such file"],
+        &["nowhere.yaml", "file not found"],
     );
     expect(
         &program,

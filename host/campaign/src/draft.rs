@@ -4,7 +4,7 @@ use std::path::Path;
 
 use serde_json::Value;
 
-use super::{Campaign, Flags};
+use super::Campaign;
 use duress_yaml::{Document, LoadError, Problem};
 
 /// A campaign, or what there is of one, with the mistakes of form found so far.
@@ -23,14 +23,6 @@ impl Draft {
         Ok(Self::new(Document::read(path)?))
     }
 
-    /// Returns the campaign that flags stand for.
-    pub fn from_flags(flags: &Flags) -> Self {
-        let (document, problems) = flags.document();
-        let mut draft = Self::new(document);
-        draft.problems.extend(problems);
-        draft
-    }
-
     /// Returns the text that the person wrote.
     pub fn source(&self) -> &str {
         self.document.text()
@@ -44,6 +36,13 @@ impl Draft {
             campaign,
             problems,
         }
+    }
+
+    /// Adds mistakes that the document's own form does not show.
+    #[must_use]
+    pub fn with_problems(mut self, problems: Vec<Problem>) -> Self {
+        self.problems.extend(problems);
+        self
     }
 
     /// Returns the subjects that are named, each once: the catalog must hold these that exist, with their faults.

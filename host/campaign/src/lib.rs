@@ -8,7 +8,6 @@
 mod catalog;
 mod draft;
 mod entry;
-mod flags;
 mod format;
 mod matrix;
 mod plan;
@@ -19,7 +18,6 @@ mod tests;
 
 pub use catalog::{Catalog, Subject};
 pub use draft::Draft;
-pub use flags::Flags;
 pub use format::{Campaign, ChaosType, Defaults, Step, json_schema, limits};
 pub use plan::{Combination, Plan};
 pub use resolve::{ParameterCheck, Resolved};

@@ -2,16 +2,16 @@
 
 use std::process::ExitCode;
 
-use serde_json::json;
-
-use super::style;
-use super::style::say;
 use duress_model::{Error, Kind};
 use duress_yaml::{Invalid, LoadError};
+use serde_json::json;
+
+use super::ui::print::{self, say};
+use super::ui::style;
 
 /// Why a verb did not do what it was asked for.
 #[derive(Debug)]
-pub(super) enum Failure {
+pub(crate) enum Failure {
     /// Anything that one line and some hints tell.
     Error(Error),
     /// Mistakes in a file, each with its place.
@@ -35,28 +35,26 @@ impl From<LoadError> for Failure {
 
 impl Failure {
     /// Prints it on stderr; with `--json` on stdout too, where programs read it.
-    pub(super) fn report(&self, as_json: bool) -> ExitCode {
+    pub(crate) fn report(&self, as_json: bool) -> ExitCode {
         match self {
             Self::Error(error) => {
                 if as_json {
-                    style::print_json(
-                        &json!({ "error": error.to_string(), "hints": error.hints() }),
-                    );
+                    print::json(&json!({ "error": error.to_string(), "hints": error.hints() }));
                 } else {
                     say!("{} {error}", style::ERROR.paint("error:"));
                     for hint in error.hints() {
-                        say!("  {} {hint}", style::HINT.paint("hint:"));
+                        print::hint(hint);
                     }
                 }
                 exit_code(error.kind())
             }
             Self::Invalid(invalid) => {
                 if as_json {
-                    style::print_json(
+                    print::json(
                         &json!({ "error": invalid.to_string(), "problems": invalid.problems() }),
                     );
                 } else {
-                    style::write_drawn(invalid.render(style::colours()).trim_end());
+                    print::drawn(invalid.render(print::colours()).trim_end());
                 }
                 exit_code(Kind::Input)
             }

@@ -8,10 +8,8 @@ use super::*;
 use duress_model::{Choice, FaultType, ParameterProblem};
 use duress_yaml::Document;
 
-mod flags;
 mod mistakes;
 mod plans;
-mod random;
 
 /// Two subjects with three and two faults.
 fn catalog() -> Catalog {

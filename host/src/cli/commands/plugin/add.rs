@@ -1,0 +1,27 @@
+//! `duress plugin add`.
+
+use clap::Args;
+
+use crate::cli::Done;
+use crate::cli::context::Context;
+use crate::cli::plugins::Change;
+use crate::cli::plugins::brought::bring;
+use crate::cli::plugins::grant::grant;
+
+#[derive(Debug, Args)]
+pub(crate) struct Arguments {
+    /// Source: the folder with its `plugin.yaml`, its component's file, a URL of that, or `oci://HOST/NAME:TAG`
+    source: String,
+    #[command(flatten)]
+    change: Change,
+    /// Grant it whatever the digest of its component, because it is built here again and again
+    #[arg(long)]
+    built_here: bool,
+}
+
+pub(crate) async fn main(context: &Context, arguments: &Arguments) -> Done {
+    let root = arguments.change.root.find()?;
+    let brought = bring(&arguments.source.parse()?, &root).await?;
+    let Change { yes, .. } = arguments.change;
+    grant(context, &root, &brought, yes, arguments.built_here).await
+}

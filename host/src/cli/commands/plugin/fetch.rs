@@ -1,0 +1,51 @@
+//! `duress plugin fetch`.
+
+use std::process::ExitCode;
+
+use duress_model::Error;
+use duress_plugin::{LOCK_FILE, LockFile, Source};
+use serde_json::json;
+
+use crate::cli::Done;
+use crate::cli::context::Context;
+use crate::cli::plugins::Root;
+use crate::cli::plugins::brought::fetched;
+use crate::cli::plugins::unpacked::Unpacked;
+use crate::cli::ui::print::{self, print_line};
+
+/// Another checkout of the root needs this, because components are not committed.
+pub(crate) async fn main(context: &Context, root: &Root) -> Done {
+    let root = root.find()?;
+    let lock = LockFile::read(&root)?;
+    let mut brought = Vec::new();
+    for (name, locked) in &lock.plugins {
+        let source: Source = locked.source.parse()?;
+        let (Some(digest), false) = (&locked.digest, matches!(source, Source::Path(_))) else {
+            continue;
+        };
+        let folder = root.join("plugins").join(name);
+        if locked.is_in(&folder) {
+            continue;
+        }
+        let fetched = fetched(&source, Some(digest)).await?;
+        let unpacked = Unpacked::from(fetched)?;
+        let brought_name = &unpacked.manifest().name;
+        if brought_name != name {
+            return Err(Error::input(format!(
+                "{source} is the plugin `{brought_name}`; {LOCK_FILE} has it as `{name}`"
+            ))
+            .hint("name it rightly there"))?;
+        }
+        unpacked.take_in(&root)?;
+        if !context.json {
+            print_line!("{name}: fetched from {source}");
+        }
+        brought.push(name);
+    }
+    if context.json {
+        print::json(&json!({ "fetched": brought }));
+    } else if brought.is_empty() {
+        print_line!("Every plugin that {LOCK_FILE} has from elsewhere is there.");
+    }
+    Ok(ExitCode::SUCCESS)
+}

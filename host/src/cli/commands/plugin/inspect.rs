@@ -1,0 +1,31 @@
+//! `duress plugin inspect`.
+
+use std::process::ExitCode;
+
+use serde_json::json;
+
+use crate::cli::Done;
+use crate::cli::context::Context;
+use crate::cli::plugins::{Named, grant};
+use crate::cli::ui::print::{self, print_line};
+use crate::cli::ui::style;
+
+pub(crate) async fn main(context: &Context, plugin: &Named) -> Done {
+    let brought = plugin.find(context).await?;
+    let found = context.runtime()?.examine(&brought.folder).await?;
+    if context.json {
+        print::json(&json!({
+            "manifest": found.plugin.manifest, "kind": found.plugin.kind(), "digest": found.plugin.digest,
+            "imports": found.imports, "faults": found.faults,
+        }));
+    } else {
+        grant::show(&found);
+        print_line!();
+        print_line!("imports: {}", found.imports.join(", "));
+        print_line!("faults:");
+        for fault in &found.faults {
+            print_line!("  {}  {}", style::GOOD.paint(&fault.name), fault.summary);
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}

@@ -1,0 +1,57 @@
+//! `duress plugin push`: into a registry, with the manifest in the component.
+
+use std::process::ExitCode;
+
+use clap::Args;
+use duress_model::Error;
+use duress_plugin::{Source, embed, push};
+use serde_json::json;
+
+use crate::cli::Done;
+use crate::cli::context::Context;
+use crate::cli::plugins::Named;
+use crate::cli::plugins::unpacked::Unpacked;
+use crate::cli::ui::print::{self, print_line};
+
+#[derive(Debug, Args)]
+pub(crate) struct Arguments {
+    #[command(flatten)]
+    plugin: Named,
+    /// Destination: `oci://HOST/NAME:TAG`
+    to: String,
+}
+
+pub(crate) async fn main(context: &Context, arguments: &Arguments) -> Done {
+    let to = &arguments.to;
+    let Source::Registry(reference) = to.parse()? else {
+        return Err(
+            Error::input(format!("`{to}` is not an address in a registry"))
+                .hint("it is oci://HOST/NAME:TAG")
+                .into(),
+        );
+    };
+    // Nobody can use what is not in order.
+    let brought = arguments.plugin.find(context).await?;
+    let folder = &brought.folder;
+    let found = context.runtime()?.examine(folder).await?;
+    if let Some(problem) = found.problems().first() {
+        return Err(Error::input(format!("it is not in order: {problem}"))
+            .hint("duress plugin check lists everything")
+            .into());
+    }
+    let manifest = &found.plugin.manifest;
+    let there = Unpacked::read(folder)?;
+    there.must_be(&found.plugin.digest, manifest)?;
+    let component = embed(there.component(), &there.text())?;
+    let digest = push(&reference, component, &manifest.license).await?;
+    if context.json {
+        print::json(&json!({ "plugin": manifest.name, "pushed": to, "digest": digest }));
+    } else {
+        print_line!(
+            "{} {} is at {to} ({digest})",
+            manifest.name,
+            manifest.version
+        );
+    }
+    Ok(ExitCode::SUCCESS)
+}

@@ -1,0 +1,112 @@
+//! `duress run`.
+
+use std::path::{Path, PathBuf};
+
+use clap::{Args, Subcommand};
+use duress_campaign::Draft;
+use duress_model::{Error, TrialSpec};
+use duress_runner::Record;
+
+use crate::cli::context::Context;
+use crate::cli::flags::Flags;
+use crate::cli::options::RunOptions;
+use crate::cli::{Done, execute};
+
+#[derive(Debug, Args)]
+#[command(args_conflicts_with_subcommands = true)]
+pub(crate) struct Arguments {
+    #[command(subcommand)]
+    what: Option<What>,
+    #[command(flatten)]
+    flags: Flags,
+    #[command(flatten)]
+    how: How,
+}
+
+#[derive(Debug, Subcommand)]
+enum What {
+    /// Run a campaign from a YAML file
+    Campaign {
+        /// Campaign file
+        file: PathBuf,
+        /// Resume the newest campaign of this file: finished trials are not run again
+        #[arg(long, conflicts_with = "dry_run")]
+        resume: bool,
+        #[command(flatten)]
+        how: How,
+    },
+    /// Run a trial again, with the same seed, parameters and times
+    Trial {
+        /// Trial: ID, unique ID prefix, or name
+        trial: String,
+        #[command(flatten)]
+        how: How,
+    },
+}
+
+#[derive(Debug, Args)]
+struct How {
+    #[command(flatten)]
+    options: RunOptions,
+    /// Start the stacks, inject nothing, and print what would be changed
+    #[arg(long)]
+    dry_run: bool,
+}
+
+pub(crate) async fn main(context: &Context, arguments: Arguments) -> Done {
+    match arguments.what {
+        Some(What::Campaign { file, resume, how }) => campaign(context, &file, resume, &how).await,
+        Some(What::Trial { trial, how }) => again(context, &trial, &how).await,
+        None if arguments.flags.subjects.is_empty() => Err(nothing_to_run().into()),
+        None => {
+            let options = arguments.how.options;
+            let draft = arguments.flags.draft(options.parallel);
+            let catalog = context.catalog(None)?.pinned(options.locked);
+            let prepared = duress_runner::prepare(draft, &catalog, arguments.how.dry_run).await?;
+            execute::run(context, prepared, Record::New { source: None }, options).await
+        }
+    }
+}
+
+fn nothing_to_run() -> Error {
+    Error::input("nothing to run: name a campaign, a subject or a trial")
+        .hint("run a campaign from a file: duress run campaign FILE")
+        .hint("run trials from flags: duress run --subject NAME --chaos FAULT, or --baseline")
+        .hint("run a trial again: duress run trial TRIAL")
+        .hint("list what there is: duress subject list, duress fault list")
+}
+
+async fn campaign(context: &Context, file: &Path, resume: bool, how: &How) -> Done {
+    let draft = Draft::load(file)?;
+    let file = std::path::absolute(file)
+        .map_err(|error| Error::input(format!("find {}: {error}", file.display())))?;
+    if resume {
+        return resume_file(context, &file, draft.source(), how.options).await;
+    }
+    let source = Some((file.clone(), draft.source().to_owned()));
+    let catalog = context.catalog(Some(&file))?.pinned(how.options.locked);
+    let prepared = duress_runner::prepare(draft, &catalog, how.dry_run).await?;
+    execute::run(context, prepared, Record::New { source }, how.options).await
+}
+
+async fn resume_file(context: &Context, file: &Path, text: &str, options: RunOptions) -> Done {
+    let store = context.existing_store()?;
+    let campaign = duress_runner::campaign_of_file(&store, file).await?;
+    let stored = store.stored_campaign(&campaign.id).await?;
+    duress_runner::check_source(&campaign.id, &stored, file, text).map_err(|error| {
+        error.hint("restore the file, or leave --resume out to begin a new campaign")
+    })?;
+    execute::resume(context, store, campaign, stored, options).await
+}
+
+async fn again(context: &Context, trial: &str, how: &How) -> Done {
+    let store = context.existing_store()?;
+    let row = store.trial(trial).await?;
+    let spec: TrialSpec = serde_json::from_value(row.spec).map_err(|error| {
+        Error::failed(format!("read the description of trial {}: {error}", row.id))
+    })?;
+    store.close().await?;
+    let catalog = context.catalog(None)?.pinned(how.options.locked);
+    let prepared = duress_runner::repeat(spec, &catalog, how.dry_run).await?;
+    execute::run(context, prepared, Record::New { source: None }, how.options).await
+}

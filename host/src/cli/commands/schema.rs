@@ -1,0 +1,33 @@
+//! `duress schema`.
+
+use std::process::ExitCode;
+
+use clap::Subcommand;
+use duress_plugin::{PluginManifest, SubjectManifest};
+use duress_simulated::Script;
+
+use crate::cli::Done;
+use crate::cli::ui::print::print_line;
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Verb {
+    /// The campaign file
+    Campaign,
+    /// `plugin.yaml`, the manifest of a component
+    Plugin,
+    /// `subject.yaml`, a system under test
+    Subject,
+    /// `conformance.yaml`, what `duress plugin test` tries a plugin on
+    Conformance,
+}
+
+pub(crate) fn main(verb: Verb) -> Done {
+    let schema = match verb {
+        Verb::Campaign => duress_campaign::json_schema(),
+        Verb::Plugin => duress_yaml::schema_of::<PluginManifest>(),
+        Verb::Subject => duress_yaml::schema_of::<SubjectManifest>(),
+        Verb::Conformance => duress_yaml::schema_of::<Script>(),
+    };
+    print_line!("{schema:#}");
+    Ok(ExitCode::SUCCESS)
+}

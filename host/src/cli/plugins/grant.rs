@@ -1,0 +1,110 @@
+//! The permissions that a plugin requests, the question, and the answer in `duress.lock`.
+
+use std::io::IsTerminal as _;
+use std::path::Path;
+use std::process::ExitCode;
+
+use duress_model::{Error, Result};
+use duress_plugin::{Found, LOCK_FILE, LockFile, Locked};
+use serde_json::json;
+
+use super::brought::Brought;
+use super::unpacked::Unpacked;
+use crate::cli::Done;
+use crate::cli::context::Context;
+use crate::cli::ui::print::{self, print_line, say};
+use crate::cli::ui::style;
+
+/// Shows the requested permissions, asks, and records the answer.
+pub(crate) async fn grant(
+    context: &Context,
+    root: &Path,
+    brought: &Brought,
+    yes: bool,
+    built_here: bool,
+) -> Done {
+    let found = context.runtime()?.examine(&brought.folder).await?;
+    if !context.json {
+        show(&found);
+    }
+    if !yes && !is_wanted("Grant this?")? {
+        say!("Nothing was granted.");
+        return Ok(ExitCode::from(1));
+    }
+    if brought.is_elsewhere {
+        // What lies there may be another by now: what was looked at is what is taken in.
+        let unpacked = Unpacked::read(&brought.folder)?;
+        unpacked.must_be(&found.plugin.digest, &found.plugin.manifest)?;
+        unpacked.take_in(root)?;
+    }
+    let manifest = &found.plugin.manifest;
+    let mut lock = LockFile::read(root)?;
+    let locked = Locked {
+        version: manifest.version.clone(),
+        source: brought.source.clone(),
+        digest: (!built_here).then(|| found.plugin.digest.clone()),
+        settings: (!built_here).then(|| Locked::settings_of(manifest)),
+        grants: manifest.requests.clone(),
+    };
+    lock.plugins.insert(manifest.name.clone(), locked);
+    lock.write(root)?;
+    told(context, &manifest.name, root)
+}
+
+/// What it is, and what it asks for.
+pub(crate) fn show(found: &Found) {
+    let manifest = &found.plugin.manifest;
+    print_line!(
+        "{} {} ({}): {}",
+        style::GOOD.paint(&manifest.name),
+        manifest.version,
+        manifest.license,
+        manifest.summary
+    );
+    print_line!("{}", found.plugin.digest);
+    let words = manifest.requests.in_words();
+    if words.is_empty() {
+        print_line!("It asks for nothing but to look at its own trial's containers.");
+        return;
+    }
+    print_line!("It asks to:");
+    for line in words {
+        print_line!("  - {line}");
+    }
+    print_line!("It gets nothing else: nothing of this machine, and nothing of other trials.");
+}
+
+pub(crate) fn unknown(name: &str, root: &Path) -> Error {
+    Error::input(format!(
+        "`{}` is not in {}",
+        name.escape_debug(),
+        root.join(LOCK_FILE).display()
+    ))
+    .hint("`duress plugin list` lists the plugins that there are")
+}
+
+fn told(context: &Context, name: &str, root: &Path) -> Done {
+    let lock = root.join(LOCK_FILE);
+    if context.json {
+        print::json(&json!({ "granted": name, "lock": lock }));
+    } else {
+        print_line!(
+            "{name} was granted this; {} says so: commit it.",
+            lock.display()
+        );
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Asks the user at the terminal.
+pub(crate) fn is_wanted(question: &str) -> Result<bool> {
+    if !std::io::stdin().is_terminal() {
+        return Err(
+            Error::input("nobody can be asked: standard input is not a terminal")
+                .hint("--yes grants it without a question"),
+        );
+    }
+    let answer = print::ask(&format!("{question} [y/N]"))
+        .map_err(|error| Error::environment(format!("ask: {error}")))?;
+    Ok(matches!(answer.as_str(), "y" | "yes"))
+}
