@@ -2,46 +2,44 @@
 
 use std::fs::File;
 use std::os::unix::process::CommandExt as _;
-use std::process::Stdio;
+use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail};
+use xshell::cmd;
 
-use crate::packages::is_root;
-use crate::sh::Sh;
+use crate::progress::say;
+use crate::sh::{CmdExt as _, shell};
 use crate::workspace;
 
 /// How long the daemon may take to answer.
-const PATIENCE: Duration = Duration::from_secs(60);
+const START_TIMEOUT: Duration = Duration::from_secs(60);
 
-/// Sees that an engine answers.
+/// Makes sure that an engine answers.
 pub(crate) fn start() -> Result<()> {
-    let asked = Sh::new("docker").args(["info", "--format", "{{.ServerVersion}}"]);
-    if asked.works() {
+    let sh = shell()?;
+    let ask = || cmd!(sh, "docker info --format '{{.ServerVersion}}'");
+    if ask().works() {
         return Ok(());
     }
-    if !is_root() {
-        let said = asked
-            .read()
-            .err()
-            .map(|error| error.to_string())
-            .unwrap_or_default();
+    if !rustix::process::geteuid().is_root() {
+        let said = ask().capture().err().map(|error| error.to_string());
         bail!(
-            "no Docker Engine answers, and starting one needs root: `sudo systemctl start docker`, or add yourself to the group `docker`\n{said}"
+            "no response from a Docker Engine, and starting one needs root: `sudo systemctl start docker`, or add yourself to the group `docker`\n{}",
+            said.unwrap_or_default()
         );
     }
-    if Sh::new("systemctl").args(["start", "docker"]).works() && asked.works() {
-        println!("The Docker daemon did not run: systemctl has started it");
+    if cmd!(sh, "systemctl start docker").works() && ask().works() {
+        say("The Docker daemon was not running: systemctl has started it");
         return Ok(());
     }
     let log = workspace::scratch()?.join("dockerd.log");
-    println!(
-        "The Docker daemon does not run: starting `dockerd`, its log in {}",
+    say(&format!(
+        "The Docker daemon is not running: starting `dockerd`, its log in {}",
         log.display()
-    );
+    ));
     let file = File::create(&log).with_context(|| format!("write {}", log.display()))?;
-    let mut daemon = Sh::new("dockerd")
-        .command()
+    let mut daemon = Command::from(cmd!(sh, "dockerd"))
         .stdin(Stdio::null())
         .stdout(file.try_clone()?)
         .stderr(file)
@@ -49,15 +47,15 @@ pub(crate) fn start() -> Result<()> {
         .process_group(0)
         .spawn()
         .context("start dockerd")?;
-    let deadline = Instant::now() + PATIENCE;
-    while !asked.works() {
+    let deadline = Instant::now() + START_TIMEOUT;
+    while !ask().works() {
         if let Some(status) = daemon.try_wait()? {
             bail!("dockerd ended ({status}); its log is {}", log.display());
         }
         if Instant::now() > deadline {
             bail!(
-                "dockerd does not answer after {} s; its log is {}",
-                PATIENCE.as_secs(),
+                "no response from dockerd within {} s; its log is {}",
+                START_TIMEOUT.as_secs(),
                 log.display()
             );
         }

@@ -3,12 +3,14 @@
 use std::path::Path;
 
 use anyhow::Result;
+use xshell::cmd;
 
-use crate::sh::Sh;
+use crate::sh::{CmdExt as _, shell};
 
-/// Returns every container, network and volume with one of duress's labels, as `kind name`. A toolbox may belong to no project.
+/// Returns every container, network and volume with one of duress's labels, as `kind name`.
 pub(crate) fn all() -> Result<Vec<String>> {
     let mut left = labelled("io.duress.project")?;
+    // A toolbox may belong to no project.
     left.extend(labelled("io.duress.toolbox-of")?);
     left.sort();
     left.dedup();
@@ -21,24 +23,27 @@ pub(crate) fn of_database(path: &Path) -> Result<Vec<String>> {
 }
 
 fn labelled(label: &str) -> Result<Vec<String>> {
-    let filter = &format!("label={label}");
+    let sh = shell()?;
+    let containers = cmd!(
+        sh,
+        "docker ps --all --filter label={label} --format '{{.Names}}'"
+    );
+    let networks = cmd!(
+        sh,
+        "docker network ls --filter label={label} --format '{{.Name}}'"
+    );
+    let volumes = cmd!(
+        sh,
+        "docker volume ls --filter label={label} --format '{{.Name}}'"
+    );
     let mut left = Vec::new();
-    for (kind, command) in [
-        (
-            "container",
-            ["ps", "--all", "--filter", filter, "--format", "{{.Names}}"].as_slice(),
-        ),
-        (
-            "network",
-            &["network", "ls", "--filter", filter, "--format", "{{.Name}}"],
-        ),
-        (
-            "volume",
-            &["volume", "ls", "--filter", filter, "--format", "{{.Name}}"],
-        ),
+    for (kind, list) in [
+        ("container", containers),
+        ("network", networks),
+        ("volume", volumes),
     ] {
-        let listed = Sh::new("docker").args(command).read()?;
-        left.extend(listed.lines().map(|name| format!("{kind} {name}")));
+        let names = list.capture()?;
+        left.extend(names.lines().map(|name| format!("{kind} {name}")));
     }
     Ok(left)
 }

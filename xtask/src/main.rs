@@ -1,6 +1,6 @@
-//! What a newcomer and CI run: `cargo xtask setup | demo | test | sim | fuzz | bench | lint`.
+//! What a newcomer and CI run: `cargo xtask setup | demo | test | sim | fuzz | bench | lint | docs | ci`.
 //!
-//! Everything it makes lies in `target/duress`, beside the packages and images that it says it installs or builds.
+//! Everything it makes is in `target/duress`, except for the packages and images that it says it installs or makes.
 
 #![allow(
     clippy::print_stdout,
@@ -8,9 +8,10 @@
     reason = "a command line tool of one crate prints where it works"
 )]
 
+mod apt;
+mod ci;
+mod compiler;
 mod components;
-mod debian;
-mod docs;
 mod engine;
 mod fuzz;
 mod images;
@@ -18,6 +19,8 @@ mod leftovers;
 mod lint;
 mod netem;
 mod packages;
+mod progress;
+mod setup;
 mod sh;
 mod sim;
 mod storm;
@@ -28,10 +31,12 @@ mod workspace;
 
 use std::process::ExitCode;
 
-use anyhow::{Context as _, Result};
+use anyhow::Result;
 use clap::{Parser, Subcommand};
+use xshell::cmd;
 
-use sh::Sh;
+use setup::Setup;
+use sh::{CmdExt as _, shell};
 
 /// Set up, show, test and measure duress.
 #[derive(Debug, Parser)]
@@ -49,45 +54,48 @@ enum Verb {
     Demo,
     /// Set up, then run every test
     Test {
-        /// Only those that need a kernel with sch_netem, in a machine of their own that has one
+        /// Run only those that need a kernel with sch_netem, in a virtual machine that has one
         #[arg(long)]
         netem: bool,
-        /// Instead, run campaigns and kill duress so many times, at random moments
+        /// Run campaigns instead, and kill duress so many times, at random moments
         #[arg(long, value_name = "KILLS", conflicts_with = "netem")]
         storm: Option<u64>,
-        /// The storm's moments again
+        /// Random seed of the storm, to repeat one
         #[arg(long, requires = "storm")]
         seed: Option<u64>,
-        /// Only the tests whose names hold one of these texts
+        /// Run only tests whose names contain one of these texts
         names: Vec<String>,
     },
     /// Run the host on a simulated machine that crashes, from many seeds
     Sim {
-        /// How many; each crashes at one step
+        /// Number of seeds; each crashes at one step
         #[arg(long, default_value_t = 2000)]
         seeds: u64,
-        /// The first one
+        /// First seed
         #[arg(long, default_value_t = 1)]
         from: u64,
-        /// How many of them crash at every step instead
+        /// Number of them that crash at every step instead
         #[arg(long, default_value_t = 10)]
         every: u64,
     },
-    /// Have libFuzzer look for inputs that the host does not withstand
+    /// Search with libFuzzer for inputs that crash the host
     Fuzz {
-        /// For how long, for each of the targets
+        /// Time for each target, in seconds
         #[arg(long, default_value_t = 60)]
         seconds: u64,
     },
     /// Set up, then measure what the design promises
     Bench,
-    /// Check the format and the lints
+    /// Check the format, the lints and the language
     Lint,
-    /// Write docs/faults.md from what the components say of themselves, and docs/wit.md from wit/
+    /// Generate docs/faults.md from the components' own descriptions, and docs/wit.md from wit/
     Docs,
+    /// Run everything that CI runs, and print how long each step took
+    Ci,
 }
 
 fn main() -> ExitCode {
+    progress::start();
     match run(&Cli::parse().verb) {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::FAILURE,
@@ -101,13 +109,13 @@ fn main() -> ExitCode {
 fn run(verb: &Verb) -> Result<bool> {
     match verb {
         Verb::Setup => {
-            setup()?;
-            println!("Everything is there. Next: cargo xtask demo");
+            Setup::ALL.run()?;
+            println!("Setup is complete. Next: cargo xtask demo");
             Ok(true)
         }
         Verb::Demo => demo(),
         Verb::Test { netem: true, .. } => {
-            setup()?;
+            Setup::NETEM.run()?;
             netem::run()
         }
         Verb::Test {
@@ -115,79 +123,66 @@ fn run(verb: &Verb) -> Result<bool> {
             seed,
             ..
         } => {
-            setup()?;
-            Sh::new("cargo")
-                .args(["build", "--package", "duress"])
-                .run()?;
+            Setup::STORM.run_and_build_host()?;
             storm::run(*kills, *seed)
         }
-        Verb::Fuzz { seconds } => {
-            setup()?;
-            fuzz::run(*seconds)
-        }
-        Verb::Sim { seeds, from, every } => {
-            setup()?;
-            sim::run(*seeds, *from, *every)
-        }
         Verb::Test { names, .. } => {
-            setup()?;
+            Setup::TEST.run()?;
             test::run(names)
         }
-        Verb::Bench => {
-            setup()?;
-            let path = tools::path()?;
-            Sh::new("cargo")
-                .args(["build", "--release", "--package", "duress"])
-                .args(["--package", "duress-bench"])
-                .run()?;
-            // The largest component that there is.
-            Sh::new("target/release/duress")
-                .args(["plugin", "build", "plugins/examples/plugins/hush"])
-                .env("PATH", &path)
-                .run()?;
-            Sh::new("target/release/duress-bench")
-                .envs(images::environment()?)
-                .succeeds()
+        Verb::Sim { seeds, from, every } => {
+            Setup::COMPONENTS.run()?;
+            sim::run(*seeds, *from, *every)
         }
+        Verb::Fuzz { seconds } => {
+            Setup::COMPONENTS.run()?;
+            fuzz::run(*seconds)
+        }
+        Verb::Bench => bench(),
         Verb::Lint => lint::run(),
         Verb::Docs => {
-            setup()?;
-            Sh::new("cargo")
-                .args(["build", "--package", "duress"])
-                .run()?;
-            docs::write()?;
-            Ok(true)
+            Setup::COMPONENTS.run_and_build_host()?;
+            test::write_pages()
         }
+        Verb::Ci => ci::run(),
     }
 }
 
-fn setup() -> Result<()> {
-    packages::install().context("install the packages that are needed")?;
-    engine::start().context("start the container engine")?;
-    let sysroot =
-        wasm_std::find_or_build().context("get Rust's standard library for WebAssembly")?;
-    components::build(sysroot.as_deref()).context("build the components")?;
-    images::build().context("get the images")
-}
-
 fn demo() -> Result<bool> {
-    setup()?;
-    Sh::new("cargo")
-        .args(["build", "--package", "duress"])
-        .run()?;
+    Setup::DEMO.run_and_build_host()?;
+    progress::say("Run campaigns/quickstart.yaml (usually 40 s)");
     let database = workspace::scratch()?.join("demo.db");
-    let passed = Sh::new("target/debug/duress")
-        .args(["run", "campaign", "campaigns/quickstart.yaml"])
-        .envs(images::environment()?)
-        .env("DURESS_DB", &database)
-        .succeeds()?;
+    let sh = shell()?;
+    let passed = cmd!(
+        sh,
+        "target/debug/duress run campaign campaigns/quickstart.yaml"
+    )
+    .envs(images::environment())
+    .env("DURESS_DB", database)
+    .succeeds()?;
     println!();
     println!("To go on by hand:");
     println!("  set -a; . {}; set +a", images::ENVIRONMENT_FILE);
     println!(
-        "  export DURESS_DB={} PATH=$PWD/target/debug:$PATH",
-        workspace::SCRATCH.to_owned() + "/demo.db"
+        "  export DURESS_DB={}/demo.db PATH=$PWD/target/debug:$PATH",
+        workspace::SCRATCH
     );
     println!("  duress list");
     Ok(passed)
+}
+
+fn bench() -> Result<bool> {
+    Setup::BENCH.run()?;
+    let sh = shell()?;
+    cmd!(sh, "cargo build --release --bin duress --bin duress-bench").show()?;
+    // The largest component that there is.
+    cmd!(
+        sh,
+        "target/release/duress plugin build plugins/examples/plugins/hush"
+    )
+    .env("PATH", tools::path()?)
+    .show()?;
+    cmd!(sh, "target/release/duress-bench")
+        .envs(images::environment())
+        .succeeds()
 }

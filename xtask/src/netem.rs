@@ -1,71 +1,63 @@
-//! `cargo xtask test --netem`: the tests that need a kernel with `sch_netem`, in a machine that has one (`tests/netem/lab`).
+//! `cargo xtask test --netem`: the tests that need a kernel with `sch_netem`, in a virtual machine that has one (`tests/netem/lab`).
 
 use std::fs;
 use std::path::PathBuf;
 
-use anyhow::{Context as _, Result, bail};
-use serde_json::Value;
+use anyhow::{Context as _, Result};
+use cargo_metadata::Message;
+use xshell::cmd;
 
-use crate::packages::{install_packages, is_there};
-use crate::sh::Sh;
-use crate::{images, workspace};
+use crate::images::{self, Image};
+use crate::progress::{say, step};
+use crate::sh::{CmdExt as _, shell};
+use crate::{apt, workspace};
 
-/// Which tests: those that are left out elsewhere, the one that takes what kernel there is, and load, for the lab has cgroup v2.
-const TESTS: &str = "netem:: faults::latency load::processor load::memory";
-/// The images that they use.
-const IMAGES: [&str; 3] = [
-    "DURESS_ETCD_IMAGE",
-    "DURESS_BASE_IMAGE",
-    "DURESS_BARE_IMAGE",
+/// The tests that are skipped elsewhere, the one that uses the kernel that it finds, and load, for the lab has cgroup v2.
+const TESTS: [&str; 4] = [
+    "netem::",
+    "faults::latency",
+    "load::processor",
+    "load::memory",
 ];
+/// The images that they use, beside the toolbox.
+const IMAGES: [Image; 3] = [Image::Etcd, Image::Base, Image::Bare];
 
+/// Runs them. Returns whether they passed.
 pub(crate) fn run() -> Result<bool> {
-    if !is_there("mke2fs") {
-        println!("`mke2fs` is missing (it makes the lab's disk)");
-        install_packages(["e2fsprogs"])?;
+    if !apt::has("mke2fs") {
+        say("`mke2fs` is missing: it makes the lab's disk");
+        apt::install(["e2fsprogs"])?;
     }
     let folder = workspace::scratch()?.join("lab");
     let share = folder.join("share");
-    fs::create_dir_all(&share).with_context(|| format!("make {}", share.display()))?;
-    let environment = images::environment()?;
-    let image = |name: &&str| -> Result<(String, String)> {
-        let of_setup = environment.iter().find(|(set, _)| set == name);
-        let image = std::env::var(name)
-            .ok()
-            .or_else(|| of_setup.map(|(_, image)| image.clone()));
-        let image = image.with_context(|| format!("no variable {name} names an image"))?;
-        Ok(((*name).to_owned(), image))
-    };
-    let images = IMAGES.iter().map(image).collect::<Result<Vec<_>>>()?;
+    fs::create_dir_all(&share).with_context(|| format!("create {}", share.display()))?;
+    let images = names()?;
+    let sh = shell()?;
     let archive = share.join("images.tar");
-    Sh::new("docker")
-        .args(["save", "--output"])
-        .arg(&archive)
-        .args(images.iter().map(|(_, image)| image))
-        .arg(images::TOOLBOX)
-        .read()?;
+    let saved = images.iter().map(|(_, name)| name.as_str());
+    let saved = saved.chain([images::TOOLBOX]);
+    cmd!(sh, "docker save --output {archive} {saved...}").capture()?;
     let exports: String = images
         .iter()
-        .map(|(name, image)| format!("export {name}={image}\n"))
+        .map(|(variable, name)| format!("export {variable}={name}\n"))
         .collect();
     let tests = test_program()?;
     let script = share.join("tests");
-    let root = workspace::root().display();
     fs::write(
         &script,
         format!(
             "set -e\ndocker load --quiet --input {archive}\n{exports}cd {root}/host\n\
-             {tests} --include-ignored --test-threads 1 {TESTS}\n",
+             {tests} --include-ignored --test-threads 1 {names}\n",
             archive = archive.display(),
+            root = workspace::root().display(),
             tests = tests.display(),
+            names = TESTS.join(" "),
         ),
     )
     .with_context(|| format!("write {}", script.display()))?;
-    println!("Booting a kernel with netem, in QEMU");
-    let passed = Sh::new("tests/netem/lab")
-        .arg(&folder)
-        .arg(&script)
-        .succeeds()?;
+    let passed = step("Test on a kernel with netem, in QEMU", "3 min", || {
+        cmd!(sh, "tests/netem/lab {folder} {script}").succeeds()
+    })?;
     println!(
         "tests with netem: {}",
         if passed { "passed" } else { "FAILED" }
@@ -73,26 +65,36 @@ pub(crate) fn run() -> Result<bool> {
     Ok(passed)
 }
 
-/// Returns the end-to-end tests' program.
+/// Returns the images with the variables that name them.
+fn names() -> Result<Vec<(&'static str, String)>> {
+    let environment = images::environment();
+    let name = |image: Image| {
+        let variable = image.variable()?;
+        let noted = environment.iter().find(|(name, _)| name == variable);
+        let name = std::env::var(variable).ok();
+        Some((variable, name.or_else(|| Some(noted?.1.clone()))?))
+    };
+    let names: Option<Vec<_>> = IMAGES.into_iter().map(name).collect();
+    names.context("an image has no name: run `cargo xtask setup`")
+}
+
+/// Builds the end-to-end tests, and returns their program.
 fn test_program() -> Result<PathBuf> {
-    let built = Sh::new("cargo")
-        .args([
-            "test",
-            "--no-run",
-            "--package",
-            "duress",
-            "--test",
-            "e2e",
-            "--message-format",
-            "json",
-        ])
-        .read()?;
-    let artifacts = built
-        .lines()
-        .filter_map(|line| serde_json::from_str::<Value>(line).ok());
-    let mut programs = artifacts.filter(|artifact| artifact["target"]["name"] == "e2e");
-    match programs.find_map(|artifact| artifact["executable"].as_str().map(PathBuf::from)) {
-        Some(program) => Ok(program),
-        None => bail!("cargo built no test program `e2e`"),
-    }
+    let sh = shell()?;
+    let built = cmd!(
+        sh,
+        "cargo test --no-run --workspace --test e2e --message-format json"
+    )
+    .capture()?;
+    let mut programs =
+        Message::parse_stream(built.as_bytes()).filter_map(|message| match message {
+            Ok(Message::CompilerArtifact(artifact)) if artifact.target.name == "e2e" => {
+                artifact.executable
+            }
+            _ => None,
+        });
+    let program = programs
+        .next()
+        .context("cargo built no test program `e2e`")?;
+    Ok(program.into())
 }

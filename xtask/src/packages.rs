@@ -1,19 +1,19 @@
-//! The system's packages: which are needed, and how to get them on Debian and its kin.
+//! The packages that every use of duress needs.
 
-use std::path::Path;
+use anyhow::Result;
+use xshell::cmd;
 
-use anyhow::{Result, bail};
+use crate::apt;
+use crate::progress::say;
+use crate::sh::{CmdExt as _, shell};
 
-use crate::sh::Sh;
-
-/// A program, the Debian package that brings it, and what for.
-const NEEDED: [(&str, &str, &str); 6] = [
-    ("cc", "gcc libc6-dev", "SQLite is built from source"),
+/// A program, the Debian package with it, and its use. A C compiler is not listed: without one, this program was not linked.
+const NEEDED: [(&str, &str, &str); 5] = [
     ("dockerd", "docker.io", "subjects run in containers"),
     (
         "docker-compose",
         "docker-compose",
-        "stacks are brought up with it",
+        "stacks are started with it",
     ),
     ("tc", "iproute2", "network faults"),
     ("iptables", "iptables", "network faults"),
@@ -24,73 +24,32 @@ const NEEDED: [(&str, &str, &str); 6] = [
     ),
 ];
 
-/// Installs whatever is missing.
+/// Installs those that are missing.
 pub(crate) fn install() -> Result<()> {
     let missing = NEEDED
         .iter()
-        .filter(|(program, _, _)| !is_there(program))
+        .filter(|(program, ..)| !is_installed(program))
         .collect::<Vec<_>>();
     if missing.is_empty() {
         return Ok(());
     }
-    for (program, packages, reason) in &missing {
-        println!("`{program}` is missing ({reason}): it is in the package {packages}");
+    for (program, package, reason) in &missing {
+        say(&format!(
+            "`{program}` is missing ({reason}): it is in the package {package}"
+        ));
     }
-    let packages = missing
-        .iter()
-        .flat_map(|(_, packages, _)| packages.split(' '));
-    install_packages(packages)
+    apt::install(missing.iter().map(|(_, package, _)| *package))
 }
 
-/// Installs these packages with apt.
-pub(crate) fn install_packages<'a>(packages: impl IntoIterator<Item = &'a str>) -> Result<()> {
-    let packages: Vec<_> = packages.into_iter().collect();
-    let names = packages.join(" ");
-    if !Sh::new("apt-get").arg("--version").works() {
-        bail!("this is no Debian: install the counterparts of {names} by hand");
+fn is_installed(program: &str) -> bool {
+    let Ok(sh) = shell() else {
+        return false;
+    };
+    match program {
+        // Either compose tool will do.
+        "docker-compose" if cmd!(sh, "docker compose version").works() => true,
+        // A client whose daemon runs on another machine needs none here.
+        "dockerd" if cmd!(sh, "docker info").works() => true,
+        _ => apt::has(program),
     }
-    if !is_root() {
-        bail!("installing needs root: run `sudo apt-get install {names}`, then this again");
-    }
-    println!("Installing {names} with apt-get");
-    let apt = || Sh::new("apt-get").env("DEBIAN_FRONTEND", "noninteractive");
-    apt().args(["update", "--quiet=2"]).read()?;
-    apt()
-        .args(["install", "--quiet=2", "--yes", "--no-install-recommends"])
-        .args(packages)
-        .read()
-        .map(drop)
-}
-
-/// Returns whether a program can be started.
-pub(crate) fn is_there(program: &str) -> bool {
-    // Either compose tool will do.
-    if program == "docker-compose" && Sh::new("docker").args(["compose", "version"]).works() {
-        return true;
-    }
-    // A client whose daemon is elsewhere needs none here.
-    if program == "dockerd" && Sh::new("docker").arg("info").works() {
-        return true;
-    }
-    let path = std::env::var_os("PATH").unwrap_or_default();
-    let administrators = ["/usr/sbin", "/sbin"].map(Into::into);
-    std::env::split_paths(&path)
-        .chain(administrators)
-        .any(|folder| folder.join(program).is_file())
-}
-
-pub(crate) fn is_root() -> bool {
-    Sh::new("id")
-        .arg("-u")
-        .read()
-        .is_ok_and(|id| id.trim() == "0")
-}
-
-/// Returns the release of this Debian, e.g. `bookworm`.
-pub(crate) fn codename() -> Option<String> {
-    let release = std::fs::read_to_string(Path::new("/etc/os-release")).ok()?;
-    let codename = release
-        .lines()
-        .find_map(|line| line.strip_prefix("VERSION_CODENAME="))?;
-    Some(codename.trim_matches('"').to_owned())
 }

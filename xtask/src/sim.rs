@@ -1,19 +1,16 @@
-//! The simulation, with as many seeds as somebody has time for.
+//! The simulation, with any number of seeds.
 
 use anyhow::Result;
+use xshell::cmd;
 
-use crate::sh::Sh;
+use crate::sh::{CmdExt as _, shell};
 
+/// Runs it. Returns whether every seed passed.
 pub(crate) fn run(seeds: u64, from: u64, every: u64) -> Result<bool> {
-    let (seeds, from, every) = (seeds.to_string(), from.to_string(), every.to_string());
-    let numbers = [
-        ("DURESS_SIM_SEEDS", seeds),
-        ("DURESS_SIM_FROM", from),
-        ("DURESS_SIM_EVERY", every),
-    ];
-    Sh::new("cargo")
-        .args(["test", "--package", "duress", "--test", "sim"])
-        .args(["--", "--nocapture"])
-        .envs(numbers.map(|(name, value)| (name.to_owned(), value)))
+    let sh = shell()?;
+    cmd!(sh, "cargo test --workspace --test sim -- --nocapture")
+        .env("DURESS_SIM_SEEDS", seeds.to_string())
+        .env("DURESS_SIM_FROM", from.to_string())
+        .env("DURESS_SIM_EVERY", every.to_string())
         .succeeds()
 }

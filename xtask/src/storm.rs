@@ -1,17 +1,19 @@
 //! The storm: real campaigns on real containers, and a duress that is killed or stopped at random moments. Nobody calls `duress recover`:
-//! whatever moment that was, nothing is in force once the grace of its guardian is over, and the campaign goes on to its end.
+//! whatever the moment, no fault is in force once the grace period of its guardian is over, and the campaign resumes and completes.
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail, ensure};
+use procfs::process::all_processes;
 use rand::rngs::StdRng;
 use rand::{RngExt as _, SeedableRng as _};
 use serde_json::Value;
+use xshell::{Shell, cmd};
 
-use crate::sh::Sh;
+use crate::sh::{CmdExt as _, shell};
 use crate::{images, leftovers, workspace};
 
 /// Faults of every kind: of rules, of the container's life, of disks, of tasks, of several at once.
@@ -40,15 +42,16 @@ const GRACE: &str = "2";
 /// The longest time from a kill until nothing is left: the grace, the reverts, and the removal of two stacks on a busy machine.
 const GUARDED: Duration = Duration::from_secs(90);
 
-/// A database of its own, and the program that writes it.
+/// A database of its own, and the shell that runs the program on it.
 struct Storm {
     folder: PathBuf,
-    environment: Vec<(String, String)>,
+    /// Its environment is that of every run.
+    sh: Shell,
     random: StdRng,
     kills: u64,
 }
 
-/// Kills so many times; whether all went well.
+/// Kill so many times; whether all went well.
 pub(crate) fn run(kills: u64, seed: Option<u64>) -> Result<bool> {
     let seed = seed.unwrap_or_else(|| rand::random::<u32>().into());
     println!("The storm's seed is {seed}.");
@@ -59,7 +62,7 @@ pub(crate) fn run(kills: u64, seed: Option<u64>) -> Result<bool> {
     fs::create_dir_all(&folder).context("make the storm's folder")?;
     fs::write(folder.join("storm.yaml"), CAMPAIGN).context("write the storm's campaign")?;
     let mut storm = Storm {
-        environment: images::environment()?,
+        sh: environment(&folder)?,
         random: StdRng::seed_from_u64(seed),
         kills: 0,
         folder,
@@ -94,8 +97,24 @@ pub(crate) fn run(kills: u64, seed: Option<u64>) -> Result<bool> {
     }
 }
 
+fn database(folder: &Path) -> PathBuf {
+    folder.join("storm.db")
+}
+
+/// Opens a shell with the environment of every run.
+fn environment(folder: &Path) -> Result<Shell> {
+    let sh = shell()?;
+    for (variable, image) in images::environment() {
+        sh.set_var(variable, image);
+    }
+    sh.set_var("DURESS_DB", database(folder));
+    sh.set_var("DURESS_MACHINE_DIR", folder.join("machine"));
+    sh.set_var("DURESS_GUARDIAN", GRACE);
+    Ok(sh)
+}
+
 impl Storm {
-    /// Begins a campaign, then kills and resumes it until it ends or enough kills were made.
+    /// Begin a campaign and kill it, go on and kill it, until it ends or there were kills enough.
     fn campaign(&mut self, kills: u64) -> Result<()> {
         let file = self.folder.join("storm.yaml").display().to_string();
         let mut child = self.start(&["run", "campaign", &file])?;
@@ -117,7 +136,7 @@ impl Storm {
         }
     }
 
-    /// Goes on with what was killed last, undisturbed.
+    /// Go on with what was killed last, undisturbed.
     fn finish(&mut self) -> Result<()> {
         if self.campaign_id().is_none() {
             return Ok(());
@@ -128,24 +147,12 @@ impl Storm {
         self.check_complete()
     }
 
-    fn duress(&self) -> Sh {
-        let machine = self.folder.join("machine");
-        let environment = self.environment.iter();
-        Sh::new("target/debug/duress")
-            .envs(environment.map(|(name, value)| (name.clone(), value.clone())))
-            .env("DURESS_DB", self.database())
-            .env("DURESS_MACHINE_DIR", machine)
-            .env("DURESS_GUARDIAN", GRACE)
-    }
-
     fn database(&self) -> PathBuf {
-        self.folder.join("storm.db")
+        database(&self.folder)
     }
 
     fn start(&self, arguments: &[&str]) -> Result<Child> {
-        self.duress()
-            .args(arguments)
-            .command()
+        Command::from(cmd!(self.sh, "target/debug/duress {arguments...}"))
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(Stdio::null())
@@ -153,7 +160,7 @@ impl Storm {
             .context("start duress")
     }
 
-    /// Kills it some time later. Whether it still ran by then.
+    /// Kill it some time later. Whether it still ran by then.
     fn kill(&mut self, child: &mut Child, longest: Duration) -> Result<bool> {
         let millis = u64::try_from(longest.as_millis()).unwrap_or(u64::MAX);
         let end = Instant::now() + Duration::from_millis(self.random.random_range(0..millis));
@@ -174,7 +181,7 @@ impl Storm {
         Ok(true)
     }
 
-    /// Waits until the guardian of what was killed last has done its work, and ended.
+    /// Wait until the guardian of what was killed last has done its work, and ended.
     fn await_guardian(&self) -> Result<()> {
         let deadline = Instant::now() + GUARDED;
         loop {
@@ -191,9 +198,9 @@ impl Storm {
             }
             std::thread::sleep(Duration::from_millis(200));
         }
-        let nothing = self.duress().args(["recover", "--dry-run"]).succeeds()?;
+        let nothing = cmd!(self.sh, "target/debug/duress recover --dry-run").succeeds()?;
         ensure!(nothing, "a recovery would find something");
-        let sound = self.duress().args(["db", "check"]).read();
+        let sound = cmd!(self.sh, "target/debug/duress db check").capture();
         sound.context("check the database").map(drop)
     }
 
@@ -207,7 +214,7 @@ impl Storm {
             programs.join(", ")
         );
         for tables in ["iptables-save", "ip6tables-save"] {
-            let rules = Sh::new(tables).read().unwrap_or_default();
+            let rules = cmd!(self.sh, "{tables}").capture().unwrap_or_default();
             ensure!(
                 !rules.contains("duress"),
                 "a rule of the machine's own: {rules}"
@@ -216,9 +223,10 @@ impl Storm {
         Ok(())
     }
 
-    /// Returns the newest campaign, if one was begun and has not been completed.
+    /// The newest campaign, if one was begun and has not been completed.
     fn campaign_id(&self) -> Option<String> {
-        let listed = self.duress().args(["list", "--json"]).read().ok()?;
+        let listed = cmd!(self.sh, "target/debug/duress list --json");
+        let listed = listed.capture().ok()?;
         let listed: Value = serde_json::from_str(&listed).ok()?;
         let newest = listed.get(0)?;
         (newest["outcome"] != "completed").then(|| newest["id"].as_str().map(str::to_owned))?
@@ -227,10 +235,8 @@ impl Storm {
     /// Every trial has ended once.
     fn check_complete(&self) -> Result<()> {
         self.await_guardian()?;
-        let shown = self
-            .duress()
-            .args(["show", "storm", "--json", "--limit", "0"])
-            .read()?;
+        let shown = cmd!(self.sh, "target/debug/duress show storm --json --limit 0");
+        let shown = shown.capture()?;
         let shown: Value = serde_json::from_str(&shown).context("read the campaign")?;
         let campaign = &shown["campaign"];
         ensure!(
@@ -283,22 +289,20 @@ fn stray_programs() -> Result<Vec<String>> {
     })
 }
 
-/// Returns the processes of the machine that are such, by their command lines and environments.
-fn programs(are_such: impl Fn(&str, &str) -> bool) -> Result<Vec<String>> {
+/// Returns the command lines of processes, chosen by their command lines and environments.
+fn programs(is_wanted: impl Fn(&str, &str) -> bool) -> Result<Vec<String>> {
     let mut found = Vec::new();
-    for entry in fs::read_dir("/proc").context("read /proc")?.flatten() {
-        let name = entry.file_name();
-        if !name.to_string_lossy().bytes().all(|b| b.is_ascii_digit()) {
-            continue;
-        }
-        let folder = entry.path();
-        let read = |name: &str| {
-            let bytes = fs::read(folder.join(name)).unwrap_or_default();
-            String::from_utf8_lossy(&bytes).replace('\0', " ")
-        };
-        let words = read("cmdline");
-        if are_such(&words, &read("environ")) {
-            found.push(words.trim().to_owned());
+    for process in all_processes().context("read /proc")?.flatten() {
+        // A process that has ended has neither.
+        let words = process.cmdline().unwrap_or_default().join(" ");
+        let environment: Vec<_> = process
+            .environ()
+            .unwrap_or_default()
+            .into_iter()
+            .map(|(name, value)| format!("{}={}", name.display(), value.display()))
+            .collect();
+        if is_wanted(&words, &environment.join(" ")) {
+            found.push(words);
         }
     }
     Ok(found)
@@ -306,7 +310,8 @@ fn programs(are_such: impl Fn(&str, &str) -> bool) -> Result<Vec<String>> {
 
 fn signal(child: &Child, signal: &str) -> Result<()> {
     let pid = child.id().to_string();
-    let sent = Sh::new("kill").args(["-s", signal, pid.as_str()]).works();
+    let sh = shell()?;
+    let sent = cmd!(sh, "kill -s {signal} {pid}").works();
     ensure!(sent, "send {signal} to duress");
     Ok(())
 }

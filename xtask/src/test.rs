@@ -1,51 +1,43 @@
-//! Every test, and then a look at what they left.
+//! Every test, and then a look at what they left behind.
 
 use anyhow::Result;
+use xshell::cmd;
 
-use crate::sh::Sh;
-use crate::{docs, images, leftovers, tools, wasm_std};
+use crate::progress::step;
+use crate::sh::{CmdExt as _, shell};
+use crate::{images, leftovers, tools, wasm_std};
 
+/// Runs the tests whose names contain one of these texts, or all. Returns whether they passed and left nothing behind.
 pub(crate) fn run(names: &[String]) -> Result<bool> {
-    let mut environment = images::environment()?;
-    // With what the components are built, for those that a test begins.
-    if let Some(sysroot) = wasm_std::find_or_build()? {
-        let sysroot = sysroot.display().to_string();
-        environment.push(("DURESS_WASM_SYSROOT".to_owned(), sysroot));
+    let sh = shell()?;
+    sh.set_var("PATH", tools::path()?);
+    for (variable, name) in images::environment() {
+        sh.set_var(variable, name);
     }
-    environment.push(("PATH".to_owned(), tools::path()?));
-    // What an earlier run was killed in the middle of is not this run's doing.
+    // For components that a test builds.
+    if let Some(sysroot) = wasm_std::find_or_build()? {
+        sh.set_var("DURESS_WASM_SYSROOT", sysroot);
+    }
+    // An earlier run that was killed may have left something: this run is not blamed for it.
     let before = leftovers::all()?;
     for what in &before {
         println!("there before the tests, and not counted: {what}");
     }
-    // Tests start the program itself.
-    Sh::new("cargo")
-        .args(["build", "--package", "duress"])
-        .run()?;
-    let nextest = Sh::new("cargo").args(["nextest", "--version"]).works();
-    let tests = if nextest {
-        Sh::new("cargo")
-            .args(["nextest", "run", "--workspace", "--no-fail-fast"])
-            .args(names)
+    let tests = if cmd!(sh, "cargo nextest --version").works() {
+        cmd!(
+            sh,
+            "cargo nextest run --workspace --no-fail-fast {names...}"
+        )
     } else {
-        Sh::new("cargo")
-            .args([
-                "test",
-                "--workspace",
-                "--no-fail-fast",
-                "--lib",
-                "--bins",
-                "--tests",
-                "--",
-            ])
-            .args(names)
+        cmd!(
+            sh,
+            "cargo test --workspace --no-fail-fast --lib --bins --tests -- {names...}"
+        )
     };
-    let tested = tests.envs(environment).succeeds()?;
-    let documented = !names.is_empty()
-        || Sh::new("cargo")
-            .args(["test", "--quiet", "--doc"])
-            .succeeds()?;
-    let current = docs::are_current()?;
+    let is_whole = names.is_empty();
+    let passed = step("Run the tests", "10 min", || tests.succeeds())?;
+    let documented = !is_whole || cmd!(sh, "cargo test --quiet --doc --workspace").succeeds()?;
+    let current = pages_are_current()?;
     let mut left = leftovers::all()?;
     left.retain(|what| !before.contains(what));
     println!();
@@ -53,11 +45,22 @@ pub(crate) fn run(names: &[String]) -> Result<bool> {
         println!("left behind: {what}");
     }
     let word = |good: bool| if good { "passed" } else { "FAILED" };
-    println!("tests: {}", word(tested));
-    if names.is_empty() {
+    println!("tests: {}", word(passed));
+    if is_whole {
         println!("doc tests: {}", word(documented));
     }
-    println!("written pages: {}", word(current));
+    println!("generated pages: {}", word(current));
     println!("nothing left behind: {}", word(left.is_empty()));
-    Ok(tested && documented && current && left.is_empty())
+    Ok(passed && documented && current && left.is_empty())
+}
+
+/// Writes the generated pages.
+pub(crate) fn write_pages() -> Result<bool> {
+    let sh = shell()?;
+    cmd!(sh, "cargo run --quiet --bin duress-pages").succeeds()
+}
+
+fn pages_are_current() -> Result<bool> {
+    let sh = shell()?;
+    cmd!(sh, "cargo run --quiet --bin duress-pages -- --check").succeeds()
 }

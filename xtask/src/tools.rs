@@ -1,104 +1,122 @@
-//! What the tests alone need: the compilers of plugins in other languages, a registry, and `wkg` as its other user.
+//! What some tests need besides duress: compilers for plugins in other languages, a registry and another client of it.
 //!
-//! Compilers are installed as a user would install them. The rest lies in `target/duress/tools`, so that no service is started and
-//! nothing is in anybody's way.
+//! Compilers and the client are installed as a user would install them. The rest is in `target/duress/tools`, so that no service is
+//! started.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result};
+use xshell::cmd;
 
-use crate::packages::{install_packages, is_there};
-use crate::sh::Sh;
-use crate::{debian, workspace};
+use crate::progress::step;
+use crate::sh::{CmdExt as _, shell};
+use crate::{apt, workspace};
 
-const COMPILER: &str = "clang-19";
-const COMPILER_PACKAGES: &str = "clang-19 lld-19 wasi-libc libclang-rt-19-dev-wasm32";
+/// clang, its linker, and a C library for WebAssembly.
+const C_COMPILER: [&str; 4] = [
+    "clang-19",
+    "lld-19",
+    "wasi-libc",
+    "libclang-rt-19-dev-wasm32",
+];
+const C_LIBRARY: [&str; 2] = ["/usr/include/wasm32-wasi", "/usr/share/wasi-sysroot"];
 /// From PyPI.
 const COMPONENTIZE: &str = "componentize-py==0.25.1";
-/// From crates.io.
-const WKG: &str = "0.16.1";
 
-/// Gets whatever is missing; the PATH with which all of it is found.
+/// A tool, by its use.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Tool {
+    /// Builds plugins in C.
+    Clang,
+    /// Builds plugins in Python.
+    ComponentizePy,
+    /// Serves plugins.
+    Registry,
+    /// Exchanges plugins with the registry, as another client than duress.
+    Skopeo,
+}
+
+impl Tool {
+    /// Every tool.
+    pub(crate) const ALL: [Self; 4] = [
+        Self::Clang,
+        Self::ComponentizePy,
+        Self::Registry,
+        Self::Skopeo,
+    ];
+
+    fn get(self, programs: &Path) -> Result<()> {
+        let folder = programs.with_file_name("unpacked");
+        match self {
+            Self::Clang => {
+                let has_library = C_LIBRARY
+                    .iter()
+                    .any(|folder| fs::exists(folder).unwrap_or(false));
+                if !apt::has(C_COMPILER[0]) || !has_library {
+                    apt::install(C_COMPILER)?;
+                }
+            }
+            Self::ComponentizePy => {
+                let program = programs.join("componentize-py");
+                if !program.is_file() {
+                    step("Get componentize-py from PyPI", "20 s", || {
+                        componentize_py(&folder.join("python"), &program)
+                    })?;
+                }
+            }
+            Self::Registry => {
+                let program = programs.join("docker-registry");
+                if !program.is_file() {
+                    step("Get docker-registry from Debian", "5 s", || {
+                        let folder = folder.join("registry");
+                        // Not installed: Debian's package would start a service.
+                        apt::unpack_download("docker-registry", &folder)?;
+                        fs::copy(folder.join("usr/bin/docker-registry"), &program)?;
+                        Ok(())
+                    })?;
+                }
+            }
+            Self::Skopeo => {
+                if !apt::has("skopeo") {
+                    apt::install(["skopeo"])?;
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Gets those of these tools that are missing.
+pub(crate) fn get(tools: &[Tool]) -> Result<()> {
+    let programs = programs()?;
+    fs::create_dir_all(&programs).with_context(|| format!("create {}", programs.display()))?;
+    tools.iter().try_for_each(|tool| tool.get(&programs))
+}
+
+/// Returns the PATH with which all of them are found.
 pub(crate) fn path() -> Result<String> {
-    let programs = get().context("get what the tests need")?;
     let path = std::env::var("PATH").unwrap_or_default();
-    Ok(format!("{}:{path}", programs.display()))
+    Ok(format!("{}:{path}", programs()?.display()))
 }
 
-fn get() -> Result<PathBuf> {
-    let tools = workspace::scratch()?.join("tools");
-    let programs = tools.join("bin");
-    fs::create_dir_all(&programs).with_context(|| format!("make {}", programs.display()))?;
-    let libc = ["/usr/include/wasm32-wasi", "/usr/share/wasi-sysroot"];
-    if !is_there(COMPILER)
-        || !libc
-            .iter()
-            .any(|folder| fs::exists(folder).unwrap_or(false))
-    {
-        println!("`{COMPILER}` for WebAssembly is missing (the tests build a plugin in C)");
-        install_packages(COMPILER_PACKAGES.split(' '))?;
-    }
-    if !programs.join("componentize-py").is_file() {
-        println!("Getting componentize-py (the tests build a plugin in Python)");
-        python(&tools.join("python"), &programs.join("componentize-py"))
-            .context("get componentize-py from PyPI")?;
-    }
-    if !programs.join("docker-registry").is_file() {
-        println!("Getting docker-registry (the tests push plugins to one)");
-        registry(&tools.join("registry"), &programs.join("docker-registry"))
-            .context("get docker-registry from Debian")?;
-    }
-    if !programs.join("wkg").is_file() {
-        println!("Building wkg (the tests exchange components with it)");
-        Sh::new("cargo")
-            .args([
-                "install",
-                "--quiet",
-                "--locked",
-                "--debug",
-                "wkg",
-                "--version",
-                WKG,
-                "--root",
-            ])
-            .arg(&tools)
-            .env("CARGO_TARGET_DIR", tools.join("wkg"))
-            .run()?;
-        fs::remove_dir_all(tools.join("wkg")).context("remove what wkg was built in")?;
-    }
-    Ok(programs)
+fn programs() -> Result<PathBuf> {
+    Ok(workspace::scratch()?.join("tools/bin"))
 }
 
-fn python(environment: &Path, program: &Path) -> Result<()> {
-    let made = Sh::new("python3").args(["-m", "venv"]).arg(environment);
-    if made.read().is_err() {
-        install_packages(["python3", "python3-venv"])?;
-        made.read()?;
+fn componentize_py(environment: &Path, program: &Path) -> Result<()> {
+    let sh = shell()?;
+    let create = || cmd!(sh, "python3 -m venv {environment}").capture();
+    if create().is_err() {
+        apt::install(["python3", "python3-venv"])?;
+        create()?;
     }
-    Sh::new(environment.join("bin/pip"))
-        .args([
-            "install",
-            "--quiet",
-            "--disable-pip-version-check",
-            COMPONENTIZE,
-        ])
-        .run()?;
+    let pip = environment.join("bin/pip");
+    cmd!(
+        sh,
+        "{pip} install --quiet --disable-pip-version-check {COMPONENTIZE}"
+    )
+    .capture()?;
     std::os::unix::fs::symlink(environment.join("bin/componentize-py"), program)?;
-    Ok(())
-}
-
-/// Unpacked and not installed: Debian's package would start a service.
-fn registry(folder: &Path, program: &Path) -> Result<()> {
-    fs::create_dir_all(folder)?;
-    let download = Sh::new("apt-get")
-        .args(["download", "--quiet=2", "docker-registry"])
-        .folder(folder);
-    if download.read().is_err() {
-        Sh::new("apt-get").args(["update", "--quiet=2"]).read()?;
-        download.read()?;
-    }
-    debian::unpack(folder, folder)?;
-    fs::copy(folder.join("usr/bin/docker-registry"), program)?;
     Ok(())
 }

@@ -1,13 +1,11 @@
-//! Where the workspace is, and what cargo knows of it.
+//! Where the workspace is, and what cargo knows about it.
 
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result};
-use serde::Deserialize;
+use cargo_metadata::MetadataCommand;
 
-use crate::sh::Sh;
-
-/// Where everything that is made lies, beneath the workspace.
+/// The folder for everything that is made, relative to the workspace.
 pub(crate) const SCRATCH: &str = "target/duress";
 
 /// Returns the workspace's folder.
@@ -16,46 +14,35 @@ pub(crate) fn root() -> &'static Path {
     here.parent().unwrap_or(here)
 }
 
-/// Returns the folder for what is made; it exists afterwards.
+/// Creates the folder for everything that is made, and returns it.
 pub(crate) fn scratch() -> Result<PathBuf> {
     let folder = root().join(SCRATCH);
-    std::fs::create_dir_all(&folder).with_context(|| format!("make {}", folder.display()))?;
+    std::fs::create_dir_all(&folder).with_context(|| format!("create {}", folder.display()))?;
     Ok(folder)
 }
 
-#[derive(Debug, Deserialize)]
-pub(crate) struct Package {
-    pub(crate) name: String,
-    #[serde(default)]
-    metadata: Option<Metadata>,
+/// A package that is built as a component.
+#[derive(Debug)]
+pub(crate) struct Guest {
+    /// The package's name.
+    pub(crate) package: String,
+    /// Where its component belongs, relative to the workspace: `[package.metadata.duress] component`.
+    pub(crate) component: PathBuf,
 }
 
-#[derive(Debug, Default, Deserialize)]
-struct Metadata {
-    duress: Option<Duress>,
-}
-
-#[derive(Debug, Deserialize)]
-struct Duress {
-    component: PathBuf,
-}
-
-impl Package {
-    /// Returns where its component belongs, for a crate that is one: `[package.metadata.duress] component`.
-    pub(crate) fn component(&self) -> Option<&Path> {
-        Some(&self.metadata.as_ref()?.duress.as_ref()?.component)
-    }
-}
-
-/// Returns the workspace's crates.
-pub(crate) fn packages() -> Result<Vec<Package>> {
-    #[derive(Deserialize)]
-    struct Answer {
-        packages: Vec<Package>,
-    }
-    let answer = Sh::new("cargo")
-        .args(["metadata", "--no-deps", "--format-version", "1"])
-        .read()?;
-    let answer: Answer = serde_json::from_str(&answer).context("read cargo's metadata")?;
-    Ok(answer.packages)
+/// Returns the workspace's packages that are built as components.
+pub(crate) fn guests() -> Result<Vec<Guest>> {
+    let metadata = MetadataCommand::new()
+        .current_dir(root())
+        .no_deps()
+        .exec()
+        .context("read cargo's metadata")?;
+    let guests = metadata.packages.iter().filter_map(|package| {
+        let component = package.metadata["duress"]["component"].as_str()?;
+        Some(Guest {
+            package: package.name.to_string(),
+            component: component.into(),
+        })
+    });
+    Ok(guests.collect())
 }

@@ -1,48 +1,55 @@
-//! Pages that are written from what they describe: `docs/faults.md` from what the components say of themselves, `docs/wit.md` from `wit/`.
+//! Generates pages from what they describe: `docs/faults.md` from the components' own descriptions, `docs/wit.md` from `wit/`.
+//!
+//! With `--check` it writes nothing and fails where a page would change. It needs `target/debug/duress`.
+
+#![allow(
+    clippy::print_stdout,
+    reason = "a command line tool of one file prints where it works"
+)]
 
 use std::fmt::Write as _;
 use std::fs;
+use std::path::Path;
+use std::process::{Command, ExitCode};
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, ensure};
 use serde_json::Value;
 use wit_bindgen_core::Files;
 use wit_parser::Resolve;
 
-use crate::sh::Sh;
-use crate::workspace;
-
-/// How a page is written.
+/// Generates a page.
 type Writer = fn() -> Result<String>;
 
-/// Each page, and how it is written.
+/// Each page, and what generates it.
 const PAGES: [(&str, Writer); 2] = [("docs/faults.md", faults), ("docs/wit.md", interface)];
 
-/// Writes the pages.
-pub(crate) fn write() -> Result<()> {
+fn main() -> Result<ExitCode> {
+    let is_check = std::env::args()
+        .nth(1)
+        .is_some_and(|word| word == "--check");
+    let mut status = ExitCode::SUCCESS;
     for (path, page) in PAGES {
-        fs::write(workspace::root().join(path), page()?)
-            .with_context(|| format!("write {path}"))?;
-    }
-    Ok(())
-}
-
-/// Returns whether the pages say what they would say now.
-pub(crate) fn are_current() -> Result<bool> {
-    let mut all = true;
-    for (path, page) in PAGES {
-        let there = fs::read_to_string(workspace::root().join(path)).unwrap_or_default();
-        if there != page()? {
-            println!("{path} is out of date: `cargo xtask docs` writes it again");
-            all = false;
+        let place = root().join(path);
+        let page = page().with_context(|| format!("generate {path}"))?;
+        if !is_check {
+            fs::write(&place, page).with_context(|| format!("write {path}"))?;
+        } else if fs::read_to_string(&place).unwrap_or_default() != page {
+            println!("{path} is out of date: `cargo xtask docs` generates it");
+            status = ExitCode::FAILURE;
         }
     }
-    Ok(all)
+    Ok(status)
 }
 
-/// Returns the world with everything in it.
+/// Returns the workspace's folder.
+fn root() -> &'static Path {
+    Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../.."))
+}
+
+/// Describes the world with everything in it.
 fn interface() -> Result<String> {
     let mut resolve = Resolve::default();
-    let (package, _) = resolve.push_dir(workspace::root().join("wit"))?;
+    let (package, _) = resolve.push_dir(root().join("wit"))?;
     let world = resolve.select_world(&[package], Some("eval-subject"))?;
     let mut files = Files::default();
     let options = wit_bindgen_markdown::Opts::default();
@@ -62,11 +69,19 @@ fn interface() -> Result<String> {
 
 fn faults() -> Result<String> {
     // Without the user's own plugins.
-    let listed = Sh::new("target/debug/duress")
+    let listed = Command::new(root().join("target/debug/duress"))
         .args(["fault", "list", "--json"])
+        .current_dir(root())
         .env("DURESS_PATH", "")
-        .read()?;
-    let faults: Vec<Value> = serde_json::from_str(&listed).context("read the list of faults")?;
+        .output()
+        .context("start target/debug/duress")?;
+    ensure!(
+        listed.status.success(),
+        "list the faults: {}",
+        String::from_utf8_lossy(&listed.stderr)
+    );
+    let faults: Vec<Value> =
+        serde_json::from_slice(&listed.stdout).context("read the list of faults")?;
     let mut page = String::from(
         "# Faults\n\nWritten by `cargo xtask docs` from the components' own schemas.\n\n\
          A campaign names a fault by its name, the subject's own first; `plugin:fault` is exact.\n",

@@ -1,0 +1,28 @@
+//! The format, the lints, and what no lint of the compiler's looks at.
+
+mod features;
+
+use anyhow::Result;
+use xshell::cmd;
+
+use crate::sh::{CmdExt as _, shell};
+
+/// Checks all of it. Returns whether nothing was found.
+pub(crate) fn run() -> Result<bool> {
+    let is_quick_part_clean = run_quick_part()?;
+    let sh = shell()?;
+    let is_clean = cmd!(
+        sh,
+        "cargo clippy --workspace --all-targets -- --deny warnings"
+    )
+    .succeeds()?;
+    Ok(is_quick_part_clean && is_clean)
+}
+
+/// Checks what takes no compilation.
+pub(crate) fn run_quick_part() -> Result<bool> {
+    let sh = shell()?;
+    let is_formatted = cmd!(sh, "cargo fmt --all --check").succeeds()?;
+    let are_shared = features::are_shared()?;
+    Ok(is_formatted && are_shared)
+}
