@@ -8,6 +8,7 @@ use serde_json::Value;
 pub fn get(url: String) -> Option<Value> {
     // On a thread of its own, so that tests may ask with and without a runtime about them.
     let asking = std::thread::spawn(move || {
+        duress_http::choose_cryptography();
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build()

@@ -6,6 +6,7 @@ use reqwest::redirect::{Attempt, Policy};
 use reqwest::{Client, ClientBuilder, Response, StatusCode, Url};
 
 use super::runtime::COMPONENT_LIMIT;
+use duress_http::choose_cryptography;
 use duress_model::{Error, Result, innermost};
 
 /// For a server to take a connection, and to send something more.
@@ -47,6 +48,7 @@ pub(super) fn client(is_local: bool) -> reqwest::Result<Client> {
             attempt.error(why)
         }
     };
+    choose_cryptography();
     ClientBuilder::new()
         .connect_timeout(PATIENCE)
         .read_timeout(PATIENCE)

@@ -3,6 +3,7 @@
 //! A plugin has no state: each call gets a fresh store and instance, which are dropped when it ends. So a trap or a time-out harms
 //! one call alone, and cleanup works in another process, after a crash.
 
+mod artifact;
 mod bounds;
 mod built_in;
 mod cache;
@@ -17,6 +18,7 @@ mod examine;
 mod lock;
 mod manifest;
 mod package;
+mod reference;
 mod registry;
 mod runtime;
 mod schema;
@@ -33,5 +35,6 @@ pub use examine::Found;
 pub use lock::{LOCK_FILE, LockFile, Locked};
 pub use manifest::{PluginManifest, SubjectManifest, Timeouts, is_plugin_name, merged};
 pub use package::embed;
+pub use reference::Reference;
 pub use runtime::{COMPONENT_LIMIT, Runtime, sha256};
 pub use source::{Fetched, Source, push};

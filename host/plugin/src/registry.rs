@@ -5,17 +5,13 @@
 
 use bytes::Bytes;
 use http_auth::parser::ChallengeParser;
-use oci_client::Reference;
-use oci_client::manifest::{
-    IMAGE_MANIFEST_LIST_MEDIA_TYPE, IMAGE_MANIFEST_MEDIA_TYPE, OCI_IMAGE_INDEX_MEDIA_TYPE,
-    OCI_IMAGE_MEDIA_TYPE, OciDescriptor, OciImageManifest,
-};
-use oci_client::secrets::RegistryAuth;
 use reqwest::header::{self, HeaderMap, HeaderValue};
 use reqwest::{Client, Method, Response, StatusCode, Url};
 use serde::Deserialize;
 
+use super::artifact::{Artifact, Descriptor, MANIFEST_TYPE, Manifest};
 use super::download::{self, BodyError, body, leads_here};
+use super::reference::Reference;
 use super::runtime::{COMPONENT_LIMIT, sha256};
 use duress_model::innermost;
 use duress_model::text::tame;
@@ -28,6 +24,21 @@ const TOKEN_LIMIT: u64 = 256 << 10;
 /// The most of a refusal's text that is read, in bytes.
 const REFUSAL_LIMIT: u64 = 16 << 10;
 
+/// The types of manifests that a registry may send (OCI image specification, "Media Types", and Docker's own). An index is not
+/// supported; it is among them so that the registry sends it and the message can say so.
+const ACCEPTED: &str = "application/vnd.oci.image.manifest.v1+json, application/vnd.docker.distribution.manifest.v2+json, \
+     application/vnd.oci.image.index.v1+json, application/vnd.docker.distribution.manifest.list.v2+json";
+
+/// Credentials for a registry.
+pub(super) enum Credentials {
+    /// None are stored.
+    Anonymous,
+    /// A user and a password.
+    Basic(String, String),
+    /// A token.
+    Bearer(String),
+}
+
 /// A registry, and what is asked of it.
 pub(super) struct Registry<'a> {
     reference: &'a Reference,
@@ -37,7 +48,7 @@ pub(super) struct Registry<'a> {
     scope: &'static str,
     client: Client,
     base: Url,
-    credentials: RegistryAuth,
+    credentials: Credentials,
     authorization: Option<HeaderValue>,
 }
 
@@ -66,10 +77,10 @@ impl<'a> Registry<'a> {
     pub(super) fn new(
         reference: &'a Reference,
         verb: &str,
-        credentials: RegistryAuth,
+        credentials: Credentials,
     ) -> Result<Self> {
         let what = format!("{verb} oci://{reference}");
-        let host = reference.resolve_registry();
+        let host = reference.host();
         let broken = |why: String| Error::input(format!("{what}: {why}"));
         let url = |scheme: &str| {
             Url::parse(&format!("{scheme}://{host}/"))
@@ -82,7 +93,7 @@ impl<'a> Registry<'a> {
         let client = download::client(is_local).map_err(|error| broken(innermost(&error)))?;
         let authorization =
             match &credentials {
-                RegistryAuth::Bearer(token) => Some(bearer(token).ok_or_else(|| {
+                Credentials::Bearer(token) => Some(bearer(token).ok_or_else(|| {
                     broken("the stored token cannot stand in a header".to_owned())
                 })?),
                 _ => None,
@@ -99,22 +110,13 @@ impl<'a> Registry<'a> {
     }
 
     /// Returns the artifact's manifest.
-    pub(super) async fn manifest(&mut self) -> Result<OciImageManifest> {
+    pub(super) async fn manifest(&mut self) -> Result<Manifest> {
         let name = match (self.reference.digest(), self.reference.tag()) {
             (Some(digest), _) => digest,
             (None, tag) => tag.unwrap_or("latest"),
         };
         let url = self.url(&format!("manifests/{name}"))?;
-        let accept = [
-            OCI_IMAGE_MEDIA_TYPE,
-            IMAGE_MANIFEST_MEDIA_TYPE,
-            OCI_IMAGE_INDEX_MEDIA_TYPE,
-            IMAGE_MANIFEST_LIST_MEDIA_TYPE,
-        ];
-        let mut headers = HeaderMap::new();
-        if let Ok(accept) = HeaderValue::from_str(&accept.join(", ")) {
-            headers.insert(header::ACCEPT, accept);
-        }
+        let headers = HeaderMap::from_iter([(header::ACCEPT, HeaderValue::from_static(ACCEPTED))]);
         let response = self.ask(Method::GET, url, headers, Bytes::new()).await?;
         let text = self.read(response, MANIFEST_LIMIT, "a manifest").await?;
         if let Some(wanted) = self.reference.digest()
@@ -127,7 +129,7 @@ impl<'a> Registry<'a> {
     }
 
     /// A blob, of the size and the digest that the manifest declares.
-    pub(super) async fn blob(&mut self, layer: &OciDescriptor) -> Result<Vec<u8>> {
+    pub(super) async fn blob(&mut self, layer: &Descriptor) -> Result<Vec<u8>> {
         let size = u64::try_from(layer.size)
             .ok()
             .filter(|size| *size <= COMPONENT_LIMIT)
@@ -146,23 +148,19 @@ impl<'a> Registry<'a> {
         Ok(blob)
     }
 
-    /// Pushes blobs, and the manifest that names them; the manifest's digest.
-    pub(super) async fn push(
-        &mut self,
-        blobs: [Bytes; 2],
-        manifest: &OciImageManifest,
-    ) -> Result<String> {
-        for blob in blobs {
-            self.push_blob(blob).await?;
+    /// Pushes an artifact, and returns the digest of its manifest.
+    pub(super) async fn push(&mut self, artifact: Artifact) -> Result<String> {
+        for blob in artifact.blobs {
+            self.push_blob(blob.into()).await?;
         }
-        let text = serde_json::to_vec(manifest)
+        let text = serde_json::to_vec(&artifact.manifest)
             .map_err(|error| Error::failed(format!("{}: {error}", self.what)))?;
         let digest = sha256(&text);
         let name = self.reference.tag().unwrap_or(&digest);
         let url = self.url(&format!("manifests/{name}"))?;
         let headers = HeaderMap::from_iter([(
             header::CONTENT_TYPE,
-            HeaderValue::from_static(OCI_IMAGE_MEDIA_TYPE),
+            HeaderValue::from_static(MANIFEST_TYPE),
         )]);
         self.ask(Method::PUT, url, headers, text.into()).await?;
         Ok(digest)
@@ -250,7 +248,7 @@ impl<'a> Registry<'a> {
             request = request.header(header::AUTHORIZATION, authorization.clone());
         }
         let sent = request.send().await;
-        sent.map_err(|error| self.unreachable(self.reference.resolve_registry(), &error))
+        sent.map_err(|error| self.unreachable(self.reference.host(), &error))
     }
 
     /// Returns the credentials that a registry requires; `None` if none are stored.
@@ -258,7 +256,7 @@ impl<'a> Registry<'a> {
         let realm = match challenge {
             Challenge::Basic => {
                 let request = self.client.get(self.base.clone());
-                let RegistryAuth::Basic(user, password) = &self.credentials else {
+                let Credentials::Basic(user, password) = &self.credentials else {
                     return Ok(None);
                 };
                 // The client knows how such a header is written.
@@ -278,7 +276,7 @@ impl<'a> Registry<'a> {
             .extend_pairs(realm.service.map(|service| ("service", service)));
         let host = url.host_str().unwrap_or_default().to_owned();
         let mut request = self.client.get(url);
-        if let RegistryAuth::Basic(user, password) = &self.credentials {
+        if let Credentials::Basic(user, password) = &self.credentials {
             request = request.basic_auth(user, Some(password));
         }
         let response = request
@@ -306,7 +304,7 @@ impl<'a> Registry<'a> {
             true => realm.scheme() == "https" || leads_here(realm),
             false => realm.scheme() == "https" && !leads_here(realm),
         };
-        let has_password = matches!(self.credentials, RegistryAuth::Basic(..));
+        let has_password = matches!(self.credentials, Credentials::Basic(..));
         let registry = self.base.host_str().unwrap_or_default();
         let is_own = is_own_realm(registry, realm.host_str().unwrap_or_default());
         if is_safe && (is_own || !has_password) {
@@ -328,7 +326,7 @@ impl<'a> Registry<'a> {
             BodyError::TooLarge => self.garbage(&format!(
                 "it sends more than the {limit} bytes that {what} may have"
             )),
-            BodyError::Broken(error) => self.unreachable(self.reference.resolve_registry(), &error),
+            BodyError::Broken(error) => self.unreachable(self.reference.host(), &error),
         })
     }
 
@@ -366,10 +364,7 @@ impl<'a> Registry<'a> {
                 "{what}: the registry wants to know who asks, or does not let them ({})",
                 status.as_u16()
             ))
-            .hint(format!(
-                "docker login {}",
-                self.reference.resolve_registry()
-            )),
+            .hint(format!("docker login {}", self.reference.host())),
             StatusCode::NOT_FOUND => {
                 Error::input(format!("{what}: the registry has no such thing (404)"))
                     .hint("are the name and the tag written rightly?")

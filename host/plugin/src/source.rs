@@ -1,25 +1,20 @@
 //! Where a plugin comes from: a folder, a URL, an OCI registry.
 //!
-//! In a registry a component is an artifact of one layer, as the WebAssembly working group of the CNCF lays it out
-//! (<https://tag-runtime.cncf.io/wgs/wasm/deliverables/wasm-oci-artifact/>), and so as `wkg` reads and writes it. What is fetched is kept
-//! under its digest.
+//! What is fetched is kept under its digest.
 
 use std::fmt;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
-use bytes::Bytes;
 use docker_credential::{CredentialRetrievalError, DockerCredential};
-use oci_client::Reference;
-use oci_client::manifest::{OCI_IMAGE_MEDIA_TYPE, OciImageManifest};
-use oci_client::secrets::RegistryAuth;
-use oci_wasm::{ToConfig as _, WASM_LAYER_MEDIA_TYPE, WasmConfig};
 use reqwest::Url;
 
+use super::artifact::{self, LAYER_TYPE};
 use super::download::{DEADLINE, download, is_here, within};
 use super::package::embedded;
-use super::registry::Registry;
+use super::reference::Reference;
+use super::registry::{Credentials, Registry};
 use super::runtime::{COMPONENT_LIMIT, sha256};
 use duress_files::{Links, read_regular, replace};
 use duress_model::{Error, Result};
@@ -49,7 +44,7 @@ impl FromStr for Source {
 
     fn from_str(text: &str) -> Result<Self> {
         if let Some(reference) = text.strip_prefix("oci://") {
-            let parsed = reference.parse().map_err(|error| {
+            let parsed = reference.parse::<Reference>().map_err(|error| {
                 Error::input(format!("`{text}` names nothing in a registry: {error}"))
                     .hint("it is oci://HOST/NAME:TAG or oci://HOST/NAME@sha256:…")
             })?;
@@ -143,36 +138,18 @@ impl Source {
 /// # Errors
 /// As for [`Source::fetch`].
 pub async fn push(reference: &Reference, component: Vec<u8>, license: &str) -> Result<String> {
-    let undescribed = |why: String| Error::input(format!("describe the component: {why}"));
-    let (config, layer) = WasmConfig::from_raw_component(component, None)
-        .map_err(|error| undescribed(format!("{error:#}")))?;
-    let config = config
-        .to_config()
-        .map_err(|error| undescribed(format!("{error:#}")))?;
-    let annotations = [(
-        "org.opencontainers.image.licenses".to_owned(),
-        license.to_owned(),
-    )];
-    let layers = [layer];
-    let mut manifest = OciImageManifest::build(&layers, &config, Some(annotations.into()));
-    manifest.media_type = Some(OCI_IMAGE_MEDIA_TYPE.to_owned());
-    let [layer] = layers;
-    let blobs: [Bytes; 2] = [layer.data, config.data];
+    let artifact = artifact::describe(component, license)?;
     let mut registry = Registry::new(reference, "push", credentials(reference)?)?;
     let what = format!("push oci://{reference}");
-    within(DEADLINE, &what, registry.push(blobs, &manifest)).await
+    within(DEADLINE, &what, registry.push(artifact)).await
 }
 
 /// Returns the component of an artifact.
-async fn pull(
-    reference: &Reference,
-    credentials: RegistryAuth,
-    kept: &Kept<'_>,
-) -> Result<Vec<u8>> {
+async fn pull(reference: &Reference, credentials: Credentials, kept: &Kept<'_>) -> Result<Vec<u8>> {
     let mut registry = Registry::new(reference, "pull", credentials)?;
     let manifest = registry.manifest().await?;
     let layer = match manifest.layers.as_slice() {
-        [layer] if layer.media_type == WASM_LAYER_MEDIA_TYPE => layer,
+        [layer] if layer.media_type == LAYER_TYPE => layer,
         layers => {
             let kinds: Vec<_> = layers
                 .iter()
@@ -180,7 +157,7 @@ async fn pull(
                 .map(|layer| duress_model::text::tame(&layer.media_type, 80))
                 .collect();
             return Err(Error::input(format!(
-                "oci://{reference} is not a WebAssembly component: it is one layer of `{WASM_LAYER_MEDIA_TYPE}`, and this has {}",
+                "oci://{reference} is not a WebAssembly component: it is one layer of `{LAYER_TYPE}`, and this has {}",
                 if kinds.is_empty() { "none".to_owned() } else { kinds.join(", ") }
             ))
             .hint("is it the image of a container?"));
@@ -193,18 +170,18 @@ async fn pull(
 }
 
 /// Returns what `docker login` has stored for a registry.
-fn credentials(reference: &Reference) -> Result<RegistryAuth> {
-    let registry = reference.resolve_registry();
+fn credentials(reference: &Reference) -> Result<Credentials> {
+    let registry = reference.host();
     match docker_credential::get_credential(registry) {
         Ok(DockerCredential::UsernamePassword(user, password)) => {
-            Ok(RegistryAuth::Basic(user, password))
+            Ok(Credentials::Basic(user, password))
         }
-        Ok(DockerCredential::IdentityToken(token)) => Ok(RegistryAuth::Bearer(token)),
+        Ok(DockerCredential::IdentityToken(token)) => Ok(Credentials::Bearer(token)),
         Err(
             CredentialRetrievalError::ConfigNotFound
             | CredentialRetrievalError::ConfigReadError
             | CredentialRetrievalError::NoCredentialConfigured,
-        ) => Ok(RegistryAuth::Anonymous),
+        ) => Ok(Credentials::Anonymous),
         Err(error) => Err(Error::environment(format!(
             "read the credentials for {registry} that `docker login` stored: {error}"
         ))

@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use super::*;
+use crate::artifact::LAYER_TYPE;
 
 /// What a server answers: a head and a body; the body again and again where it is endless.
 struct Reply {
@@ -81,7 +82,7 @@ impl Hostile {
             .expect("a reference")
     }
 
-    async fn manifest(&self, credentials: RegistryAuth) -> Result<OciImageManifest> {
+    async fn manifest(&self, credentials: Credentials) -> Result<Manifest> {
         let reference = self.reference();
         Registry::new(&reference, "pull", credentials)?
             .manifest()
@@ -90,12 +91,12 @@ impl Hostile {
 
     async fn blob(&self, size: i64, digest: &str) -> Result<Vec<u8>> {
         let reference = self.reference();
-        let layer = OciDescriptor {
+        let layer = Descriptor {
             size,
             digest: digest.to_owned(),
-            ..OciDescriptor::default()
+            media_type: LAYER_TYPE.to_owned(),
         };
-        Registry::new(&reference, "pull", RegistryAuth::Anonymous)?
+        Registry::new(&reference, "pull", Credentials::Anonymous)?
             .blob(&layer)
             .await
     }
@@ -129,8 +130,8 @@ fn respond(mut stream: TcpStream, reply: &Reply, sent: &AtomicU64) {
     let _ = stream.read_to_end(&mut Vec::new());
 }
 
-fn basic() -> RegistryAuth {
-    RegistryAuth::Basic("author".into(), "opensesame".into())
+fn basic() -> Credentials {
+    Credentials::Basic("author".into(), "opensesame".into())
 }
 
 /// `author:opensesame` as a header carries it, in lower case.
@@ -142,7 +143,7 @@ const MANIFEST: &[u8] =
 async fn an_endless_manifest_and_an_endless_token_are_cut_off() {
     let server = Hostile::start(|_| Reply::endless("", &[b' '; 1 << 16], Duration::ZERO));
     let error = server
-        .manifest(RegistryAuth::Anonymous)
+        .manifest(Credentials::Anonymous)
         .await
         .expect_err("endless");
     assert!(error.to_string().contains("sends more than"), "{error}");
@@ -152,7 +153,7 @@ async fn an_endless_manifest_and_an_endless_token_are_cut_off() {
     let declared =
         Hostile::start(|_| Reply::endless("content-length: 9000000000\r\n", b"{", Duration::ZERO));
     let error = declared
-        .manifest(RegistryAuth::Anonymous)
+        .manifest(Credentials::Anonymous)
         .await
         .expect_err("large");
     assert!(error.to_string().contains("sends more than"), "{error}");
@@ -205,7 +206,7 @@ async fn a_server_that_never_ends_is_left_at_the_deadline() {
     let pulled = download::within(
         Duration::from_millis(300),
         "pull",
-        server.manifest(RegistryAuth::Anonymous),
+        server.manifest(Credentials::Anonymous),
     );
     let error = pulled.await.expect_err("it never ends");
     assert!(
@@ -223,7 +224,7 @@ async fn a_password_goes_to_the_registry_and_its_own_token_server_alone() {
     });
     server.manifest(basic()).await.expect("let in");
     let error = server
-        .manifest(RegistryAuth::Anonymous)
+        .manifest(Credentials::Anonymous)
         .await
         .expect_err("not let in");
     assert!(error.to_string().contains("(401)"), "{error}");
@@ -294,7 +295,7 @@ async fn nobody_is_sent_elsewhere() {
         // An address that is not on the web is not contacted.
         ("file:///etc/passwd", "answered 302"),
     ] {
-        let error = redirect(to).manifest(RegistryAuth::Anonymous).await;
+        let error = redirect(to).manifest(Credentials::Anonymous).await;
         let error = error.expect_err(to);
         assert!(error.to_string().contains(says), "{error}");
     }
@@ -309,10 +310,11 @@ async fn nobody_is_sent_elsewhere() {
     });
     let reference = server.reference();
     let mut registry = Registry::new(&reference, "push", basic()).expect("a registry");
-    let manifest = OciImageManifest::default();
-    let pushed = registry
-        .push([Bytes::from_static(b"a"), Bytes::new()], &manifest)
-        .await;
+    let artifact = Artifact {
+        blobs: [b"a".to_vec(), Vec::new()],
+        manifest: Manifest::default(),
+    };
+    let pushed = registry.push(artifact).await;
     let error = pushed.expect_err("elsewhere");
     assert!(
         error.to_string().contains("wants the upload to go to"),
