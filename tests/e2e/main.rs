@@ -11,6 +11,7 @@
 mod cache;
 mod confined;
 mod conformance;
+mod deployment;
 mod disk;
 mod docker;
 mod evidence;
@@ -36,6 +37,7 @@ mod registry;
 mod resume;
 mod runs;
 mod sandbox;
+mod scaled;
 mod stage;
 mod steps;
 mod stranger;

@@ -10,7 +10,7 @@ use crate::program::{Ended, Program, Running};
 use crate::runs::project;
 
 /// Parameters of the faults that need some here.
-const PARAMETERS: [(&str, &str); 14] = [
+const PARAMETERS: [(&str, &str); 15] = [
     ("bandwidth", "{rate_kbit: 1000}"),
     ("corruption", "{percent: 5}"),
     ("cpu_limit", "{cpus: 0.5}"),
@@ -24,6 +24,7 @@ const PARAMETERS: [(&str, &str); 14] = [
     ("partition_topology", "{shape: one}"),
     ("pids_limit", "{pids: 50}"),
     ("process_kill", "{process: sleep, restart_container: true}"),
+    ("container_recreate", "{environment: {MODE: other}}"),
     ("container_restart", "{grace_seconds: 1}"),
 ];
 
@@ -81,7 +82,7 @@ impl Stranger {
 #[test]
 fn a_folder_without_a_plugin_has_every_general_fault() {
     let faults = Stranger::new(&["web".to_owned()]).faults();
-    assert!(faults.len() >= 23, "{faults:?}");
+    assert!(faults.len() >= 25, "{faults:?}");
     let names = faults.iter().map(|fault| {
         fault
             .strip_prefix("faults:")

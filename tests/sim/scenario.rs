@@ -22,10 +22,13 @@ use tempfile::TempDir;
 use tokio_util::sync::CancellationToken;
 
 /// Every way to break a container that the simulated engine knows, as entries of a campaign.
-const FAULTS: [&str; 14] = [
+const FAULTS: [&str; 17] = [
     "{type: node_kill}",
     "{type: container_stop}",
     "{type: container_restart}",
+    "{type: container_recreate, params: {environment: {MODE: other}}}",
+    "{type: scale, params: {replicas: 0}}",
+    "{type: scale, params: {replicas: 3}}",
     "{type: process_pause}",
     "{type: process_pause, label: pause_one, params: {process: worker}}",
     "{type: process_kill, params: {process: worker}}",
@@ -351,6 +354,7 @@ impl Simulation {
     pub fn check_journal(&self) -> std::result::Result<(), Broken> {
         let changes = self.look(async |store| store.unsettled_changes().await);
         let mut known: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+        let mut tokens = BTreeSet::new();
         for change in changes {
             let id = change.change["container"]
                 .as_str()
@@ -364,9 +368,28 @@ impl Simulation {
                 .entry(id)
                 .or_default()
                 .extend(actions.iter().map(kind));
+            for arrangement in actions.iter().filter_map(|one| one.get("rearrange")) {
+                tokens.insert(arrangement["token"].as_str().unwrap_or_default().to_owned());
+                let aside = arrangement["aside"].as_array().cloned().unwrap_or_default();
+                for id in aside.iter().filter_map(Value::as_str) {
+                    known
+                        .entry(id.to_owned())
+                        .or_default()
+                        .insert("rearrange".to_owned());
+                }
+            }
         }
         let machine = self.world.lock();
         for container in machine.stacks.values().flat_map(|stack| &stack.containers) {
+            // What was made is on record by the arrangement that made it.
+            if let Some((token, _)) = &container.made_for {
+                must!(
+                    tokens.contains(token),
+                    "{} was made, and no row of the journal has it",
+                    container.id
+                );
+                continue;
+            }
             let none = BTreeSet::new();
             let known = known.get(&container.id).unwrap_or(&none);
             for changed in container.changed() {

@@ -20,6 +20,9 @@ wasmtime::component::bindgen!({
     with: {
         "duress:plugin/tcp.connection": crate::tcp::Connection,
         "duress:plugin/programs.lasting-program": crate::programs::LastingProgram,
+        "duress:plugin/deployment.replacement": crate::deployment::Replacement,
+        "duress:plugin/deployment.scaling": crate::deployment::Scaling,
+        "duress:plugin/deployment.offline-programs": crate::deployment::OfflinePrograms,
         "duress:plugin/effects.packets": duress_network::Packets,
         "duress:plugin/effects.impairment": duress_network::Impairment,
         "duress:plugin/effects.draft": duress_network::Draft,

@@ -9,6 +9,7 @@ pub mod bindings;
 mod changes;
 mod containers;
 mod convert;
+pub mod deployment;
 mod effects;
 mod host;
 mod http;
@@ -19,6 +20,7 @@ mod output;
 pub mod programs;
 mod radius;
 mod requests;
+mod scale;
 mod scope;
 mod stack;
 pub mod tcp;
@@ -178,6 +180,7 @@ pub fn add_to_linker(linker: &mut Linker<Ctx>) -> wasmtime::Result<()> {
     plugin::changes::add_to_linker::<_, HasSelf<Ctx>>(linker, |ctx| ctx)?;
     plugin::tcp::add_to_linker::<_, HasSelf<Ctx>>(linker, |ctx| ctx)?;
     plugin::programs::add_to_linker::<_, HasSelf<Ctx>>(linker, |ctx| ctx)?;
+    plugin::deployment::add_to_linker::<_, HasSelf<Ctx>>(linker, |ctx| ctx)?;
     plugin::effects::add_to_linker::<_, HasSelf<Ctx>>(linker, |ctx| ctx)?;
     plugin::stack::add_to_linker::<_, HasSelf<Ctx>>(linker, |ctx| ctx)
 }

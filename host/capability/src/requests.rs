@@ -6,6 +6,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::launchers::starts_others;
+use duress_engine::{Arrangement, Overrides};
 use duress_http::authority_of;
 use duress_journal::change::{Action, Change, Place, PlacedProgram, Probe};
 use duress_network::{Draft, Effect};
@@ -156,6 +157,14 @@ pub enum ActionKind {
     ImpairLink,
     /// Limit how fast it sends.
     LimitRate,
+    /// Replace it by one with another command or environment.
+    Recreate,
+    /// Replace it by one of another image.
+    ChangeImage,
+    /// Change the number of its service's containers.
+    Scale,
+    /// Run programs on its volumes while it is stopped.
+    RunOffline,
 }
 
 impl ActionKind {
@@ -194,6 +203,10 @@ impl ActionKind {
             Self::MarkPackets => "mark_packets",
             Self::ImpairLink => "impair_link",
             Self::LimitRate => "limit_rate",
+            Self::Recreate => "recreate",
+            Self::ChangeImage => "change_image",
+            Self::Scale => "scale",
+            Self::RunOffline => "run_offline",
         }
     }
 
@@ -219,6 +232,15 @@ impl ActionKind {
             Self::MarkPackets => "mark their packets",
             Self::ImpairLink => "delay, lose, damage, repeat or reorder what they send",
             Self::LimitRate => "limit how fast they send",
+            Self::Recreate => {
+                "replace them by containers with another command and environment: ANY program of their images can run in their place, \
+                 with their volumes and rights"
+            }
+            Self::ChangeImage => {
+                "replace them by containers of ANY image on the engine's machine, with their volumes and rights"
+            }
+            Self::Scale => "start more containers of their services, and stop some",
+            Self::RunOffline => "stop them, and run programs on their volumes meanwhile",
         }
     }
 }
@@ -300,8 +322,22 @@ impl Requests {
         let kinds: &[ActionKind] = match action {
             Action::Run(program) => return self.unasked_program(program),
             Action::Ask(request) => return self.unasked_request(&request.url),
-            // It ends what the same change has started.
-            Action::StopTask { .. } => return None,
+            // They end what the same change has started.
+            Action::StopTask { .. } | Action::PutBack => return None,
+            Action::Rearrange(arrangement) => {
+                let kind = self.unasked_arrangement(arrangement)?;
+                return Some(Unasked {
+                    what: format!("does `{action}`"),
+                    line: format!("actions: [{}]", kind.as_str()),
+                });
+            }
+            // Both that the container is stopped for it, and which program it is.
+            Action::RunOffline { command, .. } => match command.first() {
+                Some(program) if self.actions.contains(&ActionKind::RunOffline) => {
+                    return self.unasked_run(Place::Container, program);
+                }
+                _ => &[ActionKind::RunOffline],
+            },
             Action::Signal(_) => &[ActionKind::Signal],
             Action::Pause | Action::Unpause => &[ActionKind::Pause],
             Action::Stop { .. } => &[ActionKind::Stop],
@@ -311,6 +347,7 @@ impl Requests {
                 ActionKind::Signal,
                 ActionKind::SignalProcess,
                 ActionKind::Restart,
+                ActionKind::RunOffline,
             ],
             Action::Restart { .. } => &[ActionKind::Restart],
             Action::SignalProcess { .. } => &[ActionKind::SignalProcess],
@@ -338,6 +375,28 @@ impl Requests {
             what: format!("does `{action}`"),
             line: format!("actions: [{}]", kinds[0].as_str()),
         })
+    }
+
+    /// The first kind of action of an arrangement that was not granted.
+    fn unasked_arrangement(&self, arrangement: &Arrangement) -> Option<ActionKind> {
+        let mut kinds = Vec::new();
+        if arrangement.scales.is_some() {
+            kinds.push(ActionKind::Scale);
+        }
+        for copy in &arrangement.copies {
+            let Overrides {
+                command,
+                environment,
+                image,
+            } = &copy.overrides;
+            if image.is_some() {
+                kinds.push(ActionKind::ChangeImage);
+            }
+            if command.is_some() || !environment.is_empty() || arrangement.scales.is_none() {
+                kinds.push(ActionKind::Recreate);
+            }
+        }
+        kinds.into_iter().find(|kind| !self.actions.contains(kind))
     }
 
     fn unasked_program(&self, program: &PlacedProgram) -> Option<Unasked> {

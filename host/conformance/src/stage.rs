@@ -331,7 +331,9 @@ impl Stage<'_> {
     /// The targets end and start again by themselves.
     pub(super) fn restart_targets(&self) {
         self.each_target(|containers, name| {
-            for container in containers.iter_mut().filter(|one| one.service == name) {
+            let in_place =
+                |one: &&mut duress_simulated::Container| one.service == name && one.is_in_place();
+            for container in containers.iter_mut().filter(in_place) {
                 container.end();
                 container.start();
             }

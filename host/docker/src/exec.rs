@@ -71,7 +71,7 @@ impl Docker {
     }
 }
 
-fn keep(kept: &mut Vec<u8>, more: &[u8]) {
+pub(super) fn keep(kept: &mut Vec<u8>, more: &[u8]) {
     let room = OUTPUT_LIMIT.saturating_sub(kept.len());
     kept.extend_from_slice(&more[..more.len().min(room)]);
 }

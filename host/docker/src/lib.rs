@@ -1,9 +1,11 @@
 //! Docker Engine, through its API ([Docker Engine API](https://docs.docker.com/reference/api/engine/)) and its compose tool.
 
 mod address;
+mod arrange;
 mod calls;
 mod confined;
 mod connect;
+mod copy;
 mod exec;
 mod files;
 mod files_inside;
@@ -12,6 +14,7 @@ mod limits;
 mod listing;
 mod logs;
 mod namespace;
+mod offline;
 mod processes;
 mod removal;
 mod sharing;
@@ -34,10 +37,10 @@ use tokio::sync::{Mutex, OnceCell};
 
 use self::calls::{PATIENCE, call};
 use duress_engine::{
-    Connection, Container, ContainerId, Details, Engine, EngineError, EngineInfo, EngineResult,
-    FileSystem, Fill, Leftover, Limits, LimitsRecord, LogLine, LogsAsked, NetDriver, Output,
-    Process, Program, Project, Sharer, Snapshot, Stack, State, Transport, Work, compose,
-    network_program,
+    Arranged, Arrangement, Connection, Container, ContainerId, Details, Engine, EngineError,
+    EngineInfo, EngineResult, FileSystem, Fill, Leftover, Limits, LimitsRecord, LogLine, LogsAsked,
+    NetDriver, Output, Process, Program, Project, Sharer, Snapshot, Stack, State, Transport, Work,
+    compose, network_program,
 };
 
 /// Time limit for the engine's answer to a ping.
@@ -220,7 +223,7 @@ impl Engine for Docker {
 
     async fn stack_down(&self, stack: &Stack, timeout: Duration) -> EngineResult<()> {
         self.thaw(&stack.project).await;
-        self.remove_toolboxes(&stack.project).await?;
+        self.remove_made(&stack.project).await?;
         // Whatever the compose tool could not do, the removal by label does; its failure is the one that counts.
         if let Err(error) = compose::down(stack, &self.info.address, timeout).await {
             tracing::info!("{error}; what is left is removed by label");
@@ -230,7 +233,7 @@ impl Engine for Docker {
 
     async fn remove_project(&self, project: &Project) -> EngineResult<()> {
         self.thaw(project).await;
-        self.remove_toolboxes(project).await?;
+        self.remove_made(project).await?;
         self.remove_all(project).await
     }
 
@@ -457,6 +460,30 @@ impl Engine for Docker {
         let what = format!("restart container {}", short(container));
         let restarted = self.api.restart_container(&container.0, Some(options));
         calls::call_within(&what, container, PATIENCE + grace, restarted).await
+    }
+
+    async fn arrange(&self, project: &Project, arrangement: &Arrangement) -> EngineResult<()> {
+        self.make_arrangement(project, arrangement).await
+    }
+
+    async fn put_back(&self, project: &Project, arrangement: &Arrangement) -> EngineResult<()> {
+        self.end_arrangement(project, arrangement).await
+    }
+
+    async fn arranged(
+        &self,
+        project: &Project,
+        arrangement: &Arrangement,
+    ) -> EngineResult<Arranged> {
+        self.look_at_arrangement(project, arrangement).await
+    }
+
+    async fn run_offline(
+        &self,
+        container: &ContainerId,
+        program: &Program,
+    ) -> EngineResult<Output> {
+        self.run_on_volumes(container, program).await
     }
 
     async fn memory_in_use(&self, container: &ContainerId) -> EngineResult<u64> {

@@ -7,8 +7,8 @@ use bollard::models::{
 };
 use bollard::query_parameters::{ListContainersOptions, ListNetworksOptions, ListVolumesOptions};
 
-use super::Docker;
 use super::calls::{PATIENCE, reason};
+use super::{Docker, arrange};
 use duress_engine::{
     Container, ContainerId, Details, EngineError, EngineResult, Health, LABEL_DATABASE,
     LABEL_DATABASE_ID, LABEL_HOST, LABEL_MACHINE, LABEL_PROJECT, LABEL_TRIAL, Leftover, Network,
@@ -17,17 +17,15 @@ use duress_engine::{
 
 /// Labels that both compose tools put on what they make.
 pub(super) const COMPOSE_PROJECT: &str = "com.docker.compose.project";
-const COMPOSE_SERVICE: &str = "com.docker.compose.service";
-const COMPOSE_NUMBER: &str = "com.docker.compose.container-number";
+pub(super) const COMPOSE_SERVICE: &str = "com.docker.compose.service";
+pub(super) const COMPOSE_NUMBER: &str = "com.docker.compose.container-number";
 
 type Labels = HashMap<String, String>;
 
 impl Docker {
     /// A stack's containers, by name.
     pub(super) async fn list(&self, project: &Project) -> EngineResult<Vec<Container>> {
-        let summaries = self
-            .summaries(&format!("{COMPOSE_PROJECT}={project}"))
-            .await?;
+        let summaries = self.in_place(project).await?;
         let mut containers: Vec<_> = summaries
             .into_iter()
             .filter_map(|summary| container(project, summary))
@@ -55,6 +53,18 @@ impl Docker {
             found.push(leftover("volume", name, Some(labels)));
         }
         Ok(found)
+    }
+
+    /// What is part of a stack now: without what is set aside, or not yet in its place.
+    pub(super) async fn in_place(&self, project: &Project) -> EngineResult<Vec<ContainerSummary>> {
+        let all = self
+            .summaries(&format!("{COMPOSE_PROJECT}={project}"))
+            .await?;
+        let is_in_place = |summary: &ContainerSummary| {
+            let mut names = summary.names.iter().flatten();
+            names.all(|name| arrange::is_in_place(name))
+        };
+        Ok(all.into_iter().filter(is_in_place).collect())
     }
 
     pub(super) async fn summaries(&self, label: &str) -> EngineResult<Vec<ContainerSummary>> {

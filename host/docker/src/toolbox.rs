@@ -13,17 +13,16 @@ use bollard::exec::{CreateExecOptions, StartExecResults};
 use bollard::models::{
     ContainerCreateBody, ContainerInspectResponse, ContainerSummaryStateEnum, HostConfig,
 };
-use bollard::query_parameters::{
-    CreateContainerOptions, RemoveContainerOptions, StartContainerOptions,
-};
+use bollard::query_parameters::{CreateContainerOptions, StartContainerOptions};
 use futures::{Stream, TryStreamExt as _};
 
 use super::calls::{PATIENCE, call, call_within};
 use super::lend::Lent;
 use super::{Docker, listing, short};
 use duress_engine::{
-    Beside, ContainerId, EngineError, EngineResult, LABEL_DATABASE, LABEL_DATABASE_ID, LABEL_HOST,
-    LABEL_MACHINE, LABEL_PROJECT, LABEL_TRIAL, Output, Program, Project, Work,
+    Beside, ContainerId, EngineError, EngineResult, LABEL_ARRANGEMENT, LABEL_DATABASE,
+    LABEL_DATABASE_ID, LABEL_HOST, LABEL_MACHINE, LABEL_OFFLINE, LABEL_PROJECT, LABEL_TRIAL,
+    Output, Program, Project, Work,
 };
 
 /// What the image is called, unless `DURESS_TOOLBOX_IMAGE` says otherwise.
@@ -151,7 +150,7 @@ impl Docker {
             if of_now && summary.state == Some(ContainerSummaryStateEnum::RUNNING) {
                 return Ok(found);
             }
-            self.remove_toolbox(&found).await?;
+            self.remove_container(&found).await?;
         }
         self.make_toolbox(id, &target, since, shares).await
     }
@@ -205,35 +204,25 @@ impl Docker {
             .api
             .start_container(&made.0, None::<StartContainerOptions>);
         if let Err(error) = call(&what, id, started).await {
-            self.remove_toolbox(&made).await?;
+            self.remove_container(&made).await?;
             return Err(error);
         }
         Ok(made)
     }
 
-    async fn remove_toolbox(&self, toolbox: &ContainerId) -> EngineResult<()> {
-        let options = RemoveContainerOptions {
-            force: true,
-            ..RemoveContainerOptions::default()
-        };
-        let removed = self.api.remove_container(&toolbox.0, Some(options));
-        match call("remove a toolbox", toolbox, removed).await {
-            Err(EngineError::Gone(_)) => Ok(()),
-            other => other,
-        }
-    }
-
-    /// Removes the toolboxes of a stack: the compose tool knows nothing of them.
-    pub(super) async fn remove_toolboxes(&self, project: &Project) -> EngineResult<()> {
+    /// Removes the toolboxes of a stack, of which the compose tool knows nothing, and containers that changes have made from others:
+    /// a volume without a name is removed with the container that had it first, once nobody else uses it.
+    pub(super) async fn remove_made(&self, project: &Project) -> EngineResult<()> {
         for summary in self
             .summaries(&format!("{LABEL_PROJECT}={project}"))
             .await?
         {
             let labels = summary.labels.unwrap_or_default();
+            let is_made = [LABEL_TARGET, LABEL_ARRANGEMENT, LABEL_OFFLINE];
             if let Some(id) = summary.id
-                && labels.contains_key(LABEL_TARGET)
+                && is_made.iter().any(|label| labels.contains_key(*label))
             {
-                self.remove_toolbox(&ContainerId(id)).await?;
+                self.remove_container(&ContainerId(id)).await?;
             }
         }
         Ok(())

@@ -10,7 +10,7 @@ use futures::future::join_all;
 use tokio::time::Instant;
 
 use super::Docker;
-use super::listing::{COMPOSE_PROJECT, plugin_name, state_of};
+use super::listing::{plugin_name, state_of};
 use duress_engine::{
     Attachment, ContainerId, Engine as _, EngineError, EngineResult, Project, Snapshot, State,
 };
@@ -21,9 +21,7 @@ const STREAM_MINIMUM: Duration = Duration::from_secs(1);
 impl Docker {
     /// A snapshot of each container of a stack, by name.
     pub(super) async fn look_at(&self, project: &Project) -> EngineResult<Vec<Snapshot>> {
-        let summaries = self
-            .summaries(&format!("{COMPOSE_PROJECT}={project}"))
-            .await?;
+        let summaries = self.in_place(project).await?;
         let each = summaries.into_iter().filter_map(|summary| {
             let id = ContainerId(summary.id?);
             let name = plugin_name(&summary.labels.unwrap_or_default())?;

@@ -11,6 +11,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 
+mod arrangement;
 pub mod compose;
 mod limits;
 mod near;
@@ -19,6 +20,9 @@ mod requirement;
 mod snapshot;
 mod task;
 
+pub use arrangement::{
+    Arranged, Arrangement, ContainerCopy, LABEL_ARRANGEMENT, LABEL_OFFLINE, Overrides,
+};
 pub use limits::{Limits, LimitsRecord, PERIOD};
 pub use near::is_near;
 pub use requirement::Requirement;
@@ -459,6 +463,21 @@ pub trait Engine: Send + Sync + fmt::Debug {
 
     /// Stops it, and starts it again; after the grace it is killed.
     async fn restart(&self, container: &ContainerId, grace: Duration) -> EngineResult<()>;
+
+    /// Sets containers of a project aside, and starts others that are made from them.
+    async fn arrange(&self, project: &Project, arrangement: &Arrangement) -> EngineResult<()>;
+    /// Removes what an arrangement made, and starts what it set aside. Without some of that, [`EngineError::Gone`] once the rest is back.
+    async fn put_back(&self, project: &Project, arrangement: &Arrangement) -> EngineResult<()>;
+    /// Returns how much of an arrangement is there.
+    async fn arranged(
+        &self,
+        project: &Project,
+        arrangement: &Arrangement,
+    ) -> EngineResult<Arranged>;
+    /// Stops a container, and runs a program on its volumes, as it would run in it, without a network. The container stays stopped. An
+    /// exit code other than 0 is not an error.
+    async fn run_offline(&self, container: &ContainerId, program: &Program)
+    -> EngineResult<Output>;
 
     /// Returns the memory that it uses and that the kernel could not reclaim at once, in bytes.
     async fn memory_in_use(&self, container: &ContainerId) -> EngineResult<u64>;

@@ -4,12 +4,16 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::change::{Action, Change, Place, PlacedProgram, Probe};
-use duress_engine::{Engine, EngineError, EngineResult, Limits, Output, Program, State};
+use duress_engine::{
+    Arranged, Arrangement, Engine, EngineError, EngineResult, Limits, Output, Program, State,
+};
 use duress_http::{Client, HttpResponse, Reach};
 use duress_model::HttpRequest;
 
 /// The longest that one program of a change may take, whatever the change says: rollback waits for it.
 const LONGEST_PROGRAM: Duration = Duration::from_secs(60);
+/// The longest that one program on a container's volumes may take: it runs while the container is stopped.
+pub(super) const LONGEST_OFFLINE: Duration = Duration::from_secs(30);
 /// Signals whose effect is that the first process ends.
 pub(super) const ENDING_SIGNALS: [&str; 5] = ["SIGKILL", "SIGTERM", "SIGINT", "SIGQUIT", "SIGABRT"];
 
@@ -59,7 +63,7 @@ impl Actor {
             Action::Run(program) => {
                 let output = self.run(change, program).await?;
                 if output.exit_code != 0 && !program.tolerated.contains(&output.exit_code) {
-                    return Err(Failure::Other(complaint(change, program, &output)));
+                    return Err(Failure::Other(complaint_of(change, program, &output)));
                 }
             }
             Action::Signal(signal) => engine.signal(id, signal).await?,
@@ -110,6 +114,29 @@ impl Actor {
             Action::RemoveFill { path } => {
                 if let Some(fill) = change.fill(path) {
                     engine.remove_fill(id, fill).await?;
+                }
+            }
+            Action::Rearrange(arrangement) => {
+                engine.arrange(&change.project, arrangement).await?;
+            }
+            Action::PutBack => {
+                for arrangement in change.arrangements() {
+                    engine.put_back(&change.project, arrangement).await?;
+                }
+            }
+            Action::RunOffline {
+                command,
+                timeout_ms,
+                tolerated,
+            } => {
+                let program = Program {
+                    command: command.clone(),
+                    timeout: Duration::from_millis(*timeout_ms).min(LONGEST_OFFLINE),
+                };
+                let output = engine.run_offline(id, &program).await?;
+                if output.exit_code != 0 && !tolerated.contains(&output.exit_code) {
+                    let place = format!("on the volumes of {}", change.container_name);
+                    return Err(Failure::Other(complaint(&place, command, &output)));
                 }
             }
             Action::Ask(request) => {
@@ -179,6 +206,14 @@ impl Actor {
                     };
                     seen.push((format!("{task} is at work"), works));
                 }
+                Action::Rearrange(arrangement) => {
+                    let arranged = engine.arranged(&change.project, arrangement).await?;
+                    let holds = match in_force {
+                        true => arranged == Arranged::Whole,
+                        false => arranged != Arranged::Not,
+                    };
+                    seen.push((shown(arrangement, &change.container_name), holds));
+                }
                 // Processes are looked at together; what a program or a request did is the probe's to tell.
                 Action::Signal(_)
                 | Action::SignalProcess { .. }
@@ -189,6 +224,8 @@ impl Actor {
                 | Action::StopTask { .. }
                 | Action::RemoveFill { .. }
                 | Action::RestoreLimits { .. }
+                | Action::PutBack
+                | Action::RunOffline { .. }
                 | Action::Ask(_) => {}
             }
         }
@@ -219,7 +256,9 @@ impl Actor {
             Probe::Output { program, texts } => {
                 let stdout = match self.run(change, program).await {
                     Ok(output) if output.exit_code == 0 => output.stdout,
-                    Ok(output) => return Err(Failure::Other(complaint(change, program, &output))),
+                    Ok(output) => {
+                        return Err(Failure::Other(complaint_of(change, program, &output)));
+                    }
                     Err(EngineError::NotRunning { state, .. }) if !is_up(state) => Vec::new(),
                     Err(error) => return Err(error.into()),
                 };
@@ -343,20 +382,31 @@ pub(super) fn is_up(state: State) -> bool {
     matches!(state, State::Running | State::Paused | State::Restarting)
 }
 
-fn complaint(change: &Change, program: &PlacedProgram, output: &Output) -> String {
+/// What an arrangement looks like while it is in force.
+fn shown(arrangement: &Arrangement, container: &str) -> String {
+    match &arrangement.scales {
+        Some(service) => format!("{service} has another number of containers"),
+        None => format!("{container} runs as another container"),
+    }
+}
+
+fn complaint_of(change: &Change, program: &PlacedProgram, output: &Output) -> String {
+    let place = match program.place {
+        Place::Container => format!("in {}", change.container_name),
+        Place::NetworkOfContainer => format!("in the network of {}", change.container_name),
+    };
+    complaint(&place, &program.command, output)
+}
+
+fn complaint(place: &str, command: &[String], output: &Output) -> String {
     let text = if output.stderr.is_empty() {
         &output.stdout
     } else {
         &output.stderr
     };
-    let place = match program.place {
-        Place::Container => "in",
-        Place::NetworkOfContainer => "in the network of",
-    };
     format!(
-        "`{}` {place} {} ended with exit code {}: {}",
-        program.command.join(" "),
-        change.container_name,
+        "`{}` {place} ended with exit code {}: {}",
+        command.join(" "),
         output.exit_code,
         first_line(text)
     )

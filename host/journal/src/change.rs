@@ -8,7 +8,7 @@ use duress_model::HttpRequest;
 
 use super::inverse;
 use duress_engine::{
-    Beside, ContainerId, Fill, Limits, LimitsRecord, Project, SMALLEST_FILL, Work,
+    Arrangement, Beside, ContainerId, Fill, Limits, LimitsRecord, Project, SMALLEST_FILL, Work,
 };
 
 /// Where a program runs.
@@ -110,6 +110,19 @@ pub enum Action {
     },
     /// Ask the system.
     Ask(HttpRequest),
+    /// Set containers aside, and start others that are made from them.
+    Rearrange(Arrangement),
+    /// End what `rearrange` of the same change began.
+    PutBack,
+    /// Stop the container, and run a program on its volumes.
+    RunOffline {
+        /// An argument vector.
+        command: Vec<String>,
+        /// After this it counts as failed.
+        timeout_ms: u64,
+        /// Exit codes beside 0 that are no failure.
+        tolerated: Vec<i32>,
+    },
 }
 
 /// How the host sees that a change is in force.
@@ -197,7 +210,12 @@ impl Change {
         if let Some(probe) = &self.in_force {
             probe.check().map_err(named)?;
         }
-        let unseen = |action: &Action| matches!(action, Action::Run(_) | Action::Ask(_));
+        let unseen = |action: &Action| {
+            matches!(
+                action,
+                Action::Run(_) | Action::Ask(_) | Action::RunOffline { .. }
+            )
+        };
         if self.in_force.is_none() && self.apply.iter().any(unseen) {
             return Err(named(
                 "runs a program or asks the system, and brings no `in-force` probe to see it by"
@@ -358,14 +376,20 @@ impl Probe {
     }
 }
 
+/// Whether an argument vector can be run.
+fn check_command(command: &[String]) -> Result<(), String> {
+    if command.first().is_none_or(String::is_empty) {
+        return Err("runs no program".into());
+    }
+    if command.iter().any(|argument| argument.contains('\0')) {
+        return Err("has an argument with a NUL character".into());
+    }
+    Ok(())
+}
+
 impl PlacedProgram {
     fn check(&self) -> Result<(), String> {
-        if self.command.first().is_none_or(String::is_empty) {
-            return Err("runs no program".into());
-        }
-        if self.command.iter().any(|argument| argument.contains('\0')) {
-            return Err("has an argument with a NUL character".into());
-        }
+        check_command(&self.command)?;
         match self.place {
             Place::Container => Ok(()),
             Place::NetworkOfContainer => duress_engine::network_program::check(&self.command)
@@ -411,6 +435,11 @@ impl fmt::Display for Action {
             Self::FillDisk { path, size, .. } => write!(f, "allocate {size} bytes as {path}"),
             Self::RemoveFill { path } => write!(f, "remove {path}"),
             Self::Ask(request) => write!(f, "{} {}", request.method, request.url),
+            Self::Rearrange(arrangement) => write!(f, "{arrangement}"),
+            Self::PutBack => f.write_str("bring back the containers that were there before"),
+            Self::RunOffline { command, .. } => {
+                write!(f, "stop it, and run on its volumes: {}", command.join(" "))
+            }
         }
     }
 }
@@ -487,6 +516,11 @@ impl Action {
                 id.escape_debug()
             )),
             Self::StartTask { work, .. } => work.check(),
+            Self::Rearrange(arrangement) if arrangement.scales.is_none() => {
+                let mut copies = arrangement.copies.iter();
+                copies.try_for_each(|copy| copy.overrides.check())
+            }
+            Self::RunOffline { command, .. } => check_command(command),
             _ => Ok(()),
         }
     }

@@ -18,6 +18,8 @@ pub struct Held {
     pub container_name: String,
     /// One line.
     pub summary: String,
+    /// Containers that it sets aside while it is in force, by the engine's names.
+    pub set_aside: Vec<ContainerId>,
     /// It stops, restarts or ends the container, or one of its processes: the container may start again because of it.
     pub ends_processes: bool,
     /// It freezes the container.
@@ -38,6 +40,8 @@ impl Held {
                     | Action::Stop { .. }
                     | Action::Start
                     | Action::Restart { .. }
+                    | Action::Rearrange(_)
+                    | Action::RunOffline { .. }
             )
         };
         let mut actions = change.apply.iter().chain(&change.revert);
@@ -46,11 +50,20 @@ impl Held {
             container: change.container.clone(),
             container_name: change.container_name.clone(),
             summary: change.summary.clone(),
+            set_aside: change
+                .arrangements()
+                .flat_map(|one| one.aside.iter().cloned())
+                .collect(),
             ends_processes: actions.any(ends),
             pauses: change.apply.contains(&Action::Pause),
             in_force: None,
             gone: None,
         }
+    }
+
+    /// Whether it is a change of that container, or sets it aside.
+    pub fn concerns(&self, container: &ContainerId) -> bool {
+        self.container == *container || self.set_aside.contains(container)
     }
 
     /// It was made, and has not been seen to be gone.

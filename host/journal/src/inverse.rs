@@ -65,7 +65,10 @@ fn is_inverse(back: &Action, apply: &[Action]) -> bool {
     match back {
         Action::Unpause => any(&|done| matches!(done, Action::Pause | Action::Unpause)),
         Action::Start => any(&|done| match done {
-            Action::Stop { .. } | Action::Restart { .. } | Action::Start => true,
+            Action::Stop { .. }
+            | Action::Restart { .. }
+            | Action::Start
+            | Action::RunOffline { .. } => true,
             // Whatever does not stop a process may end it.
             Action::Signal(signal) | Action::SignalProcess { signal, .. } => !is_stopping(signal),
             _ => false,
@@ -103,10 +106,13 @@ fn is_inverse(back: &Action, apply: &[Action]) -> bool {
             any(&|done| matches!(done, Action::Run(applied) if applied.place == program.place))
         }
         Action::Ask(_) => any(&|done| matches!(done, Action::Ask(_))),
+        Action::PutBack => any(&|done| matches!(done, Action::Rearrange(_))),
+        Action::RunOffline { .. } => any(&|done| matches!(done, Action::RunOffline { .. })),
         Action::Pause
         | Action::Stop { .. }
         | Action::StartTask { .. }
-        | Action::FillDisk { .. } => false,
+        | Action::FillDisk { .. }
+        | Action::Rearrange(_) => false,
     }
 }
 
@@ -132,6 +138,12 @@ fn has_inverse(done: &Action, revert: &[Action]) -> bool {
             any(&|back| matches!(back, Action::RemoveFill { path: removed } if removed == path))
         }
         Action::Limit(_) => any(&|back| matches!(back, Action::Limit(_))),
+        Action::Rearrange(_) => any(&|back| matches!(back, Action::PutBack)),
+        // It must be the last: what is run offline leaves the container stopped.
+        Action::RunOffline { .. } => {
+            any(&|back| matches!(back, Action::RunOffline { .. }))
+                && matches!(revert.last(), Some(Action::Start))
+        }
         _ => true,
     }
 }
@@ -141,6 +153,8 @@ fn wanted(action: &Action) -> &'static str {
         Action::Pause => "`unpause`",
         Action::FillDisk { .. } => "`remove-fill` of the same path",
         Action::Limit(_) => "`limit`",
+        Action::Rearrange(_) => "`put-back`",
+        Action::RunOffline { .. } => "a program that reverts it, and `start` at the end",
         Action::SignalProcess { .. } => "SIGCONT to the same process",
         Action::Signal(signal) if is_stopping(signal) => "SIGCONT",
         _ => "`start`",
@@ -157,7 +171,7 @@ fn continues(sent: &str, back: &str) -> bool {
 
 fn ends_container(action: &Action) -> bool {
     match action {
-        Action::Stop { .. } => true,
+        Action::Stop { .. } | Action::Rearrange(_) | Action::RunOffline { .. } => true,
         Action::Signal(signal) => !is_stopping(signal) && signal != "SIGCONT",
         _ => false,
     }
@@ -177,7 +191,7 @@ fn fills(apply: &[Action], path: &str) -> bool {
 mod tests {
     use super::*;
     use crate::change::{Place, PlacedProgram, Probe};
-    use duress_engine::{ContainerId, Limits, Project};
+    use duress_engine::{Arrangement, ContainerCopy, ContainerId, Limits, Overrides, Project};
     use duress_model::HttpRequest;
 
     fn of(apply: &[Action], revert: &[Action]) -> Result<(), String> {
@@ -271,6 +285,32 @@ mod tests {
         })
     }
 
+    fn rearrange() -> Action {
+        let copy = ContainerCopy {
+            of: ContainerId("c".into()),
+            name: "c".into(),
+            number: None,
+            overrides: Overrides {
+                command: Some(vec!["other".into()]),
+                ..Overrides::default()
+            },
+        };
+        Action::Rearrange(Arrangement {
+            token: "t".into(),
+            scales: None,
+            aside: vec![ContainerId("c".into())],
+            copies: vec![copy],
+        })
+    }
+
+    fn offline() -> Action {
+        Action::RunOffline {
+            command: vec!["mv".into()],
+            timeout_ms: 1000,
+            tolerated: Vec::new(),
+        }
+    }
+
     const STOP: Action = Action::Stop { grace_ms: 0 };
     const RESTART: Action = Action::Restart { grace_ms: 0 };
 
@@ -295,10 +335,18 @@ mod tests {
                 run(Place::NetworkOfContainer),
             ),
             (ask(), ask()),
+            (rearrange(), Action::PutBack),
         ] {
             let name = format!("{apply} by {revert}");
             assert_eq!(of(&[apply], &[revert]), Ok(()), "{name}");
         }
+    }
+
+    #[test]
+    fn a_container_that_was_stopped_for_a_program_is_started_at_last() {
+        let apply = [offline(), Action::Start];
+        assert_eq!(of(&apply, &[offline(), Action::Start]), Ok(()));
+        assert!(of(&apply, &[Action::Start, offline()]).is_err());
     }
 
     #[test]
@@ -328,6 +376,12 @@ mod tests {
             (run(Place::Container), vec![run(Place::NetworkOfContainer)]),
             (fill("/data/f"), vec![remove("/data/g")]),
             (limit(), vec![Action::Start]),
+            (rearrange(), vec![Action::Start]),
+            (rearrange(), vec![Action::PutBack, rearrange()]),
+            (Action::Pause, vec![Action::Unpause, Action::PutBack]),
+            (Action::Pause, vec![Action::Unpause, offline()]),
+            (offline(), vec![Action::Start]),
+            (offline(), vec![Action::Start, offline()]),
         ] {
             let name = format!("{apply} by {revert:?}");
             assert!(of(&[apply], &revert).is_err(), "{name}");

@@ -4,6 +4,7 @@
 //! action, so what a killed host left is always known; the row's change carries its own way back, so taking it back needs no plugin.
 
 mod act;
+mod arrangement;
 pub mod change;
 mod history;
 mod inverse;
@@ -18,6 +19,7 @@ mod traffic;
 mod trial;
 
 pub use act::Actor;
+pub use arrangement::draw_token;
 pub use history::Held;
 pub use recover::{Recovered, recover};
 pub use report::{Listener, Lost, RollbackReport, Step};

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::act::{Actor, Failure};
+use super::act::{Actor, Failure, LONGEST_OFFLINE};
 use super::change::{Action, Change};
 use super::{JournalError, limits};
 use duress_store::{ChangeRow, ChangeStatus, Store};
@@ -69,17 +69,27 @@ pub(super) async fn take_back(
     )))
 }
 
-/// Bounds one action of a revert.
-async fn within<T>(what: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
+/// Time limit of one action of a revert.
+fn limit_of(action: &Action) -> Duration {
+    match action {
+        // It stops the container first.
+        Action::RunOffline { .. } => ACTION_LIMIT + LONGEST_OFFLINE,
+        _ => ACTION_LIMIT,
+    }
+}
+
+/// Bounds one action of a revert, or one look.
+async fn within<T>(
+    limit: Duration,
+    what: impl Future<Output = Result<T, Failure>>,
+) -> Result<T, Failure> {
     let late = |_| {
         Err(Failure::Other(format!(
             "an action was not finished within {} s",
-            ACTION_LIMIT.as_secs()
+            limit.as_secs()
         )))
     };
-    tokio::time::timeout(ACTION_LIMIT, what)
-        .await
-        .unwrap_or_else(late)
+    tokio::time::timeout(limit, what).await.unwrap_or_else(late)
 }
 
 impl Actor {
@@ -87,7 +97,7 @@ impl Actor {
     pub(super) async fn undo(&self, change: &Change) -> Result<(), Failure> {
         let mut failures = Vec::new();
         for action in &change.revert {
-            match within(self.act(change, action, None)).await {
+            match within(limit_of(action), self.act(change, action, None)).await {
                 Ok(()) => {}
                 Err(Failure::Gone) => return Err(Failure::Gone),
                 // A network's rules end with the container's processes; what is still there is seen below.
@@ -119,7 +129,7 @@ impl Actor {
         let wait = change.effect_wait_ms.map(Duration::from_millis);
         let deadline = Instant::now() + wait.unwrap_or(SETTLING).min(LONGEST_SETTLING);
         loop {
-            let unseen = match within(self.observe(change, in_force)).await {
+            let unseen = match within(ACTION_LIMIT, self.observe(change, in_force)).await {
                 Ok(seen) => {
                     let parts = seen.len();
                     let wrong: Vec<_> = seen

@@ -1,6 +1,6 @@
 //! One trial's changes: applied one at a time, and all reverted at its end.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -10,6 +10,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::act::{Actor, Failure};
+use super::arrangement;
 use super::change::Change;
 use super::history::{Held, History};
 use super::report::{Listener, Lost, RollbackReport, Step};
@@ -56,8 +57,8 @@ struct Inner {
 struct Made {
     /// The rollback has begun: nothing more is made.
     closed: bool,
-    /// Ids of changes whose rows are being written. Nothing of them was made yet.
-    writing: HashSet<String>,
+    /// Changes whose rows are being written, by id. Nothing of them was made yet.
+    writing: HashMap<String, Change>,
     /// What may still be in force, in the order in which it was made.
     unsettled: Vec<ChangeRow>,
     /// Ids of what is not.
@@ -165,7 +166,7 @@ impl TrialJournal {
                     .find(|row| row.id == id);
             }
             match found {
-                Some(row) => inner.revert(&mut made, &row, REVERT_LIMIT).await,
+                Some(row) => inner.revert_with_later(&mut made, &row).await,
                 None if inner.was_mine(&id).await => Ok(()),
                 None => Err(JournalError::Refused(format!(
                     "`{}` is not a change of this trial",
@@ -286,7 +287,8 @@ impl Inner {
             }
             // While nothing else is made, so that what is read is what counts.
             limits::write_down(&self.actor, &mut change, &made.unsettled).await?;
-            made.writing.insert(id.clone());
+            arrangement::refuse_conflict(&change, &made.unsettled, made.writing.values())?;
+            made.writing.insert(id.clone(), change.clone());
         }
         let row = NewChange {
             id: id.clone(),
@@ -456,7 +458,7 @@ impl Inner {
         rows.retain(|row| {
             !own.contains(&row.id)
                 && !made.settled.contains(&row.id)
-                && !made.writing.contains(&row.id)
+                && !made.writing.contains_key(&row.id)
         });
         rows
     }
@@ -482,6 +484,18 @@ impl Inner {
                 Err(error) => report.stuck.push((row.summary, error.to_string())),
             }
         }
+    }
+
+    /// Reverts a change, and before it what was changed in containers that it has made: that would go with them unseen.
+    async fn revert_with_later(
+        &self,
+        made: &mut Made,
+        row: &ChangeRow,
+    ) -> Result<(), JournalError> {
+        for later in arrangement::later_in_copies(row, &made.unsettled) {
+            self.revert(made, &later, REVERT_LIMIT).await?;
+        }
+        self.revert(made, row, REVERT_LIMIT).await
     }
 
     async fn revert(

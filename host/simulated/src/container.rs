@@ -6,7 +6,10 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use duress_engine::{Attachment, ContainerId, Health, Limits, Process, Snapshot, State, Work};
+use duress_engine::{
+    Attachment, ContainerCopy, ContainerId, Health, Limits, Overrides, Process, Snapshot, State,
+    Work,
+};
 
 /// A container, and everything in it that a fault can change.
 #[derive(Debug, Clone)]
@@ -33,6 +36,14 @@ pub struct Container {
     pub tasks: BTreeMap<String, Task>,
     /// What runs in it.
     pub processes: Vec<Process>,
+    /// It is set aside: it does not run, and is no part of its stack.
+    pub is_aside: bool,
+    /// The arrangement that made it, and the container that it was made from.
+    pub made_for: Option<(String, String)>,
+    /// In what it differs from the container that it was made from.
+    pub overrides: Overrides,
+    /// What programs have changed on its volumes, in the words of a [`super::Script`]: it outlives processes.
+    pub stored: BTreeSet<String>,
     /// How often it was started.
     pub starts: u64,
     /// How often it started again by itself.
@@ -68,6 +79,10 @@ impl Container {
             files: BTreeMap::new(),
             tasks: BTreeMap::new(),
             processes: processes(),
+            is_aside: false,
+            made_for: None,
+            overrides: Overrides::default(),
+            stored: BTreeSet::new(),
             starts: 1,
             restarts: 0,
             started: Instant::now(),
@@ -83,6 +98,42 @@ impl Container {
             Some(after) if self.started.elapsed() < after => Health::Starting,
             Some(_) => Health::Healthy,
         }
+    }
+
+    /// Returns one that is made from this one, and does not run yet.
+    pub(super) fn copy(&self, id: String, number: u8, token: &str, copy: &ContainerCopy) -> Self {
+        let mut made = Self::new(id, copy.name.clone(), number);
+        made.end();
+        made.is_aside = true;
+        made.made_for = Some((token.to_owned(), self.id.clone()));
+        made.overrides = copy.overrides.clone();
+        if copy.number.is_none() {
+            made.stored = self.stored.clone();
+        }
+        made
+    }
+
+    /// Returns whether it was made for that arrangement.
+    pub(super) fn is_copy(&self, token: &str) -> bool {
+        self.made_for.as_ref().is_some_and(|(own, _)| own == token)
+    }
+
+    /// Returns the service in the compose file: for a further container of one, the name without the number.
+    pub(super) fn service_of_compose(&self) -> &str {
+        match (&self.made_for, self.service.rsplit_once('-')) {
+            (Some(_), Some((service, number))) if number.parse::<u32>().is_ok() => service,
+            _ => &self.service,
+        }
+    }
+
+    /// Returns whether it is part of its stack now.
+    pub fn is_in_place(&self) -> bool {
+        !self.is_aside
+    }
+
+    /// Returns the marks that are set in it and on its volumes.
+    pub(super) fn all_marks(&self) -> BTreeSet<String> {
+        self.marks.union(&self.stored).cloned().collect()
     }
 
     /// Returns how it stands now.
@@ -127,6 +178,16 @@ impl Container {
         );
         left.extend(self.files.keys().map(|path| format!("the file {path}")));
         left.extend(self.tasks.keys().map(|id| format!("the task {id}")));
+        left.extend(
+            self.stored
+                .iter()
+                .map(|mark| format!("`{mark}` of the script, on its volumes")),
+        );
+        if let Some((_, of)) = &self.made_for {
+            left.push(format!("it was made from {of}"));
+        } else if self.is_aside {
+            left.push("it is set aside".to_owned());
+        }
         let stopped = self.processes.iter().filter(|process| process.stopped);
         left.extend(stopped.map(|process| format!("process {} is stopped", process.pid)));
         left
@@ -134,6 +195,9 @@ impl Container {
 
     /// Returns what is not as it was when it was made, by the kind of action that makes it so.
     pub fn changed(&self) -> BTreeSet<&'static str> {
+        if self.is_aside || self.made_for.is_some() {
+            return BTreeSet::from(["rearrange"]);
+        }
         let mut kinds = BTreeSet::new();
         let mut is = |changed: bool, kind| {
             if changed {
@@ -146,6 +210,7 @@ impl Container {
             !self.rules.is_empty() || !self.disciplines.is_empty() || !self.marks.is_empty(),
             "run",
         );
+        is(!self.stored.is_empty(), "run_offline");
         is(!self.files.is_empty(), "fill_disk");
         is(!self.tasks.is_empty(), "start_task");
         is(

@@ -9,10 +9,11 @@ use super::network::output;
 use super::world::{Machine, World};
 use super::{container, network, world};
 use duress_engine::{
-    Connection, Container, ContainerId, Details, Engine, EngineError, EngineInfo, EngineResult,
-    FileSystem, Fill, LABEL_DATABASE, LABEL_DATABASE_ID, LABEL_HOST, LABEL_TRIAL, Leftover, Limits,
-    LimitsRecord, LogLine, LogsAsked, NetDriver, Network, Output, Process, Program, Project,
-    Requirement, Sharer, Snapshot, Stack, State, Work, compose, network_program,
+    Arranged, Arrangement, Connection, Container, ContainerId, Details, Engine, EngineError,
+    EngineInfo, EngineResult, FileSystem, Fill, LABEL_DATABASE, LABEL_DATABASE_ID, LABEL_HOST,
+    LABEL_TRIAL, Leftover, Limits, LimitsRecord, LogLine, LogsAsked, NetDriver, Network, Output,
+    Process, Program, Project, Requirement, Sharer, Snapshot, Stack, State, Work, compose,
+    network_program,
 };
 
 /// What a file system of a container holds, in bytes.
@@ -30,7 +31,7 @@ pub struct SimulatedEngine(pub World);
 
 impl SimulatedEngine {
     /// Looks at something.
-    async fn look<T>(
+    pub(super) async fn look<T>(
         &self,
         what: &str,
         look: impl FnOnce(&mut Machine) -> EngineResult<T> + Send,
@@ -40,7 +41,7 @@ impl SimulatedEngine {
     }
 
     /// Change something.
-    async fn change<T>(
+    pub(super) async fn change<T>(
         &self,
         what: &str,
         change: impl FnOnce(&mut Machine) -> EngineResult<T> + Send,
@@ -182,11 +183,12 @@ impl Engine for SimulatedEngine {
     async fn containers(&self, project: &Project) -> EngineResult<Vec<Container>> {
         self.look("list the containers", |machine| {
             let stack = machine.stacks.get(project).cloned().unwrap_or_default();
-            let containers = stack.containers.into_iter().map(|one| Container {
+            let in_place = stack.containers.into_iter().filter(|one| one.is_in_place());
+            let containers = in_place.map(|one| Container {
                 health: one.health(),
-                id: ContainerId(one.id),
+                id: ContainerId(one.id.clone()),
                 name: one.service.clone(),
-                service: one.service,
+                service: one.service_of_compose().to_owned(),
                 state: one.state,
                 addresses: match one.state {
                     State::Exited => Vec::new(),
@@ -205,6 +207,7 @@ impl Engine for SimulatedEngine {
             Ok(stack
                 .containers
                 .iter()
+                .filter(|one| one.is_in_place())
                 .map(container::Container::snapshot)
                 .collect())
         })
@@ -292,9 +295,8 @@ impl Engine for SimulatedEngine {
             if let Some(output) = network::run(container, &program.command) {
                 return Ok(output);
             }
-            if let Some(answer) =
-                script.program(&container.service, &program.command, &container.marks)
-            {
+            let marks = container.all_marks();
+            if let Some(answer) = script.program(&container.service, &program.command, &marks) {
                 answer.mark(&mut container.marks);
                 return Ok(output(answer.exit_code, answer.stdout.clone(), ""));
             }
@@ -455,6 +457,42 @@ impl Engine for SimulatedEngine {
             container.end();
             container.start();
             Ok(())
+        })
+        .await
+    }
+
+    async fn arrange(&self, project: &Project, arrangement: &Arrangement) -> EngineResult<()> {
+        self.make_arrangement(project, arrangement).await
+    }
+
+    async fn put_back(&self, project: &Project, arrangement: &Arrangement) -> EngineResult<()> {
+        self.end_arrangement(project, arrangement).await
+    }
+
+    async fn arranged(
+        &self,
+        project: &Project,
+        arrangement: &Arrangement,
+    ) -> EngineResult<Arranged> {
+        self.look("look at an arrangement", |machine| {
+            machine.arranged(project, arrangement)
+        })
+        .await
+    }
+
+    async fn run_offline(&self, id: &ContainerId, program: &Program) -> EngineResult<Output> {
+        self.stop(id, Duration::ZERO).await?;
+        self.change("run a program on volumes", |machine| {
+            let script = std::sync::Arc::clone(&machine.script);
+            let container = machine.touch(&id.0)?;
+            let marks = container.all_marks();
+            match script.program(&container.service, &program.command, &marks) {
+                Some(answer) => {
+                    answer.mark(&mut container.stored);
+                    Ok(output(answer.exit_code, answer.stdout.clone(), ""))
+                }
+                None => Ok(machine.unanswered_program(&program.command)),
+            }
         })
         .await
     }

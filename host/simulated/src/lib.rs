@@ -2,6 +2,7 @@
 //!
 //! `duress plugin test` tries components on it (the crate `duress-conformance`), and the simulation in `tests/sim` whole campaigns.
 
+mod arrangement;
 mod container;
 mod conversation;
 mod engine;

@@ -6,7 +6,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use duress_engine::Work;
+use duress_engine::{Overrides, Work};
 use duress_model::HttpRequest;
 
 /// The system that a plugin is tried on: its containers, and what they answer.
@@ -45,8 +45,8 @@ impl Default for Script {
 /// What a program or a request is answered with, and what it changes.
 ///
 /// What it changes are marks: words of the author's own for the system's state, e.g. `writes-are-refused`. Those that a program sets are its
-/// container's, and end with its first process; those that a request sets are the whole system's. A mark that is left at the end is a
-/// change that was not reverted.
+/// container's, and end with its first process, but for those of a program that runs while the container is stopped. Those that a
+/// request sets are the whole system's. A mark that is left at the end is a change that was not reverted.
 #[derive(Debug, Clone, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Answer {
@@ -56,6 +56,10 @@ pub struct Answer {
     /// Only in this container; none: in any.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub container: String,
+    /// What a container that was made otherwise has, e.g. `MODE=strict` for a variable of its environment, `image other:2`, or
+    /// `command serve *`; `*` is any text. The marks that it sets are set while that container runs.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub made_with: Option<String>,
     /// A method and a URL, e.g. `GET http://pd0:2379/pd/api/v1/*`; `*` is any text.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub request: Option<String>,
@@ -110,6 +114,38 @@ impl Script {
                 && (answer.container.is_empty() || answer.container == container)
                 && answer.is_given_with(marks)
         })
+    }
+
+    /// Sets the marks of a container that was made otherwise.
+    pub(super) fn mark_made(
+        &self,
+        container: &str,
+        overrides: &Overrides,
+        marks: &mut BTreeSet<String>,
+    ) {
+        let mut had: Vec<String> = Vec::new();
+        had.extend(overrides.image.iter().map(|image| format!("image {image}")));
+        let command = overrides.command.iter();
+        had.extend(command.map(|words| format!("command {}", words.join(" "))));
+        had.extend(
+            overrides
+                .environment
+                .iter()
+                .map(|(name, value)| match value {
+                    Some(value) => format!("{name}={value}"),
+                    None => name.clone(),
+                }),
+        );
+        for answer in &self.answers {
+            let Some(pattern) = &answer.made_with else {
+                continue;
+            };
+            if had.iter().any(|one| fits(pattern, one))
+                && (answer.container.is_empty() || answer.container == container)
+            {
+                answer.mark(marks);
+            }
+        }
     }
 
     /// Returns the answer to a program that goes on.

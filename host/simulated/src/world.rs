@@ -9,7 +9,7 @@ use tokio::time::Instant;
 
 use super::container::Container;
 use super::script::Script;
-use duress_engine::{EngineError, EngineResult, Output, Project, State};
+use duress_engine::{ContainerCopy, EngineError, EngineResult, Output, Project, State};
 use duress_http::{Answers, HttpError, HttpResponse};
 use duress_model::{HttpRequest, SeededRandom};
 
@@ -401,7 +401,7 @@ impl Machine {
             && let Some(project) = self.any_project()
         {
             self.one_of(&project, |containers, which| {
-                // What was ended on purpose is not started by anybody.
+                // What was ended or set aside on purpose is not started by anybody.
                 if containers[which].state == State::Running {
                     containers[which].end();
                     containers[which].start();
@@ -440,6 +440,28 @@ impl Machine {
                 .containers
                 .push(Container::new(id, service.to_owned(), number));
         }
+    }
+
+    /// Make a container from another, once.
+    pub(super) fn make_copy(
+        &mut self,
+        project: &Project,
+        token: &str,
+        copy: &ContainerCopy,
+    ) -> EngineResult<()> {
+        self.made += 1;
+        let (id, number) = (format!("container-{}", self.made), self.made as u8);
+        let made = self.touch(&copy.of.0)?.copy(id, number, token, copy);
+        let stack = self.stacks.get_mut(project);
+        let stack = stack.ok_or_else(|| EngineError::Gone(copy.of.0.clone()))?;
+        if !stack
+            .containers
+            .iter()
+            .any(|one| one.is_copy(token) && one.service == copy.name)
+        {
+            stack.containers.push(made);
+        }
+        Ok(())
     }
 
     /// A program that neither the machine nor the script knows.

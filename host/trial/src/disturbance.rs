@@ -3,6 +3,7 @@
 //! | what is seen | it is |
 //! |---|---|
 //! | a container was removed | a disturbance |
+//! | a container that a change of this trial sets aside, or has set aside | the fault |
 //! | a container that ended or restarted by a change of this trial | the fault |
 //! | a container that its own restart policy started again, or that ended with an exit code of its own | the subject's answer to the fault |
 //! | a container that somebody else restarted, killed or paused | a disturbance |
@@ -25,6 +26,11 @@ pub(super) fn between(
 ) -> Vec<String> {
     let mut found = Vec::new();
     for was in before {
+        let own: Vec<&Held> = held.iter().filter(|one| one.concerns(&was.id)).collect();
+        if own.iter().any(|one| !one.set_aside.is_empty()) {
+            // Whether it is set aside as it should be, and back in time, is the journal's to see.
+            continue;
+        }
         let Some(is) = now.iter().find(|one| one.id == was.id) else {
             let replaced = now.iter().any(|one| one.name == was.name);
             found.push(match replaced {
@@ -33,7 +39,6 @@ pub(super) fn between(
             });
             continue;
         };
-        let own: Vec<&Held> = held.iter().filter(|one| one.container == was.id).collect();
         // Whatever such a container does next is the fault's doing; that the change itself holds is the journal's to see.
         if own.iter().any(|one| one.ends_processes) || was.state != State::Running {
             continue;
@@ -134,6 +139,7 @@ mod tests {
             container: ContainerId(name.into()),
             container_name: name.into(),
             summary: "s".into(),
+            set_aside: Vec::new(),
             ends_processes: false,
             pauses: false,
             in_force: Some(Instant::now()),
@@ -240,6 +246,21 @@ mod tests {
             ..held("b")
         };
         assert_eq!(said_with(&[pauses], |b| b.state = State::Paused), [""; 0]);
+    }
+
+    #[test]
+    fn a_container_that_the_trial_replaced_is_not_missed() {
+        let replaces = Held {
+            set_aside: vec![ContainerId("b".into())],
+            ..held("a")
+        };
+        let before = [snapshot("a"), snapshot("b")];
+        let mut copy = snapshot("b");
+        copy.id = ContainerId("copy".into());
+        let now = [snapshot("a"), copy];
+        assert_eq!(between(&before, &now, &[replaces], &|_| false), [""; 0]);
+        let found = between(&before, &now, &[held("a")], &|_| false);
+        assert_eq!(found, ["b was removed and made anew"]);
     }
 
     #[test]

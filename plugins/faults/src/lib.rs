@@ -11,6 +11,8 @@ pub fn all() -> Vec<Fault> {
         faults::process::kill(),
         faults::container_stop::fault(),
         faults::container_restart::fault(),
+        faults::container_recreate::fault(),
+        faults::scale::fault(),
         faults::network_partition::fault(&["*"]),
         faults::topology::fault(),
         faults::network_partition::tcp_reset(&["*"]),

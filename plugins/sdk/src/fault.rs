@@ -9,6 +9,7 @@ use serde_json::{Map, Value};
 
 use crate::bindings::duress::plugin::changes;
 use crate::bindings::exports::duress::plugin::chaos::FaultType;
+use crate::deployment::{OfflinePrograms, Replacement, Scaling};
 use crate::draft::Draft;
 use crate::programs::LastingProgram;
 use crate::wait::milliseconds;
@@ -58,6 +59,30 @@ pub enum Planned {
     Draft(Draft),
     /// A program that goes on until the host ends it.
     Program(LastingProgram),
+    /// A container that takes the place of another.
+    Replacement(Replacement),
+    /// Another number of containers of a service.
+    Scaling(Scaling),
+    /// Programs on the volumes of a container that is stopped.
+    Offline(OfflinePrograms),
+}
+
+impl From<Replacement> for Planned {
+    fn from(replacement: Replacement) -> Self {
+        Self::Replacement(replacement)
+    }
+}
+
+impl From<Scaling> for Planned {
+    fn from(scaling: Scaling) -> Self {
+        Self::Scaling(scaling)
+    }
+}
+
+impl From<OfflinePrograms> for Planned {
+    fn from(programs: OfflinePrograms) -> Self {
+        Self::Offline(programs)
+    }
 }
 
 impl From<Change> for Planned {
@@ -79,12 +104,15 @@ impl From<LastingProgram> for Planned {
 }
 
 impl Planned {
-    /// Returns the container that it changes.
+    /// Returns the container that it changes; for another number of containers, their service.
     pub fn container(&self) -> &str {
         match self {
             Self::Change(change) => &change.container,
             Self::Draft(draft) => &draft.container,
             Self::Program(program) => &program.container,
+            Self::Replacement(replacement) => &replacement.container,
+            Self::Scaling(scaling) => &scaling.service,
+            Self::Offline(programs) => &programs.container,
         }
     }
 
@@ -94,6 +122,9 @@ impl Planned {
             Self::Change(change) => Ok((changes::apply(change)?, None)),
             Self::Draft(draft) => draft.apply(),
             Self::Program(program) => Ok((program.start()?, None)),
+            Self::Replacement(replacement) => Ok((replacement.apply()?, None)),
+            Self::Scaling(scaling) => Ok((scaling.apply()?, None)),
+            Self::Offline(programs) => Ok((programs.apply()?, None)),
         }
     }
 }

@@ -11,6 +11,7 @@
 pub mod bindings;
 pub mod chaos;
 pub mod containers;
+pub mod deployment;
 pub mod draft;
 mod error;
 pub mod fault;

@@ -33,6 +33,100 @@ fn program(place: Place, name: &str) -> PlacedProgram {
     }
 }
 
+fn arrangement(scales: Option<&str>, overrides: &Overrides) -> Change {
+    let copy = duress_engine::ContainerCopy {
+        of: ContainerId("c".into()),
+        name: "c".into(),
+        number: None,
+        overrides: overrides.clone(),
+    };
+    let arrangement = Arrangement {
+        token: "t".into(),
+        scales: scales.map(str::to_owned),
+        aside: vec![ContainerId("c".into())],
+        copies: vec![copy],
+    };
+    change(
+        vec![Action::Rearrange(arrangement)],
+        vec![Action::PutBack],
+        None,
+    )
+}
+
+#[test]
+fn each_way_to_make_containers_otherwise_is_a_permission_of_its_own() {
+    let command = Overrides {
+        command: Some(vec!["other".into()]),
+        ..Overrides::default()
+    };
+    let image = Overrides {
+        image: Some("other".into()),
+        ..Overrides::default()
+    };
+    let both = Overrides {
+        image: image.image.clone(),
+        ..command.clone()
+    };
+    let offline = change(
+        vec![Action::RunOffline {
+            command: vec!["mv".into()],
+            timeout_ms: 1,
+            tolerated: Vec::new(),
+        }],
+        vec![Action::Start],
+        None,
+    );
+    for (change, line, enough) in [
+        (
+            arrangement(None, &command),
+            "[recreate]",
+            "actions: [recreate]",
+        ),
+        (
+            arrangement(None, &image),
+            "[change_image]",
+            "actions: [recreate, change_image]",
+        ),
+        (
+            arrangement(None, &both),
+            "[change_image]",
+            "actions: [recreate, change_image]",
+        ),
+        (
+            arrangement(Some("c"), &Overrides::default()),
+            "[scale]",
+            "actions: [scale]",
+        ),
+        (
+            offline.clone(),
+            "[run_offline]",
+            "{actions: [run_offline], programs: {container: [mv]}}",
+        ),
+    ] {
+        let others = "actions: [stop, restart, run_program, signal, limit]";
+        let unasked = requests(others).unasked(&change).expect("refused");
+        assert_eq!(unasked.line, format!("actions: {line}"));
+        assert_eq!(requests(enough).unasked(&change), None, "{enough}");
+    }
+    assert!(
+        requests("actions: [recreate]")
+            .unasked(&arrangement(None, &both))
+            .is_some()
+    );
+    let unasked = requests("actions: [run_offline]").unasked(&offline);
+    assert_eq!(
+        unasked.map(|one| one.line),
+        Some("programs: {container: [mv]}".into())
+    );
+    let words = requests("actions: [recreate, change_image]")
+        .in_words()
+        .join("; ");
+    assert!(
+        words.contains("ANY program") && words.contains("ANY image"),
+        "{words}"
+    );
+}
+
 #[test]
 fn nothing_is_allowed_that_was_not_asked_for() {
     let none = Requests::default();

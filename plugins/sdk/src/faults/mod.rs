@@ -3,6 +3,7 @@
 //! Each module has `fault()`, which the subject puts into its list, and a planning function that touches nothing.
 
 pub mod bandwidth;
+pub mod container_recreate;
 pub mod container_restart;
 pub mod container_stop;
 pub mod destination;
@@ -16,6 +17,7 @@ pub mod netem;
 pub mod network_partition;
 pub mod node_kill;
 pub mod process;
+pub mod scale;
 pub mod stress;
 pub mod topology;
 

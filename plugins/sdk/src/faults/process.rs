@@ -288,7 +288,7 @@ fn newcomers(which: &Which, target: &str, all: &[Process], steps: &[Step]) -> Op
                 Planned::Change(change) => {
                     change.container == target && change.apply.contains(&action)
                 }
-                Planned::Draft(_) | Planned::Program(_) => false,
+                _ => false,
             })
     };
     let mut found = which.among(target, all).ok()?;

@@ -1,22 +1,40 @@
 //! Ways to break PostgreSQL that only it has. What changes a server is a program in its container, so that the host can revert it
 //! by itself.
 
+use std::time::Duration;
+
+use duress_sdk::deployment::{OfflineProgram, OfflinePrograms, Replacement};
 use duress_sdk::faults::node_kill;
 use duress_sdk::programs::LastingProgram;
-use duress_sdk::{Action, Change, Error, Fault, NoParameters, Place, Probe, Program, Result, Scene, Step};
+use duress_sdk::schemars::{self, JsonSchema};
+use duress_sdk::{Action, Change, Container, Error, Fault, NoParameters, Parameters, Place, Probe, Program, Result, Scene, Step};
 
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use crate::server;
 use crate::settings::{REPLICAS, SERVERS, Settings};
+use crate::{server, wire};
 
 /// Time limit for a statement, in milliseconds.
 const STATEMENT: u64 = 5_000;
 /// Time limit for a promotion, and for a new clone, in milliseconds.
 const ROLE_CHANGE: u64 = 60_000;
+/// Time limit for a program that works on the files of a server that is stopped.
+const OFFLINE: Duration = Duration::from_secs(10);
+/// Time limit for a server to start: after a crash it first repeats what it has logged.
+const START: Duration = Duration::from_secs(30);
+/// Where the servers' files lie.
+const CLUSTER: &str = "/data/cluster";
 
 pub(crate) fn all() -> Vec<Fault> {
-    vec![replication_pause(), connection_exhaustion(), primary_kill(), replica_promote()]
+    vec![
+        replication_pause(),
+        connection_exhaustion(),
+        primary_kill(),
+        replica_promote(),
+        settings_change(),
+        table_loss(),
+    ]
 }
 
 /// A replica receives what the primary writes, and does not apply it.
@@ -63,6 +81,67 @@ fn replica_promote() -> Fault {
         |_: &NoParameters, target, _| Ok(step(promote(&target.name))),
     )
     .on(REPLICAS)
+}
+
+/// Which setting of a server is another.
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct SettingsChange {
+    /// The setting, as `SHOW` names it.
+    #[schemars(regex(pattern = r"^[a-z][a-z0-9_.]{0,62}$"))]
+    name: String,
+    /// Its value, as `SHOW` prints it.
+    #[schemars(regex(pattern = r"^[A-Za-z0-9_.+-]{1,100}$"))]
+    value: String,
+}
+
+impl Default for SettingsChange {
+    fn default() -> Self {
+        Self {
+            name: "shared_buffers".into(),
+            value: "1MB".into(),
+        }
+    }
+}
+
+impl Parameters for SettingsChange {}
+
+/// A server runs with another setting, given when it starts, as after a deployment of the wrong configuration. A replica does not start
+/// with less than its primary's `max_connections`: such a setting is for the primary.
+fn settings_change() -> Fault {
+    Fault::for_each(
+        "settings_change",
+        "Have a server run with another setting, given when it starts; cleanup starts it as it was.",
+        |change: &SettingsChange, target, _| Ok(Step::new(with_setting(change, target))),
+    )
+    .on(SERVERS)
+}
+
+/// Which table loses its file.
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct TableLoss {
+    /// The table, in the database `postgres`. It must be there when the fault is injected.
+    #[serde(default = "default_table")]
+    #[schemars(regex(pattern = r"^[a-z_][a-z0-9_]{0,62}$"))]
+    table: String,
+}
+
+fn default_table() -> String {
+    "orders".into()
+}
+
+impl Parameters for TableLoss {}
+
+/// The file of a table is gone, as after a mistake in the file system. It is moved away while the server is stopped: one that runs
+/// keeps it open.
+fn table_loss() -> Fault {
+    Fault::for_each(
+        "table_loss",
+        "Move the file of a table away while the server is stopped, and start it again; cleanup moves it back.",
+        |loss: &TableLoss, target, _| Ok(Step::new(lose(&loss.table, &file_of(&loss.table, &target.name)?, &target.name))),
+    )
+    .on(&["primary"])
 }
 
 fn primary(scene: &Scene) -> Result<String> {
@@ -131,6 +210,42 @@ fn promote(replica: &str) -> Change {
     }
 }
 
+/// The start script hands `SETTINGS` to the server.
+fn with_setting(change: &SettingsChange, server: &Container) -> Replacement {
+    let SettingsChange { name, value } = change;
+    Replacement::new(server, format!("{} runs with {name} = {value}", server.name))
+        .environment("SETTINGS", format!("-c {name}={value}"))
+        .shown_by(
+            Probe::Output((
+                psql(&format!("SELECT 'is now ' || current_setting('{name}')"), STATEMENT),
+                vec![format!("is now {value}\n")],
+            )),
+            START,
+        )
+}
+
+/// Where a table lies, within the cluster's folder.
+fn file_of(table: &str, server: &str) -> Result<String> {
+    let settings = Settings::read()?;
+    wire::ask(server, &settings, &format!("SELECT pg_relation_filepath('{table}')"))
+}
+
+/// Where nothing was moved, or it was moved back, there is nothing to move: `mv` exits 1, and the check sees the file.
+fn lose(table: &str, file: &str, server: &str) -> OfflinePrograms {
+    let file = format!("{CLUSTER}/{file}");
+    let aside = format!("{file}.lost");
+    let state =
+        format!("SELECT CASE WHEN (pg_stat_file(pg_relation_filepath('{table}'), true)).size IS NULL THEN 'is lost' ELSE 'is there' END");
+    OfflinePrograms {
+        container: server.into(),
+        summary: format!("the file of the table {table} of {server} is lost"),
+        run: vec![OfflineProgram::new(&["mv", &file, &aside], OFFLINE)],
+        run_on_revert: vec![OfflineProgram::new(&["mv", &aside, &file], OFFLINE).tolerating(1)],
+        in_force: Probe::Output((psql(&state, STATEMENT), vec!["is lost".into()])),
+        wait: Some(START),
+    }
+}
+
 /// One statement as the superuser, over the container's own socket.
 fn psql(statement: &str, timeout: u64) -> Program {
     program(&["psql", "--username=postgres", "--no-psqlrc", "-Atc", statement], timeout)
@@ -153,6 +268,8 @@ mod tests {
     fn the_way_back_of_a_promotion_is_to_follow_again() {
         let change = promote("replica");
         assert_eq!(change.revert, [Action::Run(program(&["rejoin"], ROLE_CHANGE))]);
-        assert!(matches!(&change.apply[..], [Action::Run(program)] if program.command.last().is_some_and(|sql| sql.contains("pg_promote"))));
+        assert!(
+            matches!(&change.apply[..], [Action::Run(program)] if program.command.last().is_some_and(|sql| sql.contains("pg_promote")))
+        );
     }
 }
