@@ -15,6 +15,7 @@ mod components;
 mod engine;
 mod fuzz;
 mod images;
+mod layers;
 mod leftovers;
 mod lint;
 mod netem;
@@ -142,6 +143,7 @@ fn run(verb: &Verb) -> Result<bool> {
         Verb::Lint => lint::run(),
         Verb::Docs => {
             Setup::COMPONENTS.run_and_build_host()?;
+            layers::write()?;
             test::write_pages()
         }
         Verb::Ci => ci::run(),

@@ -5,6 +5,7 @@ mod features;
 use anyhow::Result;
 use xshell::cmd;
 
+use crate::layers;
 use crate::sh::{CmdExt as _, shell};
 
 /// Checks all of it. Returns whether nothing was found.
@@ -24,5 +25,6 @@ pub(crate) fn run_quick_part() -> Result<bool> {
     let sh = shell()?;
     let is_formatted = cmd!(sh, "cargo fmt --all --check").succeeds()?;
     let are_shared = features::are_shared()?;
-    Ok(is_formatted && are_shared)
+    let are_layers_kept = layers::are_kept()?;
+    Ok(is_formatted && are_shared && are_layers_kept)
 }
