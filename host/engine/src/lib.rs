@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
+use strum::{Display, EnumString, VariantNames};
 
 mod arrangement;
 pub mod compose;
@@ -259,8 +260,11 @@ pub struct Leftover {
 }
 
 /// Where a program for `network-of-container` runs.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, Display, EnumString, VariantNames,
+)]
 #[serde(rename_all = "snake_case")]
+#[strum(serialize_all = "snake_case")]
 pub enum NetDriver {
     /// The host's own tool, in the container's network namespace: needs root on the engine's machine.
     Namespace,

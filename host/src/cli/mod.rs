@@ -16,9 +16,11 @@ mod ui;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
+use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{ArgAction, Args, Parser};
 use duress_engine::NetDriver;
 use duress_model::Error;
+use strum::VariantNames as _;
 
 use commands::Verb;
 use context::Context;
@@ -41,13 +43,18 @@ struct Cli {
 const EXIT_CODES: &str = "\
 Exit codes: 0 success; 1 a trial failed or something is left to revert; 2 invalid input; 3 the environment lacks something.";
 
+/// Reads the name of a driver, which help and mistakes list.
+fn net_driver() -> impl TypedValueParser<Value = NetDriver> {
+    PossibleValuesParser::new(NetDriver::VARIANTS).try_map(|name| name.parse::<NetDriver>())
+}
+
 #[derive(Debug, Args)]
 struct Global {
     /// Database file [default: $XDG_DATA_HOME/duress/duress.db]
     #[arg(long, global = true, value_name = "FILE", env = "DURESS_DB")]
     db: Option<PathBuf>,
     /// Where programs for a container's network run [default: the first of these that works]
-    #[arg(long, global = true, value_name = "DRIVER")]
+    #[arg(long, global = true, value_name = "DRIVER", value_parser = net_driver())]
     net_driver: Option<NetDriver>,
     /// Print JSON instead of text
     #[arg(long, global = true)]

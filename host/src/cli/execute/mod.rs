@@ -7,7 +7,6 @@ use std::ffi::OsString;
 use std::sync::Arc;
 use std::time::Duration;
 
-use clap::ValueEnum as _;
 use duress_http::Client;
 use duress_model::Error;
 use duress_runner::guardian::{Guarded, Guardian};
@@ -142,11 +141,8 @@ fn guarded(context: &Context, store: &Store, host: &str, grace: Duration) -> Gua
     arguments.extend(["--host".into(), host.into()]);
     arguments.extend(["--pid".into(), std::process::id().to_string().into()]);
     arguments.extend(["--grace-ms".into(), grace.as_millis().to_string().into()]);
-    if let Some(driver) = context
-        .net_driver
-        .and_then(|driver| driver.to_possible_value())
-    {
-        arguments.extend(["--net-driver".into(), driver.get_name().into()]);
+    if let Some(driver) = context.net_driver {
+        arguments.extend(["--net-driver".into(), driver.to_string().into()]);
     }
     Guarded {
         locks: store.host_locks(),
