@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use crate::program::{Program, REQUESTS, noop, repository};
+use crate::program::{PERMISSIONS, Program, noop, repository};
 
 #[test]
 fn our_own_plugins_conform() {
@@ -37,7 +37,7 @@ fn what_does_not_conform_is_told_what_to_mend() {
     fs::write(
         folder.join("plugin.yaml"),
         format!(
-            "name: broken\nversion: 0.1.0\nsummary: s\nlicense: MIT\ncomponent: broken.wasm\nwit: 0.1.1\nrequests: {REQUESTS}\n"
+            "name: broken\nversion: 0.1.0\nsummary: s\nlicense: MIT\ncomponent: broken.wasm\nwit: 0.1.1\nrequests: {PERMISSIONS}\n"
         ),
     )
     .unwrap();
@@ -95,7 +95,7 @@ fn what_a_plugin_logs_in_its_test_is_shown_with_v() {
     fs::write(
         folder.join("plugin.yaml"),
         format!(
-            "name: loud\nversion: 0.1.0\nsummary: s\nlicense: MIT\ncomponent: loud.wasm\nwit: 0.1.1\nrequests: {REQUESTS}\n"
+            "name: loud\nversion: 0.1.0\nsummary: s\nlicense: MIT\ncomponent: loud.wasm\nwit: 0.1.1\nrequests: {PERMISSIONS}\n"
         ),
     )
     .unwrap();

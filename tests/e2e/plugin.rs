@@ -5,22 +5,22 @@ use std::io::Write as _;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
-use crate::program::{Ended, Program, REQUESTS, noop};
+use crate::program::{Ended, PERMISSIONS, Program, noop};
 
 /// A plugin's folder outside every root.
-fn elsewhere(program: &Program, requests: &str) -> PathBuf {
+fn elsewhere(program: &Program, permissions: &str) -> PathBuf {
     let folder = program.folder.path().join("elsewhere");
     fs::create_dir_all(&folder).unwrap();
     fs::write(folder.join("theirs.wasm"), noop()).unwrap();
-    manifest(&folder, requests);
+    manifest(&folder, permissions);
     folder
 }
 
-fn manifest(folder: &std::path::Path, requests: &str) {
+fn manifest(folder: &std::path::Path, permissions: &str) {
     fs::write(
         folder.join("plugin.yaml"),
         format!(
-            "name: theirs\nversion: 1.2.3\nsummary: somebody's\nlicense: MIT\ncomponent: theirs.wasm\nwit: 0.1.1\nrequests: {requests}\n"
+            "name: theirs\nversion: 1.2.3\nsummary: somebody's\nlicense: MIT\ncomponent: theirs.wasm\nwit: 0.1.1\nrequests: {permissions}\n"
         ),
     )
     .unwrap();
@@ -59,7 +59,7 @@ fn run(program: &Program) -> Ended {
 #[test]
 fn a_plugin_is_granted_taken_in_changed_granted_again_and_removed() {
     let program = Program::new();
-    let folder = elsewhere(&program, REQUESTS);
+    let folder = elsewhere(&program, PERMISSIONS);
     let path = folder.to_str().unwrap();
     let asked = in_root(&program, &["plugin", "add", path]);
     asked.refuses(&["nobody can be asked", "--yes"]);
@@ -94,7 +94,10 @@ fn a_plugin_is_granted_taken_in_changed_granted_again_and_removed() {
     ]);
     // Its source has it too, and asks for more.
     fs::write(folder.join("theirs.wasm"), &changed).unwrap();
-    manifest(&folder, &REQUESTS.replace("[pause]", "[pause, fill_disk]"));
+    manifest(
+        &folder,
+        &PERMISSIONS.replace("[pause]", "[pause, fill_disk]"),
+    );
     let updated = in_root(&program, &["plugin", "update", "theirs", "--yes"]);
     assert_eq!(updated.code(), 0, "{}", updated.said());
     assert!(
@@ -116,7 +119,7 @@ fn a_plugin_is_granted_taken_in_changed_granted_again_and_removed() {
     // A manifest that is changed where it lies gets nothing by it.
     manifest(
         &root.join("plugins/theirs"),
-        &REQUESTS.replace("[pause]", "[pause, limit]"),
+        &PERMISSIONS.replace("[pause]", "[pause, limit]"),
     );
     run(&program).refuses(&["it asks for more", "it does not ask any more"]);
 
@@ -137,7 +140,7 @@ fn what_nobody_granted_anything_is_not_even_run() {
     let plugin = root.join("plugins/theirs");
     fs::create_dir_all(&plugin).unwrap();
     fs::write(plugin.join("theirs.wasm"), noop()).unwrap();
-    manifest(&plugin, REQUESTS);
+    manifest(&plugin, PERMISSIONS);
     run(&program).refuses(&["was granted nothing yet", "duress plugin add"]);
     fs::write(
         root.join("duress.lock"),
@@ -150,18 +153,18 @@ fn what_nobody_granted_anything_is_not_even_run() {
 #[test]
 fn what_it_imports_and_what_it_asks_for_must_agree() {
     let program = Program::new();
-    for (requests, says) in [
+    for (permissions, says) in [
         (
             "{}",
             "it imports `http`, and plugin.yaml does not request it",
         ),
         (
             "{http: [stack]}",
-            "add to `requests` in plugin.yaml: tcp: [stack]",
+            "add to `permissions` in plugin.yaml: tcp: [stack]",
         ),
         (
             "{http: [stack], tcp: [stack]}",
-            "add to `requests` in plugin.yaml: stack: true",
+            "add to `permissions` in plugin.yaml: stack: true",
         ),
         (
             "{http: [stack], tcp: [stack], stack: true, actions: [fly]}",
@@ -172,7 +175,7 @@ fn what_it_imports_and_what_it_asks_for_must_agree() {
             "unknown key `everything`",
         ),
     ] {
-        let folder = elsewhere(&program, requests);
+        let folder = elsewhere(&program, permissions);
         let checked = in_root(&program, &["plugin", "check", folder.to_str().unwrap()]);
         checked.refuses(&[says]);
     }
@@ -366,7 +369,7 @@ fn at_a_terminal(program: &Program, arguments: &[&str], typed: &str) -> (Option<
 #[test]
 fn files_are_removed_after_a_question_or_with_yes() {
     let program = Program::new();
-    let folder = elsewhere(&program, REQUESTS);
+    let folder = elsewhere(&program, PERMISSIONS);
     let added = in_root(
         &program,
         &["plugin", "add", folder.to_str().unwrap(), "--yes"],
@@ -405,7 +408,7 @@ fn what_a_run_refuses_is_a_problem_when_it_is_checked() {
         component[at] = b'M';
     }
     fs::write(folder.join("theirs.wasm"), component).unwrap();
-    manifest(&folder, REQUESTS);
+    manifest(&folder, PERMISSIONS);
     let checked = in_root(&program, &["plugin", "check", "plugins/other"]);
     assert_eq!(checked.code(), 2, "{}{}", checked.printed(), checked.said());
     for problem in [

@@ -17,8 +17,8 @@ pub fn repository() -> &'static Path {
     Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/.."))
 }
 
-/// What the component that misbehaves asks for.
-pub const REQUESTS: &str = "{actions: [pause], programs: {container: [/bin/true, printf], look: [/bin/true, printf]}, http: [stack], tcp: [stack], logs: true, stack: true}";
+/// Permissions of the component that misbehaves.
+pub const PERMISSIONS: &str = "{actions: [pause], programs: {container: [/bin/true, printf], look: [/bin/true, printf]}, http: [stack], tcp: [stack], logs: true, stack: true}";
 
 /// Returns the component that misbehaves.
 pub fn noop() -> Vec<u8> {
@@ -89,13 +89,15 @@ impl Program {
             plugin.join("plugin.yaml"),
             format!(
                 "name: {name}\nversion: 0.1.0\nsummary: s\nlicense: MIT\ncomponent: component.wasm\nwit: 0.1.1\n\
-                 requests: {REQUESTS}\nsettings: {settings}\n"
+                 permissions: {PERMISSIONS}\nsettings: {settings}\n"
             ),
         )
         .unwrap();
         fs::write(
             folder.join("duress.lock"),
-            format!("plugins:\n  {name}: {{version: 0.1.0, source: here, grants: {REQUESTS}}}\n"),
+            format!(
+                "plugins:\n  {name}: {{version: 0.1.0, source: here, grants: {PERMISSIONS}}}\n"
+            ),
         )
         .unwrap();
     }

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
 
-use crate::program::{Ended, Program, REQUESTS, noop};
+use crate::program::{Ended, PERMISSIONS, Program, noop};
 
 /// What the registry with credentials knows: a user, and the hash of the password `opensesame` (htpasswd(1), `-B`).
 const USER: &str = "author";
@@ -117,7 +117,7 @@ impl People {
         fs::write(
             self.author().join("plugin.yaml"),
             format!(
-                "name: {name}\nversion: {version}\nsummary: somebody's\nlicense: MIT\ncomponent: theirs.wasm\nwit: 0.1.1\nrequests: {REQUESTS}\n"
+                "name: {name}\nversion: {version}\nsummary: somebody's\nlicense: MIT\ncomponent: theirs.wasm\nwit: 0.1.1\nrequests: {PERMISSIONS}\n"
             ),
         )
         .unwrap();

@@ -146,7 +146,7 @@ fn wasi_has_nothing_in_it() {
     let text = fs::read_to_string(&manifest).unwrap();
     fs::write(
         &manifest,
-        text.replace("requests:\n  actions: [limit]\n", "requests: {}\n"),
+        text.replace("permissions:\n  actions: [limit]\n", "permissions: {}\n"),
     )
     .unwrap();
     succeeds(&["plugin", "build", "probe"]);

@@ -107,7 +107,7 @@ impl Stage {
         let scope = Arc::new(PluginScope {
             plugin: subject.plugin.plugin.manifest.name.clone(),
             settings: subject.manifest.settings.clone(),
-            grants: subject.plugin.plugin.manifest.requests.clone(),
+            grants: subject.plugin.plugin.manifest.permissions.clone(),
             trial: Some(Arc::new(TrialScope {
                 name: "stage".into(),
                 project: project.clone(),
@@ -125,7 +125,7 @@ impl Stage {
         let fault_scope = Arc::new(PluginScope {
             plugin: faults.plugin.manifest.name.clone(),
             settings: scope.settings.clone(),
-            grants: faults.plugin.manifest.requests.clone(),
+            grants: faults.plugin.manifest.permissions.clone(),
             trial: scope.trial.clone(),
         });
         let stage = Self {

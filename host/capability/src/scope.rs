@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex};
 
 use duress_model::SeededRandom;
 
-use super::{Audit, BlastRadius, Clock, GuestError, Requests, Unasked};
+use super::{Audit, BlastRadius, Clock, GuestError, Permissions, Unasked};
 use duress_engine::{Container, Engine, Network, Project, Stack};
 use duress_http::{Client, Reach};
 use duress_journal::TrialJournal;
@@ -54,7 +54,7 @@ pub struct PluginScope {
     /// Its settings, merged: a JSON object.
     pub settings: serde_json::Value,
     /// What it may do.
-    pub grants: Requests,
+    pub grants: Permissions,
     /// The trial; `None` while it lists its faults or checks parameters.
     pub trial: Option<Arc<TrialScope>>,
 }
@@ -75,7 +75,7 @@ impl PluginScope {
         match unasked {
             None => Ok(()),
             Some(Unasked { what, line }) => Err(GuestError::Denied(format!(
-                "the plugin `{}` {what}, which it was not granted; `{line}` under `requests` in its plugin.yaml requests it",
+                "the plugin `{}` {what}, which it was not granted; `{line}` under `permissions` in its plugin.yaml requests it",
                 self.plugin
             ))),
         }
@@ -182,8 +182,8 @@ impl TrialScope {
         random.draw()
     }
 
-    /// Returns where requests of a plugin with these grants may go; `hosts` are [`Requests::hosts`].
-    pub(super) fn reach<'a>(&'a self, grants: &Requests, hosts: &'a [String]) -> Reach<'a> {
+    /// Returns where requests of a plugin with these grants may go; `hosts` are [`Permissions::hosts`].
+    pub(super) fn reach<'a>(&'a self, grants: &Permissions, hosts: &'a [String]) -> Reach<'a> {
         Reach {
             engine: self.engine.as_deref().filter(|_| grants.asks_the_stack()),
             project: &self.project,

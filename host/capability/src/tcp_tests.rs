@@ -5,7 +5,7 @@ use serde_json::json;
 
 use super::*;
 use crate::test_trial::Trial;
-use crate::{PluginScope, Requests, TcpReach};
+use crate::{Permissions, PluginScope, TcpReach};
 use duress_simulated::{Answer as Scripted, Script};
 
 /// Returns a trial with one container, `one`, which answers on port 7 and gives no response on port 9.
@@ -26,10 +26,10 @@ fn trial() -> Trial {
     })
 }
 
-fn granted() -> Requests {
-    Requests {
+fn granted() -> Permissions {
+    Permissions {
         tcp: BTreeSet::from([TcpReach::Stack]),
-        ..Requests::default()
+        ..Permissions::default()
     }
 }
 
@@ -51,7 +51,7 @@ fn lent(connection: &Resource<Connection>) -> Resource<Connection> {
 #[tokio::test(start_paused = true)]
 async fn only_granted_calls_reach_only_containers_of_the_trial() {
     let trial = trial();
-    let refused = open(&mut trial.call(Requests::default()), "one", 7).await;
+    let refused = open(&mut trial.call(Permissions::default()), "one", 7).await;
     assert!(matches!(&refused, Err(GuestError::Denied(why)) if why.contains("tcp: [stack]")));
     let mut call = trial.call(granted());
     for name in ["127.0.0.1", "localhost", "10.0.0.1", "other", "", "one:7"] {

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use super::{Audit, Changes, Clock, Ctx, PluginScope, Requests, TrialScope};
+use super::{Audit, Changes, Clock, Ctx, Permissions, PluginScope, TrialScope};
 use duress_engine::Project;
 use duress_http::Client;
 use duress_model::SeededRandom;
@@ -54,7 +54,7 @@ impl Trial {
     }
 
     /// Returns a call of `chaos.inject` by a plugin with these permissions.
-    pub(super) fn call(&self, grants: Requests) -> Ctx {
+    pub(super) fn call(&self, grants: Permissions) -> Ctx {
         let scope = PluginScope {
             plugin: "plugin".into(),
             settings: Value::Object(serde_json::Map::new()),

@@ -172,7 +172,7 @@ impl<'a> Workshop<'a> {
         Arc::new(PluginScope {
             plugin: manifest.name.clone(),
             settings: merged(&manifest.settings, &self.script.settings),
-            grants: manifest.requests.clone(),
+            grants: manifest.permissions.clone(),
             trial: Some(Arc::new(TrialScope {
                 name: trial.to_owned(),
                 project: project.clone(),

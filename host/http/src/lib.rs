@@ -254,7 +254,7 @@ async fn destination(
 
 fn refused(url: &str, authority: &str) -> HttpError {
     HttpError::Denied(format!(
-        "a request to `{url}` was refused: `{authority}` was not granted; `http: [\"{authority}\"]` under `requests` in plugin.yaml \
+        "a request to `{url}` was refused: `{authority}` was not granted; `http: [\"{authority}\"]` under `permissions` in plugin.yaml \
          asks for it, and `http: [stack]` for the containers of its own trial"
     ))
 }

@@ -13,7 +13,7 @@ use super::description::{Health, Metric, State};
 use super::manifest::PluginManifest;
 use super::{contract, schema};
 use duress_capability::bindings::exports::duress::plugin::{chaos, subject};
-use duress_capability::{Ctx, GuestError, MESSAGE_LIMIT, PluginScope, Requests, tamed};
+use duress_capability::{Ctx, GuestError, MESSAGE_LIMIT, Permissions, PluginScope, tamed};
 use duress_model::text::tame;
 use duress_model::{Choice, Error, FaultType, ParameterProblem, Result};
 
@@ -348,7 +348,7 @@ impl Plugin {
         Arc::new(PluginScope {
             plugin: self.manifest.name.clone(),
             settings: self.manifest.settings.clone(),
-            grants: Requests::default(),
+            grants: Permissions::default(),
             trial: None,
         })
     }

@@ -100,13 +100,13 @@ fn check_requests(
         .filter(|(_, item)| calls(&item.ty))
         .map(|(name, _)| name)
         .collect();
-    let requests = &manifest.requests;
+    let permissions = &manifest.permissions;
     let changes =
-        !requests.actions.is_empty() || !requests.programs.network_of_container.is_empty();
+        !permissions.actions.is_empty() || !permissions.programs.network_of_container.is_empty();
     for (interface, asked, line) in [
-        ("http", !requests.http.is_empty(), "http: [stack]"),
-        ("tcp", !requests.tcp.is_empty(), "tcp: [stack]"),
-        ("stack", requests.stack, "stack: true"),
+        ("http", !permissions.http.is_empty(), "http: [stack]"),
+        ("tcp", !permissions.tcp.is_empty(), "tcp: [stack]"),
+        ("stack", permissions.stack, "stack: true"),
     ] {
         let imported = imports
             .iter()
@@ -115,14 +115,14 @@ fn check_requests(
             return Err(Error::input(format!(
                 "it imports `{interface}`, and plugin.yaml does not request it"
             ))
-            .hint(format!("add to `requests` in plugin.yaml: {line}")));
+            .hint(format!("add to `permissions` in plugin.yaml: {line}")));
         }
         if asked && !imported {
             return Err(Error::input(format!(
                 "plugin.yaml asks for `{interface}`, which the component does not import"
             ))
             .hint(format!(
-                "remove `{interface}` from `requests` in plugin.yaml"
+                "remove `{interface}` from `permissions` in plugin.yaml"
             )));
         }
     }
@@ -136,7 +136,7 @@ fn check_requests(
         return Err(Error::input(
             "plugin.yaml asks for `actions`, and the component imports none of `changes`, `effects` and `programs` to make them by",
         )
-        .hint("remove `actions` from `requests` in plugin.yaml"));
+        .hint("remove `actions` from `permissions` in plugin.yaml"));
     }
     Ok(())
 }

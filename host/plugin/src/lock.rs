@@ -13,7 +13,7 @@ use super::catalog::Catalog;
 use super::manifest::{PluginManifest, is_plugin_name, merged, read_component};
 use super::package::embedded;
 use super::runtime::{COMPONENT_LIMIT, sha256};
-use duress_capability::Requests;
+use duress_capability::Permissions;
 use duress_files::{Links, read_regular, replace};
 use duress_model::{Error, Result};
 
@@ -51,7 +51,7 @@ pub struct Locked {
     #[schemars(schema_with = "duress_yaml::any_mapping")]
     pub settings: Option<serde_json::Value>,
     /// What it may do.
-    pub grants: Requests,
+    pub grants: Permissions,
 }
 
 impl LockFile {
@@ -175,7 +175,7 @@ impl Locked {
             ));
         }
         // What is granted is compared, and never the text in which a person is told of it.
-        let (granted, asked) = (&self.grants, &manifest.requests);
+        let (granted, asked) = (&self.grants, &manifest.permissions);
         let more = asked.beyond(granted).in_words();
         differences.extend(more.iter().map(|line| format!("it asks for more: {line}")));
         let less = granted.beyond(asked).in_words();
@@ -225,9 +225,9 @@ mod tests {
             license: "MIT".into(),
             component: "p.wasm".into(),
             wit: "0.1.0".into(),
-            requests: Requests {
+            permissions: Permissions {
                 actions: actions.iter().copied().collect(),
-                ..Requests::default()
+                ..Permissions::default()
             },
             settings: serde_json::json!({}),
         }
@@ -239,7 +239,7 @@ mod tests {
             source: "plugins/p".into(),
             digest: digest.map(str::to_owned),
             settings: digest.map(|_| serde_json::json!({})),
-            grants: manifest(&[ActionKind::Pause]).requests,
+            grants: manifest(&[ActionKind::Pause]).permissions,
         };
         LockFile {
             plugins: BTreeMap::from([("p".to_owned(), locked)]),
@@ -358,7 +358,8 @@ mod tests {
         let many = |more: Option<&str>| {
             let names = (0..60).map(|number| format!("{:a<60}{number}", "program"));
             let mut manifest = manifest(&[]);
-            manifest.requests.programs.container = names.chain(more.map(str::to_owned)).collect();
+            manifest.permissions.programs.container =
+                names.chain(more.map(str::to_owned)).collect();
             manifest
         };
         let locked = Locked {
@@ -366,7 +367,7 @@ mod tests {
             source: "plugins/p".into(),
             digest: None,
             settings: None,
-            grants: many(None).requests,
+            grants: many(None).permissions,
         };
         assert_eq!(locked.differences(&many(None), "sha256:1"), [""; 0]);
         let differences = locked.differences(&many(Some("sh")), "sha256:1");
@@ -377,7 +378,7 @@ mod tests {
                 "it asks for more: with sh: run ANYTHING in any container of its own trial",
             ]
         );
-        let question = many(Some("sh")).requests.in_words().join("\n");
+        let question = many(Some("sh")).permissions.in_words().join("\n");
         assert!(question.contains(", sh\n"), "{question}");
     }
 }

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use super::built_in::BuiltIn;
-use duress_capability::Requests;
+use duress_capability::Permissions;
 use duress_model::{Error, Result};
 
 /// What a plugin or a subject may be called.
@@ -17,9 +17,10 @@ const NAME: &str = r"^[a-z0-9][a-z0-9_-]{0,63}$";
 const NAME_RIGHT: &str =
     "1 to 64 lower-case letters, digits, `_` and `-`, a letter or a digit first";
 
-/// `plugin.yaml`: what a component is and what it asks for.
+/// `plugin.yaml`: what a component is and which permissions it requests.
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(transform = with_former_key)]
 pub struct PluginManifest {
     /// The name by which subjects and campaigns call it, e.g. `etcd`.
     #[schemars(regex(pattern = NAME), extend("patternErrorMessage" = NAME_RIGHT))]
@@ -42,13 +43,29 @@ pub struct PluginManifest {
     /// The version of `duress:plugin` that it was built for, e.g. `0.1.0`.
     #[schemars(regex(pattern = r"^[0-9]+\.[0-9]+\.[0-9]+$"), extend("patternErrorMessage" = "three numbers with dots between them, e.g. 0.1.0"))]
     pub wit: String,
-    /// What it asks for; it gets nothing else.
-    #[serde(default)]
-    pub requests: Requests,
+    /// Permissions that it requests; it gets no others.
+    #[serde(default, alias = "requests")]
+    pub permissions: Permissions,
     /// Handed to the component; a subject's own settings come over them.
     #[serde(default)]
     #[schemars(schema_with = "duress_yaml::any_mapping")]
     pub settings: Value,
+}
+
+/// Until 1.0, `permissions` may stand under its former name `requests`.
+fn with_former_key(schema: &mut schemars::Schema) {
+    let properties = schema.pointer_mut("/properties");
+    let Some(properties) = properties.and_then(Value::as_object_mut) else {
+        return;
+    };
+    if let Some(Value::Object(mut former)) = properties.get("permissions").cloned() {
+        former.insert("deprecated".to_owned(), Value::Bool(true));
+        former.insert(
+            "description".to_owned(),
+            "Former name of `permissions`.".into(),
+        );
+        properties.insert("requests".to_owned(), Value::Object(former));
+    }
 }
 
 impl PluginManifest {
@@ -156,4 +173,42 @@ pub fn merged(under: &Value, over: &Value) -> Value {
     let mut all: Map<String, Value> = under.as_object().cloned().unwrap_or_default();
     all.extend(over.as_object().cloned().unwrap_or_default());
     Value::Object(all)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn manifest(rest: &str) -> (Option<PluginManifest>, Vec<String>) {
+        let text = format!(
+            "name: p\nversion: 0.1.0\nsummary: s\nlicense: MIT\ncomponent: p.wasm\nwit: 0.1.1\n{rest}\n"
+        );
+        let document = duress_yaml::Document::parse("plugin.yaml", text).expect("YAML");
+        let (manifest, problems) = document.interpret();
+        let messages = problems.into_iter().map(|problem| problem.message);
+        (manifest, messages.collect())
+    }
+
+    #[test]
+    fn permissions_are_read_under_their_former_name() {
+        let (now, _) = manifest("permissions: {logs: true}");
+        let (former, problems) = manifest("requests: {logs: true}");
+        assert_eq!(problems, [""; 0]);
+        let permissions = former.expect("a manifest").permissions;
+        assert!(permissions.logs);
+        assert_eq!(permissions, now.expect("a manifest").permissions);
+    }
+
+    #[test]
+    fn permissions_under_both_names_are_refused() {
+        let (manifest, problems) = manifest("permissions: {logs: true}\nrequests: {}");
+        assert!(manifest.is_none());
+        assert!(problems[0].contains("duplicate field"), "{problems:?}");
+    }
+
+    #[test]
+    fn the_former_name_is_not_suggested() {
+        let (_, problems) = manifest("request: {}");
+        assert_eq!(problems, ["unknown key `request`"]);
+    }
 }

@@ -352,7 +352,7 @@ impl Run<'_> {
         Arc::new(PluginScope {
             plugin: manifest.name.clone(),
             settings,
-            grants: manifest.requests.clone(),
+            grants: manifest.permissions.clone(),
             trial: Some(Arc::clone(&self.scope)),
         })
     }

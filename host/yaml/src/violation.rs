@@ -133,7 +133,12 @@ impl<'a> Violations<'a> {
 
     fn unknown_keys(&mut self, error: &ValidationError<'_>, at: &str, unexpected: &[String]) {
         let allowed: Vec<&str> = match self.beside(error, "properties") {
-            Some(Value::Object(properties)) => properties.keys().map(String::as_str).collect(),
+            // A deprecated key is read, and not suggested.
+            Some(Value::Object(properties)) => properties
+                .iter()
+                .filter(|(_, schema)| schema.get("deprecated") != Some(&Value::Bool(true)))
+                .map(|(key, _)| key.as_str())
+                .collect(),
             _ => Vec::new(),
         };
         let present = |key: &str| error.instance().get(key).is_some();

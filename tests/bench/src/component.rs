@@ -42,7 +42,7 @@ pub(crate) async fn measure() -> Result<Vec<Row>> {
     let scope = Arc::new(PluginScope {
         plugin: "noop".into(),
         settings: json!({}),
-        grants: duress_capability::Requests::default(),
+        grants: duress_capability::Permissions::default(),
         trial: None,
     });
     let limits = CallLimits::default();

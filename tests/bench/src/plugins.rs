@@ -9,7 +9,7 @@ use anyhow::{Context as _, Result, anyhow};
 use serde_json::json;
 
 use crate::{Row, median, repository};
-use duress_capability::{PluginScope, Requests};
+use duress_capability::{Permissions, PluginScope};
 use duress_plugin::{Catalog, Plugin, Runtime, embed};
 
 /// How many plugins a large installation has.
@@ -107,7 +107,7 @@ async fn wait(plugin: &Plugin) {
     let scope = Arc::new(PluginScope {
         plugin: "noop".into(),
         settings: json!({}),
-        grants: Requests::default(),
+        grants: Permissions::default(),
         trial: None,
     });
     let sleep = json!({ "how": "sleep", "with": [] });

@@ -23,7 +23,7 @@ pub fn metadata(bytes: &[u8]) {
     let scope = Arc::new(PluginScope {
         plugin: "faults".into(),
         settings: serde_json::json!({}),
-        grants: duress_capability::Requests::default(),
+        grants: duress_capability::Permissions::default(),
         trial: None,
     });
     let limit = Duration::from_secs(30);

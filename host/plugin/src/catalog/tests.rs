@@ -4,7 +4,7 @@ use tempfile::TempDir;
 
 use super::*;
 use crate::Locked;
-use duress_capability::Requests;
+use duress_capability::Permissions;
 
 /// The smallest component: it can be compiled, and exports nothing.
 const COMPONENT: [u8; 8] = [0, b'a', b's', b'm', 13, 0, 1, 0];
@@ -47,7 +47,7 @@ impl Root {
             source: "plugins/theirs".into(),
             digest: None,
             settings: None,
-            grants: Requests::default(),
+            grants: Permissions::default(),
         };
         lock.plugins.insert("theirs".into(), locked);
         lock.write(self.folder.path()).expect("a lock");

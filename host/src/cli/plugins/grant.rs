@@ -44,7 +44,7 @@ pub(crate) async fn grant(
         source: brought.source.clone(),
         digest: (!built_here).then(|| found.plugin.digest.clone()),
         settings: (!built_here).then(|| Locked::settings_of(manifest)),
-        grants: manifest.requests.clone(),
+        grants: manifest.permissions.clone(),
     };
     lock.plugins.insert(manifest.name.clone(), locked);
     lock.write(root)?;
@@ -62,7 +62,7 @@ pub(crate) fn show(found: &Found) {
         manifest.summary
     );
     print_line!("{}", found.plugin.digest);
-    let words = manifest.requests.in_words();
+    let words = manifest.permissions.in_words();
     if words.is_empty() {
         print_line!("It asks for nothing but to look at its own trial's containers.");
         return;

@@ -70,7 +70,7 @@ impl Unpacked {
     /// Refuses a plugin that is not the one that was looked at.
     pub(crate) fn must_be(&self, digest: &str, manifest: &PluginManifest) -> Result<()> {
         let is_same = sha256(&self.component) == digest
-            && self.manifest.requests == manifest.requests
+            && self.manifest.permissions == manifest.permissions
             && self.manifest.name == manifest.name;
         match is_same {
             true => Ok(()),

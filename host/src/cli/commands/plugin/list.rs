@@ -39,7 +39,7 @@ pub(crate) async fn main(context: &Context) -> Done {
                 };
                 all.push(json!({
                     "name": name, "version": manifest.version, "summary": manifest.summary, "directory": directory,
-                    "digest": digest, "requests": manifest.requests, "granted": refusal.is_none(),
+                    "digest": digest, "permissions": manifest.permissions, "granted": refusal.is_none(),
                     "built_in": built_in.is_some(), "reason": refusal.as_ref().map(ToString::to_string),
                 }));
                 rows.add_row([

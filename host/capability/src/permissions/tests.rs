@@ -3,11 +3,11 @@
 use super::*;
 use duress_engine::{ContainerId, Project};
 
-fn requests(yaml: &str) -> Requests {
-    let document = duress_yaml::Document::parse("requests", yaml).expect("YAML");
-    let (requests, problems) = document.interpret();
+fn permissions(yaml: &str) -> Permissions {
+    let document = duress_yaml::Document::parse("permissions", yaml).expect("YAML");
+    let (permissions, problems) = document.interpret();
     assert!(problems.is_empty(), "{problems:?}");
-    requests.expect("requests")
+    permissions.expect("permissions")
 }
 
 fn change(apply: Vec<Action>, revert: Vec<Action>, in_force: Option<Probe>) -> Change {
@@ -104,21 +104,21 @@ fn each_way_to_make_containers_otherwise_is_a_permission_of_its_own() {
         ),
     ] {
         let others = "actions: [stop, restart, run_program, signal, limit]";
-        let unasked = requests(others).unasked(&change).expect("refused");
+        let unasked = permissions(others).unasked(&change).expect("refused");
         assert_eq!(unasked.line, format!("actions: {line}"));
-        assert_eq!(requests(enough).unasked(&change), None, "{enough}");
+        assert_eq!(permissions(enough).unasked(&change), None, "{enough}");
     }
     assert!(
-        requests("actions: [recreate]")
+        permissions("actions: [recreate]")
             .unasked(&arrangement(None, &both))
             .is_some()
     );
-    let unasked = requests("actions: [run_offline]").unasked(&offline);
+    let unasked = permissions("actions: [run_offline]").unasked(&offline);
     assert_eq!(
         unasked.map(|one| one.line),
         Some("programs: {container: [mv]}".into())
     );
-    let words = requests("actions: [recreate, change_image]")
+    let words = permissions("actions: [recreate, change_image]")
         .in_words()
         .join("; ");
     assert!(
@@ -129,11 +129,11 @@ fn each_way_to_make_containers_otherwise_is_a_permission_of_its_own() {
 
 #[test]
 fn nothing_is_allowed_that_was_not_asked_for() {
-    let none = Requests::default();
+    let none = Permissions::default();
     let freeze = change(vec![Action::Pause], vec![Action::Unpause], None);
     let unasked = none.unasked(&freeze).expect("refused");
     assert_eq!(unasked.line, "actions: [pause]");
-    assert_eq!(requests("actions: [pause]").unasked(&freeze), None);
+    assert_eq!(permissions("actions: [pause]").unasked(&freeze), None);
 
     let run = |place| Action::Run(program(place, "tc"));
     let tc = change(
@@ -141,10 +141,10 @@ fn nothing_is_allowed_that_was_not_asked_for() {
         vec![run(Place::NetworkOfContainer)],
         None,
     );
-    let elsewhere = requests("programs: {container: [tc]}");
+    let elsewhere = permissions("programs: {container: [tc]}");
     let unasked = elsewhere.unasked(&tc).expect("another place");
     assert_eq!(unasked.line, "programs: {network_of_container: [tc]}");
-    let asked = requests("programs: {network_of_container: [tc]}");
+    let asked = permissions("programs: {network_of_container: [tc]}");
     assert_eq!(asked.unasked(&tc), None);
     let probed = change(
         tc.apply.clone(),
@@ -154,17 +154,17 @@ fn nothing_is_allowed_that_was_not_asked_for() {
     assert!(asked.unasked(&probed).is_some(), "a probe is a program too");
     let hidden = change(vec![Action::Pause], vec![run(Place::Container)], None);
     assert!(
-        requests("actions: [pause]").unasked(&hidden).is_some(),
+        permissions("actions: [pause]").unasked(&hidden).is_some(),
         "and so is a way back"
     );
 }
 
 #[test]
 fn a_program_for_changes_is_none_to_look_with() {
-    let changes = requests("programs: {container: [redis-cli]}");
+    let changes = permissions("programs: {container: [redis-cli]}");
     let unasked = changes.unasked_look("redis-cli").expect("refused");
     assert_eq!(unasked.line, "programs: {look: [redis-cli]}");
-    let looks = requests("programs: {look: [redis-cli]}");
+    let looks = permissions("programs: {look: [redis-cli]}");
     assert_eq!(looks.unasked_look("redis-cli"), None);
     assert!(
         looks.unasked_run(Place::Container, "redis-cli").is_some(),
@@ -179,15 +179,15 @@ fn whoever_may_end_a_container_may_start_it_again() {
         vec![Action::Start],
         None,
     );
-    assert_eq!(requests("actions: [signal]").unasked(&kill), None);
+    assert_eq!(permissions("actions: [signal]").unasked(&kill), None);
     let start = change(vec![Action::Start], vec![Action::Start], None);
-    assert!(requests("actions: [pause]").unasked(&start).is_some());
+    assert!(permissions("actions: [pause]").unasked(&start).is_some());
 }
 
 #[test]
 fn what_it_asks_for_is_told_in_words() {
-    assert_eq!(Requests::default().in_words(), [""; 0]);
-    let words = requests(
+    assert_eq!(Permissions::default().in_words(), [""; 0]);
+    let words = permissions(
         "{actions: [pause], programs: {network_of_container: [tc, ip]}, http: [stack, 'p:9090'], tcp: [stack], \
          logs: true, stack: true}",
     )
@@ -210,9 +210,9 @@ fn what_it_asks_for_is_told_in_words() {
 #[test]
 fn names_that_could_forge_the_question_are_refused() {
     let refused = |yaml: &str| {
-        let document = duress_yaml::Document::parse("requests", yaml).expect("YAML");
-        let (requests, problems) = document.interpret::<Requests>();
-        assert!(requests.is_none(), "{yaml}");
+        let document = duress_yaml::Document::parse("permissions", yaml).expect("YAML");
+        let (permissions, problems) = document.interpret::<Permissions>();
+        assert!(permissions.is_none(), "{yaml}");
         problems[0].message.clone()
     };
     let long = "a".repeat(65);
@@ -251,7 +251,7 @@ fn names_that_could_forge_the_question_are_refused() {
     }
     let many: Vec<_> = (0..65).map(|number| format!("p{number}")).collect();
     refused(&format!("programs: {{container: [{}]}}", many.join(", ")));
-    requests(
+    permissions(
         "{programs: {container: [sh, /usr/bin/g++, systemd-run]}, http: [stack, 'x.example:80', '[fd00::1]:9090', '10.0.0.1:1']}",
     );
 }
@@ -275,11 +275,11 @@ fn asking_a_container_needs_the_stack() {
             change(Vec::new(), Vec::new(), Some(probe)),
         ]
     };
-    let outside = requests("http: ['x.example:80']");
+    let outside = permissions("http: ['x.example:80']");
     for change in ask("http://etcd0:2379/") {
         let unasked = outside.unasked(&change).expect("not granted");
         assert_eq!(unasked.line, "http: [stack]");
-        assert_eq!(requests("http: [stack]").unasked(&change), None);
+        assert_eq!(permissions("http: [stack]").unasked(&change), None);
     }
     for change in ask("http://x.example/") {
         assert_eq!(outside.unasked(&change), None);
@@ -288,7 +288,7 @@ fn asking_a_container_needs_the_stack() {
 
 #[test]
 fn a_program_that_starts_others_is_told_as_anything() {
-    let words = requests(
+    let words = permissions(
         "programs: {container: [cat, /usr/bin/python3.11, start-stop-daemon], look: [sh]}",
     )
     .in_words();
@@ -307,7 +307,7 @@ fn a_program_that_starts_others_is_told_as_anything() {
 #[test]
 fn only_tools_of_the_network_may_be_asked_for_there() {
     let document =
-        duress_yaml::Document::parse("requests", "programs: {network_of_container: [tc, sh]}");
-    let (_, problems) = document.expect("YAML").interpret::<Requests>();
+        duress_yaml::Document::parse("permissions", "programs: {network_of_container: [tc, sh]}");
+    let (_, problems) = document.expect("YAML").interpret::<Permissions>();
     assert_eq!(problems.len(), 1, "{problems:?}");
 }

@@ -1,4 +1,4 @@
-//! What a plugin asks for, each as narrow as it can be said. It gets that and nothing else: what is not named is refused.
+//! Permissions: what a plugin requests and is granted, each as narrow as it can be said. What is not named is refused.
 
 use std::collections::BTreeSet;
 
@@ -40,10 +40,10 @@ fn names(pattern: &str, right: &str) -> schemars::Schema {
     })
 }
 
-/// The `requests` of a `plugin.yaml`.
+/// The `permissions` of a `plugin.yaml`.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
-pub struct Requests {
+pub struct Permissions {
     /// Kinds of changes that it makes to its targets.
     #[serde(skip_serializing_if = "BTreeSet::is_empty")]
     pub actions: BTreeSet<ActionKind>,
@@ -250,11 +250,11 @@ impl ActionKind {
 pub struct Unasked {
     /// What it does, e.g. `runs tc in a container's network`.
     pub what: String,
-    /// What under `requests` would allow it, e.g. `actions: [pause]`.
+    /// What under `permissions` would allow it, e.g. `actions: [pause]`.
     pub line: String,
 }
 
-impl Requests {
+impl Permissions {
     /// Returns the hosts beyond the stack that it may send requests to.
     pub fn hosts(&self) -> Vec<String> {
         let hosts = self.http.iter().filter(|host| *host != STACK);
