@@ -1,9 +1,0 @@
-//! The command `duress`.
-
-mod cli;
-
-use std::process::ExitCode;
-
-fn main() -> ExitCode {
-    cli::main()
-}
