@@ -1,4 +1,4 @@
-//! The command line: the global options, and what every verb works with.
+//! The command `duress`: the global options, and what every verb works with.
 //!
 //! `commands` has one file for each verb, with its arguments and what it prints; no verb uses another. `ui` is how things are printed;
 //! nothing else prints. Data goes to stdout, messages about it to stderr, and everything can be read without colour.
@@ -65,7 +65,7 @@ struct Global {
 }
 
 /// Parses the arguments, runs the verb and reports its failure. Returns the exit code.
-pub(crate) fn main() -> ExitCode {
+fn main() -> ExitCode {
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(error) => {

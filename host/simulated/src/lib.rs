@@ -1,6 +1,6 @@
 //! A machine with containers, in memory: the real host runs on it as on any other, and everything can go wrong at any step.
 //!
-//! `duress plugin test` tries components on it (the crate `duress-conformance`), and the simulation in `tests/sim` whole campaigns.
+//! `duress plugin test` tries components on it (the crate `duress-conformance`), and the simulation in `host/cli/tests/sim` whole campaigns.
 
 mod arrangement;
 mod container;

@@ -5,8 +5,8 @@ use std::process::ExitCode;
 use clap::{Args, CommandFactory as _};
 use clap_complete::Shell;
 
-use crate::cli::ui::print;
-use crate::cli::{Cli, Done};
+use crate::ui::print;
+use crate::{Cli, Done};
 
 #[derive(Debug, Args)]
 pub(crate) struct Arguments {

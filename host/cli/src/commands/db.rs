@@ -7,10 +7,10 @@ use clap::Subcommand;
 use duress_store::damage;
 use serde_json::json;
 
-use crate::cli::Done;
-use crate::cli::context::Context;
-use crate::cli::ui::print::{self, print_line, say};
-use crate::cli::ui::style;
+use crate::Done;
+use crate::context::Context;
+use crate::ui::print::{self, print_line, say};
+use crate::ui::style;
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Verb {

@@ -6,10 +6,10 @@ use duress_doctor::FaultFinding;
 use duress_engine::Engine;
 use serde_json::json;
 
-use crate::cli::Done;
-use crate::cli::context::Context;
-use crate::cli::ui::print::{self, print_line};
-use crate::cli::ui::{style, table};
+use crate::Done;
+use crate::context::Context;
+use crate::ui::print::{self, print_line};
+use crate::ui::{style, table};
 
 pub(crate) async fn main(context: &Context) -> Done {
     let engine = context.engine().await;

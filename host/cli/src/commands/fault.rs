@@ -8,10 +8,10 @@ use duress_model::{Error, FaultType, Result};
 use duress_plugin::{BuiltIn, Catalog, LoadedPlugin};
 use serde_json::Value;
 
-use crate::cli::Done;
-use crate::cli::context::Context;
-use crate::cli::ui::print::{self, print_line, say};
-use crate::cli::ui::style;
+use crate::Done;
+use crate::context::Context;
+use crate::ui::print::{self, print_line, say};
+use crate::ui::style;
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Verb {

@@ -16,8 +16,8 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
 use tokio::time::Instant;
 
-use crate::cli::context::Context;
-use crate::cli::process;
+use crate::context::Context;
+use crate::process;
 
 /// How long an engine that does not answer, or a change that cannot be reverted, is tried again.
 const PERSISTENCE: Duration = Duration::from_secs(600);

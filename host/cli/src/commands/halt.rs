@@ -7,10 +7,10 @@ use clap::Args;
 use duress_runner::{Machine, Running};
 use serde_json::json;
 
-use crate::cli::Done;
-use crate::cli::context::Context;
-use crate::cli::ui::print::{self, print_line, say};
-use crate::cli::ui::{format, style};
+use crate::Done;
+use crate::context::Context;
+use crate::ui::print::{self, print_line, say};
+use crate::ui::{format, style};
 
 /// How often it is looked whether all have ended.
 const LOOKS: Duration = Duration::from_millis(100);

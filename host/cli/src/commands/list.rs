@@ -4,10 +4,10 @@ use std::process::ExitCode;
 
 use clap::Args;
 
-use crate::cli::Done;
-use crate::cli::context::Context;
-use crate::cli::ui::print::{self, print_line, say};
-use crate::cli::ui::{format, table};
+use crate::Done;
+use crate::context::Context;
+use crate::ui::print::{self, print_line, say};
+use crate::ui::{format, table};
 
 #[derive(Debug, Args)]
 pub(crate) struct Arguments {

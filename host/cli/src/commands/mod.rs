@@ -97,7 +97,7 @@ mod tests {
 
     #[test]
     fn no_verb_uses_another() {
-        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/cli/commands");
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/commands");
         let mut found = Vec::new();
         sources(&folder, &mut found);
         let own = folder.join("mod.rs");

@@ -11,11 +11,11 @@ use duress_model::Error;
 use duress_runner::{Machine, Remains};
 use serde_json::json;
 
-use crate::cli::Done;
-use crate::cli::context::Context;
-use crate::cli::process::is_stopped;
-use crate::cli::ui::print::{self, print_line, say};
-use crate::cli::ui::{format, recovered, style};
+use crate::Done;
+use crate::context::Context;
+use crate::process::is_stopped;
+use crate::ui::print::{self, print_line, say};
+use crate::ui::{format, recovered, style};
 
 #[derive(Debug, Args)]
 pub(crate) struct Arguments {

@@ -5,9 +5,9 @@ use std::path::Path;
 use clap::Args;
 use duress_files::{Links, read_regular};
 
-use crate::cli::context::Context;
-use crate::cli::options::RunOptions;
-use crate::cli::{Done, execute};
+use crate::context::Context;
+use crate::options::RunOptions;
+use crate::{Done, execute};
 
 /// The most of a campaign's file that is compared.
 const FILE_LIMIT: u64 = 1 << 20;

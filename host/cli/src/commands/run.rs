@@ -7,10 +7,10 @@ use duress_campaign::Draft;
 use duress_model::{Error, TrialSpec};
 use duress_runner::Record;
 
-use crate::cli::context::Context;
-use crate::cli::flags::Flags;
-use crate::cli::options::RunOptions;
-use crate::cli::{Done, execute};
+use crate::context::Context;
+use crate::flags::Flags;
+use crate::options::RunOptions;
+use crate::{Done, execute};
 
 #[derive(Debug, Args)]
 #[command(args_conflicts_with_subcommands = true)]

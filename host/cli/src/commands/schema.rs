@@ -6,8 +6,8 @@ use clap::Subcommand;
 use duress_plugin::{PluginManifest, SubjectManifest};
 use duress_simulated::Script;
 
-use crate::cli::Done;
-use crate::cli::ui::print::print_line;
+use crate::Done;
+use crate::ui::print::print_line;
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Verb {

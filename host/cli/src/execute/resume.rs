@@ -6,11 +6,11 @@ use duress_model::CampaignOutcome;
 use duress_runner::{Record, Tally};
 use duress_store::{CampaignRow, Store, StoredCampaign};
 
-use crate::cli::Done;
-use crate::cli::context::Context;
-use crate::cli::options::RunOptions;
-use crate::cli::ui::print::say;
-use crate::cli::ui::summary;
+use crate::Done;
+use crate::context::Context;
+use crate::options::RunOptions;
+use crate::ui::print::say;
+use crate::ui::summary;
 
 /// Runs the trials of a campaign that have not finished.
 pub(crate) async fn resume(

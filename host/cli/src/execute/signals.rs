@@ -6,8 +6,8 @@ use duress_trial::EventSender;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
-use crate::cli::process;
-use crate::cli::ui::print::say;
+use crate::process;
+use crate::ui::print::say;
 
 /// Cancels the run on the first signal, on a halt of the machine, or when a guardian has taken the run over. A signal after that ends
 /// the program.

@@ -10,10 +10,10 @@ use serde_json::json;
 
 use super::brought::Brought;
 use super::unpacked::Unpacked;
-use crate::cli::Done;
-use crate::cli::context::Context;
-use crate::cli::ui::print::{self, print_line, say};
-use crate::cli::ui::style;
+use crate::Done;
+use crate::context::Context;
+use crate::ui::print::{self, print_line, say};
+use crate::ui::style;
 
 /// Shows the requested permissions, asks, and records the answer.
 pub(crate) async fn grant(

@@ -8,7 +8,7 @@ use duress_plugin::{Catalog, Source};
 
 use super::brought::{Brought, bring, unpack_built_in};
 use super::{Named, Root};
-use crate::cli::context::Context;
+use crate::context::Context;
 
 impl Named {
     /// Finds a folder with a manifest, a component with one in it, or a plugin of the catalog.

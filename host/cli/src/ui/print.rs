@@ -11,13 +11,13 @@ use super::style::{self, HINT};
 
 /// Prints a line of data.
 macro_rules! print_line {
-    () => { $crate::cli::ui::print::print_line!("") };
-    ($($argument:tt)*) => { $crate::cli::ui::print::data(format_args!($($argument)*)) };
+    () => { $crate::ui::print::print_line!("") };
+    ($($argument:tt)*) => { $crate::ui::print::data(format_args!($($argument)*)) };
 }
 /// Prints a line of a message.
 macro_rules! say {
-    () => { $crate::cli::ui::print::say!("") };
-    ($($argument:tt)*) => { $crate::cli::ui::print::note(format_args!($($argument)*)) };
+    () => { $crate::ui::print::say!("") };
+    ($($argument:tt)*) => { $crate::ui::print::note(format_args!($($argument)*)) };
 }
 pub(crate) use {print_line, say};
 

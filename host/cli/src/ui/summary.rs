@@ -8,8 +8,8 @@ use serde_json::json;
 
 use super::print::{self, print_line, say};
 use super::{format, style, table};
-use crate::cli::Done;
-use crate::cli::context::Context;
+use crate::Done;
+use crate::context::Context;
 
 pub(crate) async fn print(context: &Context, store: &Store, campaign: &str, tally: Tally) -> Done {
     let rows = store.summary(campaign).await?;

@@ -14,7 +14,7 @@ use crate::docker::labelled;
 
 /// Returns the repository.
 pub fn repository() -> &'static Path {
-    Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/.."))
+    Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../.."))
 }
 
 /// Permissions of the component that misbehaves.

@@ -124,10 +124,10 @@ impl Disk for WorldDisk {
 fn catalog() -> &'static Catalog {
     static CATALOG: OnceLock<Catalog> = OnceLock::new();
     CATALOG.get_or_init(|| {
-        let repository = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/.."));
+        let repository = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../.."));
         let cache = Runtime::default_cache_directory();
         let runtime = Runtime::new(cache.as_deref()).expect("WebAssembly works here");
-        let roots = ["", "tests/noop", "tests/sim"].map(|root| repository.join(root));
+        let roots = ["", "tests/noop", "host/cli/tests/sim"].map(|root| repository.join(root));
         let roots = roots.to_vec();
         Catalog::discover(runtime, roots)
     })

@@ -2,11 +2,11 @@
 
 use clap::Args;
 
-use crate::cli::Done;
-use crate::cli::context::Context;
-use crate::cli::plugins::Change;
-use crate::cli::plugins::brought::bring;
-use crate::cli::plugins::grant::grant;
+use crate::Done;
+use crate::context::Context;
+use crate::plugins::Change;
+use crate::plugins::brought::bring;
+use crate::plugins::grant::grant;
 
 #[derive(Debug, Args)]
 pub(crate) struct Arguments {

@@ -6,12 +6,12 @@ use duress_model::Error;
 use duress_plugin::{LOCK_FILE, LockFile, Source};
 use serde_json::json;
 
-use crate::cli::Done;
-use crate::cli::context::Context;
-use crate::cli::plugins::Root;
-use crate::cli::plugins::brought::fetched;
-use crate::cli::plugins::unpacked::Unpacked;
-use crate::cli::ui::print::{self, print_line};
+use crate::Done;
+use crate::context::Context;
+use crate::plugins::Root;
+use crate::plugins::brought::fetched;
+use crate::plugins::unpacked::Unpacked;
+use crate::ui::print::{self, print_line};
 
 /// Another checkout of the root needs this, because components are not committed.
 pub(crate) async fn main(context: &Context, root: &Root) -> Done {

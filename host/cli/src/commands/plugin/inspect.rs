@@ -4,11 +4,11 @@ use std::process::ExitCode;
 
 use serde_json::json;
 
-use crate::cli::Done;
-use crate::cli::context::Context;
-use crate::cli::plugins::{Named, grant};
-use crate::cli::ui::print::{self, print_line};
-use crate::cli::ui::style;
+use crate::Done;
+use crate::context::Context;
+use crate::plugins::{Named, grant};
+use crate::ui::print::{self, print_line};
+use crate::ui::style;
 
 pub(crate) async fn main(context: &Context, plugin: &Named) -> Done {
     let brought = plugin.find(context).await?;

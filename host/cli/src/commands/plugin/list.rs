@@ -7,10 +7,10 @@ use duress_model::Result;
 use duress_plugin::{PluginManifest, Runtime};
 use serde_json::json;
 
-use crate::cli::Done;
-use crate::cli::context::Context;
-use crate::cli::ui::print::{self, print_line, say};
-use crate::cli::ui::{style, table};
+use crate::Done;
+use crate::context::Context;
+use crate::ui::print::{self, print_line, say};
+use crate::ui::{style, table};
 
 pub(crate) async fn main(context: &Context) -> Done {
     let catalog = context.catalog(None)?;

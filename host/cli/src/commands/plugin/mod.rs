@@ -14,9 +14,9 @@ mod update;
 
 use clap::Subcommand;
 
-use crate::cli::Done;
-use crate::cli::context::Context;
-use crate::cli::plugins::{Named, Root};
+use crate::Done;
+use crate::context::Context;
+use crate::plugins::{Named, Root};
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Verb {

@@ -7,11 +7,11 @@ use duress_model::Error;
 use duress_plugin::{Source, embed, push};
 use serde_json::json;
 
-use crate::cli::Done;
-use crate::cli::context::Context;
-use crate::cli::plugins::Named;
-use crate::cli::plugins::unpacked::Unpacked;
-use crate::cli::ui::print::{self, print_line};
+use crate::Done;
+use crate::context::Context;
+use crate::plugins::Named;
+use crate::plugins::unpacked::Unpacked;
+use crate::ui::print::{self, print_line};
 
 #[derive(Debug, Args)]
 pub(crate) struct Arguments {

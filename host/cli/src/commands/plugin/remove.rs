@@ -7,12 +7,12 @@ use clap::Args;
 use duress_plugin::{LockFile, Source, is_plugin_name};
 use serde_json::json;
 
-use crate::cli::Done;
-use crate::cli::context::Context;
-use crate::cli::plugins::Change;
-use crate::cli::plugins::grant::{is_wanted, unknown};
-use crate::cli::plugins::unpacked::remove_files;
-use crate::cli::ui::print::{self, print_line, say};
+use crate::Done;
+use crate::context::Context;
+use crate::plugins::Change;
+use crate::plugins::grant::{is_wanted, unknown};
+use crate::plugins::unpacked::remove_files;
+use crate::ui::print::{self, print_line, say};
 
 #[derive(Debug, Args)]
 pub(crate) struct Arguments {

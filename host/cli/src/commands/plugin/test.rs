@@ -8,11 +8,11 @@ use duress_plugin::Found;
 use duress_simulated::Script;
 use serde_json::json;
 
-use crate::cli::Done;
-use crate::cli::context::Context;
-use crate::cli::plugins::Named;
-use crate::cli::ui::print::{self, print_line, say};
-use crate::cli::ui::style;
+use crate::Done;
+use crate::context::Context;
+use crate::plugins::Named;
+use crate::ui::print::{self, print_line, say};
+use crate::ui::style;
 
 /// The file of the author's own, beside `plugin.yaml`.
 const SCRIPT: &str = "conformance.yaml";

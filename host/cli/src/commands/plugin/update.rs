@@ -6,12 +6,12 @@ use clap::Args;
 use duress_model::Error;
 use duress_plugin::{LockFile, Source};
 
-use crate::cli::Done;
-use crate::cli::context::Context;
-use crate::cli::plugins::Change;
-use crate::cli::plugins::brought::bring;
-use crate::cli::plugins::grant::{grant, unknown};
-use crate::cli::ui::print::{print_line, say};
+use crate::Done;
+use crate::context::Context;
+use crate::plugins::Change;
+use crate::plugins::brought::bring;
+use crate::plugins::grant::{grant, unknown};
+use crate::ui::print::{print_line, say};
 
 #[derive(Debug, Args)]
 pub(crate) struct Arguments {

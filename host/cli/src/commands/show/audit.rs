@@ -4,8 +4,8 @@ use clap::Args;
 use duress_journal::change::Change;
 use duress_store::{AuditRow, ChangeRow, Store};
 
-use crate::cli::ui::print::{print_line, say};
-use crate::cli::ui::{format, style};
+use crate::ui::print::{print_line, say};
+use crate::ui::{format, style};
 
 /// Which calls are shown.
 #[derive(Debug, Args)]

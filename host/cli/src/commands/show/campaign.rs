@@ -4,9 +4,9 @@ use duress_model::Result;
 use duress_store::{CampaignRow, Store};
 use serde_json::json;
 
-use crate::cli::context::Context;
-use crate::cli::ui::print::{self, print_line, say};
-use crate::cli::ui::{format, style, summary, table};
+use crate::context::Context;
+use crate::ui::print::{self, print_line, say};
+use crate::ui::{format, style, summary, table};
 
 pub(super) async fn show(
     context: &Context,

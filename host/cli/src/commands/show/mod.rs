@@ -9,8 +9,8 @@ use std::process::ExitCode;
 use clap::Args;
 use duress_store::TrialRow;
 
-use crate::cli::Done;
-use crate::cli::context::Context;
+use crate::Done;
+use crate::context::Context;
 
 #[derive(Debug, Args)]
 pub(crate) struct Arguments {

@@ -5,9 +5,9 @@ use duress_store::{ChangeRow, PhaseRow, Store, TrialRow};
 use serde_json::{Value, json};
 
 use super::{Arguments, audit};
-use crate::cli::context::Context;
-use crate::cli::ui::print::{self, print_line};
-use crate::cli::ui::{format, style, table};
+use crate::context::Context;
+use crate::ui::print::{self, print_line};
+use crate::ui::{format, style, table};
 
 pub(super) async fn show(
     context: &Context,

@@ -17,10 +17,10 @@ use wasi_preview1_component_adapter_provider::{
 };
 use wit_component::ComponentEncoder;
 
-use crate::cli::Done;
-use crate::cli::context::Context;
-use crate::cli::plugins::locate;
-use crate::cli::ui::print::{self, print_line};
+use crate::Done;
+use crate::context::Context;
+use crate::plugins::locate;
+use crate::ui::print::{self, print_line};
 
 /// The preamble of a core module (WebAssembly core specification 5.5.16).
 const CORE: &[u8] = b"\0asm\x01\0\0\0";

@@ -11,10 +11,10 @@ use duress_model::{Error, Result};
 use duress_plugin::{Catalog, WIT_VERSION};
 use serde_json::json;
 
-use crate::cli::Done;
-use crate::cli::context::Context;
-use crate::cli::plugins::locate;
-use crate::cli::ui::print::{self, print_line, say};
+use crate::Done;
+use crate::context::Context;
+use crate::plugins::locate;
+use crate::ui::print::{self, print_line, say};
 
 /// The contract that it is built against.
 const WIT: &str = include_str!("../../../../../../wit/plugin.wit");

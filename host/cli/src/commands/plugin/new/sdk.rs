@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use duress_model::{Error, Result};
 
 /// The sources that this program was built from: the default, for they fit it.
-const SOURCES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/..");
+const SOURCES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../..");
 
 /// Returns the right side of `duress-sdk = …` in a `Cargo.toml`.
 pub(crate) fn dependency(named: Option<&str>) -> Result<String> {
