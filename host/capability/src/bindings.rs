@@ -19,6 +19,8 @@ wasmtime::component::bindgen!({
     exports: { default: async },
     with: {
         "duress:plugin/tcp.connection": crate::tcp::Connection,
+        "duress:plugin/checks.check": duress_journal::comparison::Comparison,
+        "duress:plugin/files.file-replacement": crate::replacements::FileReplacement,
         "duress:plugin/programs.lasting-program": crate::programs::LastingProgram,
         "duress:plugin/deployment.replacement": crate::deployment::Replacement,
         "duress:plugin/deployment.scaling": crate::deployment::Scaling,

@@ -3,10 +3,11 @@
 use serde_json::json;
 
 use super::bindings::duress::plugin::changes::{Action as Asked, Change, Host, Limits};
-use super::{Changes, Ctx, GuestError, TrialScope};
-use duress_engine::{Container, Work};
+use super::{Changes, Ctx, GuestError, PluginScope, TrialScope, checks};
+use duress_engine::{Container, ContainerId, Work};
 use duress_journal::change;
 use duress_journal::change::Action;
+use duress_journal::comparison::Comparison;
 
 type Answer<T> = wasmtime::Result<Result<T, GuestError>>;
 
@@ -14,31 +15,7 @@ impl Host for Ctx {
     async fn apply(&mut self, change: Change) -> Answer<String> {
         let arguments = json!({ "container": change.container, "summary": change.summary });
         self.audited("changes.apply", arguments, |scope| async move {
-            let trial = scope.trial()?;
-            let target = target(trial, &change.container).await?;
-            let touched = target.clone();
-            let mut change = change::Change {
-                project: trial.project.clone(),
-                container: target.id,
-                container_name: target.name,
-                summary: change.summary,
-                apply: actions(change.apply)?,
-                revert: actions(change.revert)?,
-                in_force: change.in_force.map(Into::into),
-                http_hosts: scope.grants.hosts(),
-                effect_wait_ms: None,
-            };
-            change.check().map_err(GuestError::Invalid)?;
-            scope.refuse(scope.grants.unasked(&change))?;
-            let mut affected = vec![touched.name.clone()];
-            if change.touches_network() {
-                affected.extend(trial.check_network(&touched).await?);
-            }
-            change.prepare_disks(trial.root_filesystem_allowed);
-            affected.extend(check_disks(trial, &change).await?);
-            check_memory(trial, &change).await?;
-            claim(trial, &affected, &change.container_name)?;
-            make(trial, change).await
+            scope.apply_change(change, None).await
         })
         .await
     }
@@ -64,6 +41,41 @@ impl Host for Ctx {
             },
         )
         .await
+    }
+}
+
+impl PluginScope {
+    /// Checks a change that says itself how it is reverted, and has it made.
+    pub(super) async fn apply_change(
+        &self,
+        change: Change,
+        check: Option<Comparison>,
+    ) -> Result<String, GuestError> {
+        let trial = self.trial()?;
+        let target = target(trial, &change.container).await?;
+        let touched = target.clone();
+        let mut change = change::Change {
+            project: trial.project.clone(),
+            container: target.id,
+            container_name: target.name,
+            summary: change.summary,
+            apply: actions(change.apply)?,
+            revert: actions(change.revert)?,
+            in_force: checks::joined(change.in_force.map(Into::into), check),
+            http_hosts: self.grants.hosts(),
+            effect_wait_ms: None,
+        };
+        change.check().map_err(GuestError::Invalid)?;
+        self.refuse(self.grants.unasked(&change))?;
+        let mut affected = vec![touched.name.clone()];
+        if change.touches_network() {
+            affected.extend(trial.check_network(&touched).await?);
+        }
+        change.prepare_disks(trial.root_filesystem_allowed);
+        affected.extend(check_disks(trial, &change).await?);
+        check_memory(trial, &change).await?;
+        claim(trial, &affected, &change.container_name)?;
+        make(trial, change).await
     }
 }
 
@@ -190,34 +202,54 @@ async fn check_disks(
                 change.container_name
             )));
         }
-        let sharers = engine.volume_sharers(&change.container, folder).await?;
-        if sharers.is_empty() {
-            continue;
-        }
-        let stack = engine.containers(&trial.project).await?;
-        let targets: Vec<_> = stack
-            .iter()
-            .filter(|container| trial.is_targetable(&container.name))
-            .collect();
-        if let Some(other) = sharers
-            .iter()
-            .find(|sharer| targets.iter().all(|target| target.id != sharer.id))
-        {
-            let name = stack
-                .iter()
-                .find(|container| container.id == other.id)
-                .map_or(&other.name, |container| &container.name);
-            return Err(GuestError::Denied(format!(
-                "{verb} {folder} of {} was refused: `{name}` writes to the same volume, and lies outside this trial's blast radius; \
-                 name both in `targets`, with a `target_count` of 2, or mount the volume read-only in `{name}`",
-                change.container_name
-            )));
-        }
-        let shares = |target: &&&Container| sharers.iter().any(|one| one.id == target.id);
-        let shared = targets.iter().filter(shares);
-        affected.extend(shared.map(|target| target.name.clone()));
+        let shared = check_sharers(
+            trial,
+            &change.container,
+            &change.container_name,
+            verb,
+            folder,
+        )
+        .await?;
+        affected.extend(shared);
     }
     Ok(affected)
+}
+
+/// Refuses a path on a volume that a container outside the blast radius writes to. The containers within it that write to the volume
+/// as well.
+pub(super) async fn check_sharers(
+    trial: &TrialScope,
+    container: &ContainerId,
+    container_name: &str,
+    verb: &str,
+    path: &str,
+) -> Result<Vec<String>, GuestError> {
+    let engine = trial.engine()?.as_ref();
+    let sharers = engine.volume_sharers(container, path).await?;
+    if sharers.is_empty() {
+        return Ok(Vec::new());
+    }
+    let stack = engine.containers(&trial.project).await?;
+    let targets: Vec<_> = stack
+        .iter()
+        .filter(|container| trial.is_targetable(&container.name))
+        .collect();
+    if let Some(other) = sharers
+        .iter()
+        .find(|sharer| targets.iter().all(|target| target.id != sharer.id))
+    {
+        let name = stack
+            .iter()
+            .find(|container| container.id == other.id)
+            .map_or(&other.name, |container| &container.name);
+        return Err(GuestError::Denied(format!(
+            "{verb} {path} of {container_name} was refused: `{name}` writes to the same volume, and lies outside this trial's blast \
+             radius; name both in `targets`, with a `target_count` of 2, or mount the volume read-only in `{name}`",
+        )));
+    }
+    let shares = |target: &&&Container| sharers.iter().any(|one| one.id == target.id);
+    let shared = targets.iter().filter(shares);
+    Ok(shared.map(|target| target.name.clone()).collect())
 }
 
 #[cfg(test)]

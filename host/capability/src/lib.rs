@@ -7,6 +7,7 @@
 mod audit;
 pub mod bindings;
 mod changes;
+mod checks;
 mod containers;
 mod convert;
 pub mod deployment;
@@ -20,6 +21,7 @@ mod output;
 mod permissions;
 pub mod programs;
 mod radius;
+pub mod replacements;
 mod scale;
 mod scope;
 mod stack;
@@ -178,6 +180,8 @@ pub fn add_to_linker(linker: &mut Linker<Ctx>) -> wasmtime::Result<()> {
     plugin::containers::add_to_linker::<_, HasSelf<Ctx>>(linker, |ctx| ctx)?;
     plugin::http::add_to_linker::<_, HasSelf<Ctx>>(linker, |ctx| ctx)?;
     plugin::changes::add_to_linker::<_, HasSelf<Ctx>>(linker, |ctx| ctx)?;
+    plugin::checks::add_to_linker::<_, HasSelf<Ctx>>(linker, |ctx| ctx)?;
+    plugin::files::add_to_linker::<_, HasSelf<Ctx>>(linker, |ctx| ctx)?;
     plugin::tcp::add_to_linker::<_, HasSelf<Ctx>>(linker, |ctx| ctx)?;
     plugin::programs::add_to_linker::<_, HasSelf<Ctx>>(linker, |ctx| ctx)?;
     plugin::deployment::add_to_linker::<_, HasSelf<Ctx>>(linker, |ctx| ctx)?;

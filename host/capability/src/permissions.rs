@@ -24,6 +24,15 @@ const HOST: &str =
 /// The same in words.
 const HOST_RIGHT: &str = "`stack`, or `host:port` in lower case, e.g. `prometheus:9090`";
 
+/// A file's absolute path, or a folder's with `/*` behind it.
+const PATH: &str = r"^((/[A-Za-z0-9._+@-]{1,64}){1,16}|(/[A-Za-z0-9._+@-]{1,64}){0,16}/\*)$";
+/// The same in words.
+const PATH_RIGHT: &str = "an absolute path of names of at most 64 letters, digits, `.`, `_`, `+`, `@` and `-`; `/*` at its end stands for all files below";
+
+fn paths(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+    names(PATH, PATH_RIGHT)
+}
+
 fn programs(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
     names(PROGRAM, PROGRAM_RIGHT)
 }
@@ -54,6 +63,9 @@ pub struct Permissions {
     #[schemars(schema_with = "hosts")]
     #[serde(skip_serializing_if = "BTreeSet::is_empty")]
     pub http: BTreeSet<String>,
+    /// Files of containers, by their paths.
+    #[serde(skip_serializing_if = "Files::is_empty")]
+    pub files: Files,
     /// Where it opens TCP connections.
     #[serde(skip_serializing_if = "BTreeSet::is_empty")]
     pub tcp: BTreeSet<TcpReach>,
@@ -63,6 +75,45 @@ pub struct Permissions {
     /// It brings the trial's own stack up and takes it down, as subjects do.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub stack: bool,
+}
+
+/// Files of containers.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Files {
+    /// Of the containers that the trial picks: replaced while a fault is in force, and restored.
+    #[serde(skip_serializing_if = "BTreeSet::is_empty")]
+    #[schemars(schema_with = "paths")]
+    pub replace: BTreeSet<String>,
+    /// Of any container of the trial: read.
+    #[serde(skip_serializing_if = "BTreeSet::is_empty")]
+    #[schemars(schema_with = "paths")]
+    pub read: BTreeSet<String>,
+}
+
+impl Files {
+    /// What is in these and not in others.
+    fn beyond(&self, others: &Self) -> Self {
+        let Self { replace, read } = self;
+        Self {
+            replace: replace - &others.replace,
+            read: read - &others.read,
+        }
+    }
+
+    fn is_empty(&self) -> bool {
+        self.replace.is_empty() && self.read.is_empty()
+    }
+}
+
+/// Whether one of some patterns is a path, or a folder above it with `/*` behind.
+fn covers(patterns: &BTreeSet<String>, path: &str) -> bool {
+    patterns
+        .iter()
+        .any(|pattern| match pattern.strip_suffix('*') {
+            Some(folder) => path.starts_with(folder),
+            None => pattern == path,
+        })
 }
 
 /// Where TCP connections may lead.
@@ -268,6 +319,7 @@ impl Permissions {
             actions,
             programs,
             http,
+            files,
             tcp,
             logs,
             stack,
@@ -276,6 +328,7 @@ impl Permissions {
             actions: actions - &others.actions,
             programs: programs.beyond(&others.programs),
             http: http - &others.http,
+            files: files.beyond(&others.files),
             tcp: tcp - &others.tcp,
             logs: *logs && !others.logs,
             stack: *stack && !others.stack,
@@ -300,6 +353,10 @@ impl Permissions {
         match probe {
             Probe::Run(program) | Probe::Output { program, .. } => self.unasked_program(program),
             Probe::Answer { request, .. } => self.unasked_request(&request.url),
+            Probe::Compare(comparison) => comparison
+                .program()
+                .and_then(|program| self.unasked_program(program))
+                .or_else(|| self.unasked_request(&comparison.request()?.url)),
             Probe::All(probes) => probes.iter().find_map(|probe| self.unasked_probe(probe)),
         }
     }
@@ -322,8 +379,9 @@ impl Permissions {
         let kinds: &[ActionKind] = match action {
             Action::Run(program) => return self.unasked_program(program),
             Action::Ask(request) => return self.unasked_request(&request.url),
-            // They end what the same change has started.
-            Action::StopTask { .. } | Action::PutBack => return None,
+            Action::ReplaceFile { path, .. } => return self.unasked_replacement(path),
+            // They end and restore what the same change has started and replaced.
+            Action::StopTask { .. } | Action::RestoreFile { .. } | Action::PutBack => return None,
             Action::Rearrange(arrangement) => {
                 let kind = self.unasked_arrangement(arrangement)?;
                 return Some(Unasked {
@@ -430,6 +488,22 @@ impl Permissions {
         })
     }
 
+    /// The permission that it lacks to replace a file.
+    fn unasked_replacement(&self, path: &str) -> Option<Unasked> {
+        (!covers(&self.files.replace, path)).then(|| Unasked {
+            what: format!("replaces {}", path.escape_debug()),
+            line: format!("files: {{replace: [{}]}}", path.escape_debug()),
+        })
+    }
+
+    /// The permission that it lacks to read a file.
+    pub fn unasked_read(&self, path: &str) -> Option<Unasked> {
+        (!covers(&self.files.read, path)).then(|| Unasked {
+            what: format!("reads {}", path.escape_debug()),
+            line: format!("files: {{read: [{}]}}", path.escape_debug()),
+        })
+    }
+
     /// Returns where a request goes is checked again when it is sent: to a granted host, or else to a container of the trial.
     fn unasked_request(&self, url: &str) -> Option<Unasked> {
         let to_granted_host = authority_of(url).is_some_and(|host| self.http.contains(&host));
@@ -505,6 +579,19 @@ impl Permissions {
             let programs = list(&start_others);
             lines.push(format!(
                 "with {programs}: run ANYTHING in any container of its own trial"
+            ));
+        }
+        if !self.files.replace.is_empty() {
+            let paths = list(&self.files.replace);
+            lines.push(format!(
+                "to the containers that a trial picks: replace these files, and restore them (their programs do what the plugin writes \
+                 there): {paths}"
+            ));
+        }
+        if !self.files.read.is_empty() {
+            let paths = list(&self.files.read);
+            lines.push(format!(
+                "in any container of its own trial, read these files, which may hold secrets: {paths}"
             ));
         }
         if self.asks_the_stack() {

@@ -4,10 +4,11 @@ use serde_json::json;
 use wasmtime::component::Resource;
 
 use super::bindings::duress::plugin::programs::{Host, HostLastingProgram, Probe};
-use super::{Ctx, GuestError, changes};
+use super::{Ctx, GuestError, changes, checks};
 use duress_engine::Work;
 use duress_journal::change;
 use duress_journal::change::{Action, Change};
+use duress_journal::comparison::Comparison;
 
 /// A program, before it is started.
 #[derive(Debug, Clone)]
@@ -16,6 +17,7 @@ pub struct LastingProgram {
     summary: String,
     command: Vec<String>,
     probe: Option<change::Probe>,
+    check: Option<Comparison>,
     is_started: bool,
 }
 
@@ -34,6 +36,7 @@ impl HostLastingProgram for Ctx {
             summary,
             command,
             probe: None,
+            check: None,
             is_started: false,
         };
         Ok(self.table.push(program)?)
@@ -46,6 +49,17 @@ impl HostLastingProgram for Ctx {
     ) -> wasmtime::Result<()> {
         self.count()?;
         self.table.get_mut(&program)?.probe = Some(probe.into());
+        Ok(())
+    }
+
+    async fn compare_with(
+        &mut self,
+        program: Resource<LastingProgram>,
+        check: Resource<Comparison>,
+    ) -> wasmtime::Result<()> {
+        self.count()?;
+        let check = self.table.get(&check)?.clone();
+        self.table.get_mut(&program)?.check = Some(check);
         Ok(())
     }
 
@@ -80,7 +94,7 @@ impl HostLastingProgram for Ctx {
                         },
                     }],
                     revert: vec![Action::StopTask { id }],
-                    in_force: asked.probe,
+                    in_force: checks::joined(asked.probe, asked.check),
                     http_hosts: scope.grants.hosts(),
                     effect_wait_ms: None,
                 };

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 
 use procfs::FromBufRead as _;
 use procfs::process::{MountInfo, MountInfos};
-use rustix::fs::fstatfs;
+use rustix::fs::{fstat, fstatfs};
 
 use crate::{Failure, Result};
 
@@ -27,6 +27,11 @@ const KEEPS_FILES: [u64; 9] = [
     TMPFS,
 ];
 const TMPFS: u64 = 0x0102_1994;
+/// `f_type` of file systems that hold a container's root, on which files have another device than it.
+const ROOTS: [u64; 2] = [
+    0x794c_7630, // overlayfs
+    0x6175_6673, // aufs
+];
 /// Where the kernel keeps itself, whatever is mounted there.
 const KERNEL: [&str; 2] = ["/sys", "/proc"];
 
@@ -106,6 +111,17 @@ impl Mounts {
                 .filter(same)
                 .all(|other| other.root == "/" && other.mount_point != Path::new("/"))
     }
+}
+
+/// Whether an opened file or folder is on a file system that keeps a container's files: its root's, or one that keeps files on a disk or
+/// in memory. Those of the kernel change the machine.
+pub(crate) fn may_hold_files(opened: impl AsFd, root_device: u64) -> Result<bool> {
+    let failed = |errno| Failure::new("look at a file system", errno);
+    if fstat(opened.as_fd()).map_err(failed)?.st_dev == root_device {
+        return Ok(true);
+    }
+    let kind = fstatfs(opened.as_fd()).map_err(failed)?.f_type as u64;
+    Ok(KEEPS_FILES.contains(&kind) || ROOTS.contains(&kind))
 }
 
 fn parse(text: &str) -> Result<Vec<MountInfo>> {

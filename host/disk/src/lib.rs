@@ -1,4 +1,5 @@
-//! Files that take up space on a container's disk: made, found again and removed without following what somebody planted meanwhile.
+//! Files of containers: those that take up space are made, found again and removed, others are replaced and restored, without following
+//! what somebody planted meanwhile.
 //!
 //! Every operation opens the folder first (`openat2(2)`, beneath the container's root, through no link), decides from that descriptor
 //! what it lies on, and creates, looks for or removes the file relative to it.
@@ -7,6 +8,8 @@
 //! is ever removed: in another process, after a crash, and whatever file stands at the path by then.
 
 mod ground;
+mod replace;
+mod wire;
 
 use std::fs::File;
 use std::os::fd::{AsFd, AsRawFd as _, OwnedFd};
@@ -16,6 +19,10 @@ use rustix::fs::{self, AtFlags, FallocateFlags, FileType, Mode, OFlags, ResolveF
 use rustix::io::Errno;
 
 pub use ground::Mounts;
+pub use replace::{
+    ENGINE_FILES, FILE_LIMIT, FileCopy, Replacement, Standing, read, replace, restore,
+};
+pub use wire::{MESSAGE_LIMIT, OwnedReplacement};
 
 /// A file that takes up space.
 #[derive(Debug, Clone, Copy)]
@@ -40,6 +47,8 @@ const NAME: &str = "duress-fill-";
 pub enum Failure {
     /// The folder lies on a disk that is not the container's alone.
     Root(String),
+    /// There is no such folder.
+    Absent(String),
     /// Anything else, as a sentence.
     Other(String),
 }
@@ -61,7 +70,7 @@ impl std::fmt::Display for Failure {
                 "{folder} lies on the container's root file system or on a disk of the machine; give it a volume of its own with a \
                  bounded size in the compose file, or say `allow_root_filesystem: true` in `params`"
             ),
-            Self::Other(why) => f.write_str(why),
+            Self::Absent(why) | Self::Other(why) => f.write_str(why),
         }
     }
 }

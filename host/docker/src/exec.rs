@@ -49,14 +49,24 @@ impl Docker {
     pub(super) async fn collect(
         &self,
         exec: &str,
+        output: impl Stream<Item = Result<LogOutput, bollard::errors::Error>> + Unpin,
+    ) -> Result<Output, bollard::errors::Error> {
+        self.collect_at_most(OUTPUT_LIMIT, exec, output).await
+    }
+
+    /// As [`Docker::collect`], with at most so many bytes of each output.
+    pub(super) async fn collect_at_most(
+        &self,
+        limit: usize,
+        exec: &str,
         mut output: impl Stream<Item = Result<LogOutput, bollard::errors::Error>> + Unpin,
     ) -> Result<Output, bollard::errors::Error> {
         let (mut stdout, mut stderr) = (Vec::new(), Vec::new());
         while let Some(chunk) = output.next().await {
             match chunk? {
-                LogOutput::StdErr { message } => keep(&mut stderr, &message),
+                LogOutput::StdErr { message } => keep(limit, &mut stderr, &message),
                 LogOutput::StdOut { message } | LogOutput::Console { message } => {
-                    keep(&mut stdout, &message);
+                    keep(limit, &mut stdout, &message);
                 }
                 LogOutput::StdIn { .. } => {}
             }
@@ -71,7 +81,7 @@ impl Docker {
     }
 }
 
-pub(super) fn keep(kept: &mut Vec<u8>, more: &[u8]) {
-    let room = OUTPUT_LIMIT.saturating_sub(kept.len());
+pub(super) fn keep(limit: usize, kept: &mut Vec<u8>, more: &[u8]) {
+    let room = limit.saturating_sub(kept.len());
     kept.extend_from_slice(&more[..more.len().min(room)]);
 }

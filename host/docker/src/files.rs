@@ -10,7 +10,7 @@ use rustix::fs::{self, Mode, OFlags, ResolveFlags};
 use rustix::io::Errno;
 
 use super::namespace::Process;
-use duress_disk::{Failure, Fill, Mounts};
+use duress_disk::{Failure, Fill, Mounts, OwnedReplacement, Replacement, Standing};
 use duress_engine::{EngineError, EngineResult, FileSystem};
 
 /// Where a container's files are reached.
@@ -155,6 +155,36 @@ pub(super) async fn remove(root: Root, fill: Fill<'_>) -> EngineResult<()> {
     .await
 }
 
+/// What a path leads to.
+pub(super) async fn read(root: Root, path: &str) -> EngineResult<Standing> {
+    let path = path.to_owned();
+    apart(move || {
+        let (root, path) = root.reach(&path)?;
+        duress_disk::read(&root, &path).map_err(told)
+    })
+    .await
+}
+
+/// Replaces a file.
+pub(super) async fn replace(root: Root, new: Replacement<'_>) -> EngineResult<()> {
+    let new = OwnedReplacement::from(new);
+    apart(move || {
+        let (root, _) = root.reach(new.wanted().path)?;
+        duress_disk::replace(&root, &new.wanted()).map_err(told)
+    })
+    .await
+}
+
+/// Restores a file.
+pub(super) async fn restore(root: Root, new: Replacement<'_>) -> EngineResult<()> {
+    let new = OwnedReplacement::from(new);
+    apart(move || {
+        let (root, _) = root.reach(new.wanted().path)?;
+        duress_disk::restore(&root, &new.wanted()).map_err(told)
+    })
+    .await
+}
+
 /// Off the threads that others wait on: a disk may take its time.
 async fn apart<T: Send + 'static>(
     work: impl FnOnce() -> EngineResult<T> + Send + 'static,
@@ -168,7 +198,7 @@ async fn apart<T: Send + 'static>(
         })
 }
 
-fn told(failure: Failure) -> EngineError {
+pub(super) fn told(failure: Failure) -> EngineError {
     EngineError::Failed(failure.to_string())
 }
 

@@ -17,6 +17,7 @@ mod namespace;
 mod offline;
 mod processes;
 mod removal;
+mod replacing;
 mod sharing;
 mod toolbox;
 mod watch;
@@ -39,8 +40,8 @@ use self::calls::{PATIENCE, call};
 use duress_engine::{
     Arranged, Arrangement, Connection, Container, ContainerId, Details, Engine, EngineError,
     EngineInfo, EngineResult, FileSystem, Fill, Leftover, Limits, LimitsRecord, LogLine, LogsAsked,
-    NetDriver, Output, Process, Program, Project, Sharer, Snapshot, Stack, State, Transport, Work,
-    compose, network_program,
+    NetDriver, Output, Process, Program, Project, Replacement, Sharer, Snapshot, Stack, Standing,
+    State, Transport, Work, compose, network_program,
 };
 
 /// Time limit for the engine's answer to a ping.
@@ -565,6 +566,30 @@ impl Engine for Docker {
             Some(root) => files::remove(root, fill).await,
             None => self.remove_inside(container, fill).await,
         }
+    }
+
+    async fn read_file(&self, container: &ContainerId, path: &str) -> EngineResult<Standing> {
+        self.look_at_file(container, path).await
+    }
+
+    async fn replace_file(
+        &self,
+        container: &ContainerId,
+        new: Replacement<'_>,
+    ) -> EngineResult<()> {
+        self.put_file(container, new, replacing::Way::There).await
+    }
+
+    async fn restore_file(
+        &self,
+        container: &ContainerId,
+        new: Replacement<'_>,
+    ) -> EngineResult<()> {
+        self.put_file(container, new, replacing::Way::Back).await
+    }
+
+    async fn is_of_machine(&self, container: &ContainerId, path: &str) -> EngineResult<bool> {
+        self.lies_on_machine(container, path).await
     }
 
     async fn volume_sharers(

@@ -10,7 +10,8 @@ use super::copy::Copied;
 use super::exec::keep;
 use super::{Docker, listing, short};
 use duress_engine::{
-    ContainerId, EngineError, EngineResult, LABEL_ARRANGEMENT, LABEL_OFFLINE, Output, Program,
+    ContainerId, EngineError, EngineResult, LABEL_ARRANGEMENT, LABEL_OFFLINE, OUTPUT_LIMIT, Output,
+    Program,
 };
 
 /// Labels that tell what a container belongs to. With one of these as its service, it would count as one of its stack.
@@ -82,9 +83,9 @@ impl Docker {
             let (mut stdout, mut stderr) = (Vec::new(), Vec::new());
             while let Some(chunk) = log.next().await {
                 match chunk? {
-                    LogOutput::StdErr { message } => keep(&mut stderr, &message),
+                    LogOutput::StdErr { message } => keep(OUTPUT_LIMIT, &mut stderr, &message),
                     LogOutput::StdOut { message } | LogOutput::Console { message } => {
-                        keep(&mut stdout, &message);
+                        keep(OUTPUT_LIMIT, &mut stdout, &message);
                     }
                     LogOutput::StdIn { .. } => {}
                 }

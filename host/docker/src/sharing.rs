@@ -1,5 +1,6 @@
 //! Who else writes to a container's volume: filling it would harm them as well.
 
+use std::collections::HashMap;
 use std::path::Path;
 
 use bollard::models::{
@@ -19,14 +20,7 @@ impl Docker {
     pub(super) async fn sharers(&self, id: &ContainerId, path: &str) -> EngineResult<Vec<Sharer>> {
         let target = self.inspect(id).await?;
         let mounts = target.mounts.as_deref().unwrap_or_default();
-        let holds = |mount: &&MountPoint| {
-            let at = mount.destination.as_deref();
-            at.is_some_and(|at| Path::new(path).starts_with(at))
-        };
-        let mount = mounts
-            .iter()
-            .filter(holds)
-            .max_by_key(|mount| mount.destination.as_ref().map_or(0, String::len));
+        let mount = holder(mounts, path);
         let in_memory = mount.is_none() && Path::new(path).starts_with(SHARED_MEMORY);
         if mount.is_none() && !in_memory {
             return Ok(Vec::new());
@@ -66,6 +60,41 @@ impl Docker {
         }
         Ok(found)
     }
+
+    /// See [`crate::engine::Engine::is_of_machine`].
+    pub(super) async fn lies_on_machine(&self, id: &ContainerId, path: &str) -> EngineResult<bool> {
+        let target = self.inspect(id).await?;
+        let mounts = target.mounts.as_deref().unwrap_or_default();
+        let Some(mount) = holder(mounts, path) else {
+            return Ok(false);
+        };
+        match (mount.typ.as_deref(), &mount.name) {
+            (Some("tmpfs"), _) => Ok(false),
+            (Some("volume"), Some(name)) => {
+                let asked = self.api.inspect_volume(name);
+                let volume = listing::within("inspect a volume", asked).await?;
+                Ok(volume.driver != "local" || is_bound(&volume.options))
+            }
+            _ => Ok(true),
+        }
+    }
+}
+
+/// The mount that holds a path: the innermost.
+fn holder<'a>(mounts: &'a [MountPoint], path: &str) -> Option<&'a MountPoint> {
+    let holds = |mount: &&MountPoint| {
+        let at = mount.destination.as_deref();
+        at.is_some_and(|at| Path::new(path).starts_with(at))
+    };
+    let depth = |mount: &&MountPoint| mount.destination.as_ref().map_or(0, String::len);
+    mounts.iter().filter(holds).max_by_key(depth)
+}
+
+/// Whether the options of a volume make it a folder of the machine (`mount --bind`).
+fn is_bound(options: &HashMap<String, String>) -> bool {
+    let words = options.get("o").map(String::as_str).unwrap_or_default();
+    let is_bind = |word: &str| matches!(word.trim(), "bind" | "rbind");
+    words.split(',').any(is_bind)
 }
 
 fn is_up(container: &ContainerSummary) -> bool {

@@ -6,6 +6,7 @@
 //! alone, by the engine's `exec`: [`super::lend`] brings its file there.
 
 use std::collections::HashMap;
+use std::pin::Pin;
 use std::time::Duration;
 
 use bollard::container::LogOutput;
@@ -15,6 +16,7 @@ use bollard::models::{
 };
 use bollard::query_parameters::{CreateContainerOptions, StartContainerOptions};
 use futures::{Stream, TryStreamExt as _};
+use tokio::io::{AsyncWrite, AsyncWriteExt as _};
 
 use super::calls::{PATIENCE, call, call_within};
 use super::lend::Lent;
@@ -41,6 +43,9 @@ pub(super) const HELPER: &str = "/duress-helper";
 const PROCESSES: i64 = 256;
 /// How long a task may take until it works: to take a large amount of memory, seconds.
 const READY: Duration = Duration::from_secs(60);
+
+/// What a program says, piece by piece.
+type Said = Pin<Box<dyn Stream<Item = Result<LogOutput, bollard::errors::Error>> + Send>>;
 
 /// What a toolbox shares with the container that it serves.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -308,18 +313,57 @@ impl Docker {
         Err(failed(arguments.first().unwrap_or(&""), id, &output))
     }
 
+    /// Runs the helper to its end with something to read, and returns at most `limit` bytes of what it prints.
+    pub(super) async fn converse(
+        &self,
+        id: &ContainerId,
+        beside: Beside,
+        arguments: Vec<String>,
+        message: Vec<u8>,
+        limit: usize,
+    ) -> EngineResult<Output> {
+        let what = format!("run the helper beside container {}", short(id));
+        let options = CreateExecOptions {
+            attach_stdin: Some(true),
+            ..CreateExecOptions::default()
+        };
+        let (exec, output, mut input) = self
+            .start_exec(&what, id, beside, arguments, options)
+            .await?;
+        let ended = async {
+            // One that has failed does not read, and says why.
+            let _ = input.write_all(&message).await;
+            let _ = input.flush().await;
+            self.collect_at_most(limit, &exec, output).await
+        };
+        call_within(&what, id, PATIENCE, ended).await
+    }
+
     /// Begins to run the helper; its name at the engine, and what it says.
     async fn exec_helper(
         &self,
         what: &str,
         id: &ContainerId,
         beside: Beside,
-        mut arguments: Vec<String>,
+        arguments: Vec<String>,
         environment: Vec<String>,
-    ) -> EngineResult<(
-        String,
-        impl Stream<Item = Result<LogOutput, bollard::errors::Error>> + Unpin + Send + use<>,
-    )> {
+    ) -> EngineResult<(String, Said)> {
+        let options = CreateExecOptions {
+            env: Some(environment),
+            ..CreateExecOptions::default()
+        };
+        let begun = self.start_exec(what, id, beside, arguments, options).await;
+        begun.map(|(exec, output, _)| (exec, output))
+    }
+
+    async fn start_exec(
+        &self,
+        what: &str,
+        id: &ContainerId,
+        beside: Beside,
+        mut arguments: Vec<String>,
+        options: CreateExecOptions<String>,
+    ) -> EngineResult<(String, Said, Pin<Box<dyn AsyncWrite + Send>>)> {
         let (container, lent) = match beside {
             Beside::Network => (self.toolbox(id, Shares::Network).await?, Lent::there()),
             Beside::PidNamespace => (self.toolbox(id, Shares::Processes).await?, Lent::there()),
@@ -331,16 +375,15 @@ impl Docker {
         arguments.insert(0, lent.path);
         let options = CreateExecOptions {
             cmd: Some(arguments),
-            env: Some(environment),
             attach_stdout: Some(true),
             attach_stderr: Some(true),
             user: lent.as_root.then(|| "0:0".to_owned()),
-            ..CreateExecOptions::default()
+            ..options
         };
         let made = call(what, id, self.api.create_exec(&container.0, options)).await?;
         let begun = call(what, id, self.api.start_exec(&made.id, None)).await?;
         match begun {
-            StartExecResults::Attached { output, .. } => Ok((made.id, output)),
+            StartExecResults::Attached { output, input } => Ok((made.id, output, input)),
             StartExecResults::Detached => Err(EngineError::Failed(format!(
                 "{what}: the engine gave no output"
             ))),

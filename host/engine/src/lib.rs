@@ -213,6 +213,9 @@ pub struct FileSystem {
     pub root: bool,
 }
 
+pub use duress_disk::{
+    ENGINE_FILES, FILE_LIMIT, FileCopy, OwnedReplacement, Replacement, Standing,
+};
 /// A file that takes up space, as the journal keeps it.
 pub use duress_disk::{Fill, LEAST as SMALLEST_FILL};
 
@@ -513,6 +516,17 @@ pub trait Engine: Send + Sync + fmt::Debug {
     async fn fill_is_there(&self, container: &ContainerId, fill: Fill<'_>) -> EngineResult<bool>;
     /// Removes a fill. One that is not there is not an error; another file at its path stays.
     async fn remove_fill(&self, container: &ContainerId, fill: Fill<'_>) -> EngineResult<()>;
+
+    /// Returns what a path of the container leads to, whether the container runs or not.
+    async fn read_file(&self, container: &ContainerId, path: &str) -> EngineResult<Standing>;
+    /// Replaces a file that is the original still. One that is replaced already is no error.
+    async fn replace_file(&self, container: &ContainerId, new: Replacement<'_>)
+    -> EngineResult<()>;
+    /// Restores a file, whatever is there. One that is restored already is no error.
+    async fn restore_file(&self, container: &ContainerId, new: Replacement<'_>)
+    -> EngineResult<()>;
+    /// Whether a path of the container lies in a folder or file of the engine's machine that the compose file mounts there.
+    async fn is_of_machine(&self, container: &ContainerId, path: &str) -> EngineResult<bool>;
     /// The ids of other containers, of any project, that can write to the volume that holds an absolute path of the container.
     async fn volume_sharers(
         &self,

@@ -1,10 +1,10 @@
-//! Fills of the container that this program runs in.
+//! Files of the container that this program runs in.
 
 use std::fs::File;
 
 use anyhow::{Context as _, Result};
 use clap::{Args, Subcommand};
-use duress_disk::Mounts;
+use duress_disk::{Mounts, OwnedReplacement};
 use serde_json::json;
 
 /// What is done with a path.
@@ -21,6 +21,15 @@ pub(crate) enum Verb {
     FillIsThere(Fill),
     /// Remove a fill; one that is not there is not an error
     RemoveFill(Fill),
+    /// Print what a path leads to, as a message
+    ReadFile {
+        /// Absolute
+        path: String,
+    },
+    /// Replace a file, as a message on standard input says
+    ReplaceFile,
+    /// Restore a file, as a message on standard input says
+    RestoreFile,
 }
 
 #[derive(Debug, Args)]
@@ -57,8 +66,18 @@ pub(crate) fn run(verb: &Verb) -> Result<()> {
             println!("{}", json!(there));
         }
         Verb::RemoveFill(fill) => duress_disk::remove(root()?, &fill.wanted())?,
+        Verb::ReadFile { path } => {
+            let standing = duress_disk::read(root()?, path)?;
+            standing.send(std::io::stdout().lock())?;
+        }
+        Verb::ReplaceFile => duress_disk::replace(root()?, &received()?.wanted())?,
+        Verb::RestoreFile => duress_disk::restore(root()?, &received()?.wanted())?,
     }
     Ok(())
+}
+
+fn received() -> Result<OwnedReplacement> {
+    Ok(OwnedReplacement::receive(std::io::stdin().lock())?)
 }
 
 /// Returns the container's root, as this process sees it.

@@ -116,6 +116,20 @@ impl Actor {
                     engine.remove_fill(id, fill).await?;
                 }
             }
+            Action::ReplaceFile { path, .. } => {
+                if let Some(new) = change.replaced(path) {
+                    let wanted = new.wanted().map_err(Failure::Other)?;
+                    let replace = || engine.replace_file(id, wanted);
+                    self.thawed(change, replace).await?;
+                }
+            }
+            Action::RestoreFile { path, .. } => {
+                if let Some(new) = change.replaced(path) {
+                    let wanted = new.wanted().map_err(Failure::Other)?;
+                    let restore = || engine.restore_file(id, wanted);
+                    self.thawed(change, restore).await?;
+                }
+            }
             Action::Rearrange(arrangement) => {
                 engine.arrange(&change.project, arrangement).await?;
             }
@@ -206,6 +220,14 @@ impl Actor {
                     };
                     seen.push((format!("{task} is at work"), works));
                 }
+                Action::ReplaceFile { path, .. } => {
+                    if let Some(new) = change.replaced(path) {
+                        let look = || engine.read_file(id, path);
+                        let there = self.thawed(change, look).await?;
+                        let holds = new.holds(&there, in_force);
+                        seen.push((format!("{path} is replaced"), holds));
+                    }
+                }
                 Action::Rearrange(arrangement) => {
                     let arranged = engine.arranged(&change.project, arrangement).await?;
                     let holds = match in_force {
@@ -226,12 +248,13 @@ impl Actor {
                 | Action::RestoreLimits { .. }
                 | Action::PutBack
                 | Action::RunOffline { .. }
+                | Action::RestoreFile { .. }
                 | Action::Ask(_) => {}
             }
         }
         seen.extend(self.observe_processes(change, in_force).await?);
         if let Some(probe) = &change.in_force {
-            self.look(change, probe, &mut seen).await?;
+            self.look(change, probe, in_force, &mut seen).await?;
         }
         Ok(seen)
     }
@@ -241,6 +264,7 @@ impl Actor {
         &self,
         change: &Change,
         probe: &Probe,
+        in_force: bool,
         seen: &mut Vec<(String, bool)>,
     ) -> Result<(), Failure> {
         match probe {
@@ -277,9 +301,12 @@ impl Actor {
                     answer.status == 200 && String::from_utf8_lossy(&answer.body).contains(text);
                 seen.push((format!("{} says {text}", request.url), holds));
             }
+            Probe::Compare(comparison) => {
+                seen.push(self.compare(change, comparison, in_force).await?);
+            }
             Probe::All(probes) => {
                 for probe in probes {
-                    Box::pin(self.look(change, probe, seen)).await?;
+                    Box::pin(self.look(change, probe, in_force, seen)).await?;
                 }
             }
         }
@@ -352,8 +379,12 @@ impl Actor {
         }
     }
 
-    /// Returns where the whole stack is gone, there is nobody left to ask, and nothing of what was asked.
-    async fn ask(&self, change: &Change, request: &HttpRequest) -> Result<HttpResponse, Failure> {
+    /// Asks the system. Where the whole stack is gone, there is nobody left to ask, and nothing of what was asked.
+    pub(super) async fn ask(
+        &self,
+        change: &Change,
+        request: &HttpRequest,
+    ) -> Result<HttpResponse, Failure> {
         let reach = Reach {
             engine: Some(self.engine.as_ref()),
             project: &change.project,
@@ -390,7 +421,7 @@ fn shown(arrangement: &Arrangement, container: &str) -> String {
     }
 }
 
-fn complaint_of(change: &Change, program: &PlacedProgram, output: &Output) -> String {
+pub(super) fn complaint_of(change: &Change, program: &PlacedProgram, output: &Output) -> String {
     let place = match program.place {
         Place::Container => format!("in {}", change.container_name),
         Place::NetworkOfContainer => format!("in the network of {}", change.container_name),

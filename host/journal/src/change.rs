@@ -1,12 +1,12 @@
 //! A change as the journal keeps it: the same shapes as `changes` in `wit/plugin.wit`, in a form that lasts.
 
-use std::fmt;
-
 use serde::{Deserialize, Serialize};
 
 use duress_model::HttpRequest;
 
+use super::comparison::Comparison;
 use super::inverse;
+use super::kept::{self, Bytes, Original};
 use duress_engine::{
     Arrangement, Beside, ContainerId, Fill, Limits, LimitsRecord, Project, SMALLEST_FILL, Work,
 };
@@ -108,6 +108,23 @@ pub enum Action {
         /// Absolute, in the container.
         path: String,
     },
+    /// Replace a file's contents.
+    ReplaceFile {
+        /// Absolute, in the container.
+        path: String,
+        /// New contents.
+        contents: Bytes,
+        /// End of the temporary file's name.
+        token: String,
+    },
+    /// Restore a file that the change replaces. What it was the host writes down before anything is made.
+    RestoreFile {
+        /// Absolute, in the container.
+        path: String,
+        /// What it is restored to.
+        #[serde(default)]
+        original: Original,
+    },
     /// Ask the system.
     Ask(HttpRequest),
     /// Set containers aside, and start others that are made from them.
@@ -126,7 +143,7 @@ pub enum Action {
 }
 
 /// How the host sees that a change is in force.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Probe {
     /// In force while the program exits 0.
@@ -145,6 +162,8 @@ pub enum Probe {
         /// What to look for.
         text: String,
     },
+    /// In force by how a value compares with the one before the change.
+    Compare(Comparison),
     /// In force while every one of them is; gone once none is.
     All(Vec<Self>),
 }
@@ -174,7 +193,7 @@ pub struct Change {
 }
 
 /// The most actions that a change may have each way: a rule for each of a hundred addresses, and some.
-const ACTION_LIMIT: usize = 256;
+pub const ACTION_LIMIT: usize = 256;
 /// The largest change, in bytes of JSON: it is a row, written before every fault.
 const SIZE_LIMIT: usize = 256 << 10;
 /// The longest summary, in bytes.
@@ -242,7 +261,9 @@ impl Change {
         }
         inverse::check(self).map_err(named)?;
         let size = serde_json::to_string(self).map_or(usize::MAX, |text| text.len());
-        if size > SIZE_LIMIT {
+        // Files have limits of their own; in base64 they are a third larger.
+        let files = self.kept().div_ceil(3) * 4;
+        if size.saturating_sub(files) > SIZE_LIMIT {
             return Err(named(format!("is larger than {} KiB", SIZE_LIMIT >> 10)));
         }
         Ok(())
@@ -258,6 +279,9 @@ impl Change {
                 Probe::Run(program) | Probe::Output { program, .. } => {
                     program.place == Place::NetworkOfContainer
                 }
+                Probe::Compare(comparison) => comparison
+                    .program()
+                    .is_some_and(|program| program.place == Place::NetworkOfContainer),
                 Probe::Answer { .. } => false,
                 Probe::All(probes) => probes.iter().any(looks),
             }
@@ -370,6 +394,10 @@ impl Probe {
                 }
                 Ok(())
             }
+            Self::Compare(comparison) => {
+                comparison.program().map_or(Ok(()), PlacedProgram::check)?;
+                comparison.check()
+            }
             Self::Answer { .. } => Ok(()),
             Self::All(probes) => probes.iter().try_for_each(Self::check),
         }
@@ -398,52 +426,6 @@ impl PlacedProgram {
     }
 }
 
-/// As a person reads it: programs as they are typed.
-impl fmt::Display for Action {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Run(program) => {
-                let place = match program.place {
-                    Place::Container => "in the container",
-                    Place::NetworkOfContainer => "in its network",
-                };
-                write!(f, "{place}: {}", program.command.join(" "))
-            }
-            Self::Signal(signal) => write!(f, "send {signal} to its first process"),
-            Self::Pause => f.write_str("freeze it"),
-            Self::Unpause => f.write_str("unfreeze it"),
-            Self::Stop { grace_ms } => write!(f, "stop it, within {grace_ms} ms"),
-            Self::Start => f.write_str("start it"),
-            Self::Restart { grace_ms } => write!(f, "restart it, within {grace_ms} ms"),
-            Self::SignalProcess { pid, signal, .. } => write!(f, "send {signal} to process {pid}"),
-            Self::StartTask { id, work } => write!(f, "start {id}: {work}"),
-            Self::StopTask { id } => write!(f, "end {id}"),
-            Self::Limit(limits) => {
-                f.write_str("set its limits:")?;
-                if let Some(cpus) = limits.cpus {
-                    write!(f, " {cpus} processors")?;
-                }
-                if let Some(bytes) = limits.memory_bytes {
-                    write!(f, " {bytes} bytes of memory")?;
-                }
-                if let Some(pids) = limits.pids {
-                    write!(f, " {pids} processes")?;
-                }
-                Ok(())
-            }
-            Self::RestoreLimits { .. } => f.write_str("restore its limits"),
-            Self::FillDisk { path, size, .. } => write!(f, "allocate {size} bytes as {path}"),
-            Self::RemoveFill { path } => write!(f, "remove {path}"),
-            Self::Ask(request) => write!(f, "{} {}", request.method, request.url),
-            Self::Rearrange(arrangement) => write!(f, "{arrangement}"),
-            Self::PutBack => f.write_str("bring back the containers that were there before"),
-            Self::RunOffline { command, .. } => {
-                write!(f, "stop it, and run on its volumes: {}", command.join(" "))
-            }
-        }
-    }
-}
-
 impl Action {
     /// Takes up space; the mark is drawn by [`Change::prepare_disks`].
     pub fn fill_disk(path: String, size: u64) -> Self {
@@ -452,6 +434,23 @@ impl Action {
             size,
             mark: None,
             root_filesystem_allowed: false,
+        }
+    }
+
+    /// Replaces a file.
+    pub fn replace_file(path: String, contents: Vec<u8>) -> Self {
+        Self::ReplaceFile {
+            path,
+            contents: Bytes(contents),
+            token: uuid::Uuid::new_v4().simple().to_string(),
+        }
+    }
+
+    /// Restores a file; what it was is written down by the journal.
+    pub fn restore_file(path: String) -> Self {
+        Self::RestoreFile {
+            path,
+            original: Original::Unknown,
         }
     }
 
@@ -481,7 +480,11 @@ impl Action {
         }
     }
 
-    fn check(&self) -> Result<(), String> {
+    /// Whether it is well-formed.
+    ///
+    /// # Errors
+    /// What is wrong, to stand behind a change's name.
+    pub fn check(&self) -> Result<(), String> {
         match self {
             Self::Run(program) => program.check(),
             Self::Signal(signal)
@@ -507,6 +510,15 @@ impl Action {
                     path.escape_debug()
                 ))
             }
+            Self::ReplaceFile { path, .. } | Self::RestoreFile { path, .. }
+                if !kept::is_plain(path) =>
+            {
+                Err(format!(
+                    "names `{}`, which is no plain absolute path of a file",
+                    path.escape_debug()
+                ))
+            }
+            Self::ReplaceFile { contents, .. } => kept::check_size(contents),
             Self::FillDisk { size, .. } if *size < SMALLEST_FILL => Err(format!(
                 "takes up {size} bytes: {SMALLEST_FILL} are the fewest that could be seen"
             )),

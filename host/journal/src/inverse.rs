@@ -99,6 +99,7 @@ fn is_inverse(back: &Action, apply: &[Action]) -> bool {
             any(&|done| matches!(done, Action::StartTask { id: started, .. } if started == id))
         }
         Action::RemoveFill { path } => fills(apply, path),
+        Action::RestoreFile { path, .. } => replaces(apply, path),
         Action::Limit(_) | Action::RestoreLimits { .. } => {
             any(&|done| matches!(done, Action::Limit(_)))
         }
@@ -111,6 +112,7 @@ fn is_inverse(back: &Action, apply: &[Action]) -> bool {
         Action::Pause
         | Action::Stop { .. }
         | Action::StartTask { .. }
+        | Action::ReplaceFile { .. }
         | Action::FillDisk { .. }
         | Action::Rearrange(_) => false,
     }
@@ -144,6 +146,9 @@ fn has_inverse(done: &Action, revert: &[Action]) -> bool {
             any(&|back| matches!(back, Action::RunOffline { .. }))
                 && matches!(revert.last(), Some(Action::Start))
         }
+        Action::ReplaceFile { path, .. } => any(
+            &|back| matches!(back, Action::RestoreFile { path: restored, .. } if restored == path),
+        ),
         _ => true,
     }
 }
@@ -155,6 +160,7 @@ fn wanted(action: &Action) -> &'static str {
         Action::Limit(_) => "`limit`",
         Action::Rearrange(_) => "`put-back`",
         Action::RunOffline { .. } => "a program that reverts it, and `start` at the end",
+        Action::ReplaceFile { .. } => "the restoration of the same file",
         Action::SignalProcess { .. } => "SIGCONT to the same process",
         Action::Signal(signal) if is_stopping(signal) => "SIGCONT",
         _ => "`start`",
@@ -179,6 +185,12 @@ fn ends_container(action: &Action) -> bool {
 
 fn is_stopping(signal: &str) -> bool {
     STOPPING.contains(&signal)
+}
+
+fn replaces(apply: &[Action], path: &str) -> bool {
+    apply
+        .iter()
+        .any(|done| matches!(done, Action::ReplaceFile { path: replaced, .. } if replaced == path))
 }
 
 fn fills(apply: &[Action], path: &str) -> bool {
@@ -240,6 +252,14 @@ mod tests {
 
     fn remove(path: &str) -> Action {
         Action::RemoveFill { path: path.into() }
+    }
+
+    fn replace(path: &str) -> Action {
+        Action::replace_file(path.into(), b"new".to_vec())
+    }
+
+    fn restore(path: &str) -> Action {
+        Action::restore_file(path.into())
     }
 
     fn burn(id: &str) -> Action {
@@ -329,6 +349,7 @@ mod tests {
             (burn("b"), stop_task("b")),
             (fill("/data/f"), remove("/data/f")),
             (limit(), limit()),
+            (replace("/etc/f"), restore("/etc/f")),
             (run(Place::Container), run(Place::Container)),
             (
                 run(Place::NetworkOfContainer),
@@ -382,6 +403,9 @@ mod tests {
             (Action::Pause, vec![Action::Unpause, offline()]),
             (offline(), vec![Action::Start]),
             (offline(), vec![Action::Start, offline()]),
+            (replace("/etc/f"), vec![restore("/etc/g")]),
+            (replace("/etc/f"), vec![replace("/etc/f")]),
+            (Action::Pause, vec![Action::Unpause, restore("/etc/f")]),
         ] {
             let name = format!("{apply} by {revert:?}");
             assert!(of(&[apply], &revert).is_err(), "{name}");

@@ -6,8 +6,10 @@
 mod act;
 mod arrangement;
 pub mod change;
+pub mod comparison;
 mod history;
 mod inverse;
+pub mod kept;
 mod limits;
 mod processes;
 mod recover;
@@ -17,6 +19,7 @@ mod revert;
 mod tests;
 mod traffic;
 mod trial;
+mod words;
 
 pub use act::Actor;
 pub use arrangement::draw_token;

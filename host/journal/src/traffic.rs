@@ -65,7 +65,7 @@ impl Actor {
                     let counted = (counter.read)(&stdout, texts)?;
                     total = Some(total.unwrap_or(0) + counted);
                 }
-                Probe::Run(_) | Probe::Answer { .. } => {}
+                Probe::Run(_) | Probe::Answer { .. } | Probe::Compare(_) => {}
             }
         }
         total

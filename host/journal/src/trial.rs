@@ -12,10 +12,11 @@ use tokio_util::sync::CancellationToken;
 use super::act::{Actor, Failure};
 use super::arrangement;
 use super::change::Change;
+use super::comparison;
 use super::history::{Held, History};
 use super::report::{Listener, Lost, RollbackReport, Step};
 use super::revert::{REVERT_LIMIT, take_back};
-use super::{JournalError, limits};
+use super::{JournalError, kept, limits};
 use duress_store::{ChangeRow, ChangeStatus, NewChange, PendingNote, Store};
 
 /// After how long a change that seems to have ended is looked at once more.
@@ -63,6 +64,8 @@ struct Made {
     unsettled: Vec<ChangeRow>,
     /// Ids of what is not.
     settled: HashSet<String>,
+    /// What all changes so far keep of files, in bytes.
+    kept: usize,
     /// What was settled, and is not known to be on record.
     notes: Vec<Note>,
 }
@@ -273,6 +276,11 @@ impl Inner {
                 change.summary
             )));
         }
+        let comparing = comparison::write_down(&self.actor, &mut change);
+        let Some(compared) = self.closing.run_until_cancelled(comparing).await else {
+            return Err(too_late());
+        };
+        compared?;
         let id = uuid::Uuid::now_v7().to_string();
         {
             let mut made = self.made.lock().await;
@@ -288,6 +296,15 @@ impl Inner {
             // While nothing else is made, so that what is read is what counts.
             limits::write_down(&self.actor, &mut change, &made.unsettled).await?;
             arrangement::refuse_conflict(&change, &made.unsettled, made.writing.values())?;
+            kept::write_down(&self.actor, &mut change, &made.unsettled).await?;
+            if made.kept + change.kept() > kept::KEPT_LIMIT {
+                return Err(JournalError::Refused(format!(
+                    "the change `{}` was refused: the changes of a trial may keep {} MiB of files",
+                    change.summary,
+                    kept::KEPT_LIMIT >> 20
+                )));
+            }
+            made.kept += change.kept();
             made.writing.insert(id.clone(), change.clone());
         }
         let row = NewChange {

@@ -128,13 +128,13 @@ fn check_requests(
     }
     let imports_changes = imports.iter().any(|name| {
         // Of these a library imports whatever any of its plugins may use; each call is checked.
-        ["changes", "effects", "programs"]
+        ["changes", "checks", "effects", "files", "programs"]
             .iter()
             .any(|interface| name.starts_with(&format!("{PACKAGE}{interface}@")))
     });
     if changes && !imports_changes {
         return Err(Error::input(
-            "plugin.yaml asks for `actions`, and the component imports none of `changes`, `effects` and `programs` to make them by",
+            "plugin.yaml asks for `actions`, and the component imports none of the interfaces to make them by: `changes`, `checks`, `effects`, `files`, `programs`",
         )
         .hint("remove `actions` from `permissions` in plugin.yaml"));
     }

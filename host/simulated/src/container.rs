@@ -7,8 +7,8 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use duress_engine::{
-    Attachment, ContainerCopy, ContainerId, Health, Limits, Overrides, Process, Snapshot, State,
-    Work,
+    Attachment, ContainerCopy, ContainerId, FileCopy, Health, Limits, Overrides, Process, Snapshot,
+    State, Work,
 };
 
 /// A container, and everything in it that a fault can change.
@@ -32,6 +32,10 @@ pub struct Container {
     pub marks: BTreeSet<String>,
     /// Files that take up space, with their sizes in bytes.
     pub files: BTreeMap<String, u64>,
+    /// Files that programs read, by path, as they were made: those of the script.
+    pub made_files: BTreeMap<String, FileCopy>,
+    /// The same now.
+    pub kept_files: BTreeMap<String, FileCopy>,
     /// What goes on beside it, by id.
     pub tasks: BTreeMap<String, Task>,
     /// What runs in it.
@@ -77,6 +81,8 @@ impl Container {
             disciplines: Vec::new(),
             marks: BTreeSet::new(),
             files: BTreeMap::new(),
+            made_files: BTreeMap::new(),
+            kept_files: BTreeMap::new(),
             tasks: BTreeMap::new(),
             processes: processes(),
             is_aside: false,
@@ -107,6 +113,8 @@ impl Container {
         made.is_aside = true;
         made.made_for = Some((token.to_owned(), self.id.clone()));
         made.overrides = copy.overrides.clone();
+        made.made_files = self.made_files.clone();
+        made.kept_files = self.made_files.clone();
         if copy.number.is_none() {
             made.stored = self.stored.clone();
         }
@@ -133,7 +141,9 @@ impl Container {
 
     /// Returns the marks that are set in it and on its volumes.
     pub(super) fn all_marks(&self) -> BTreeSet<String> {
-        self.marks.union(&self.stored).cloned().collect()
+        let replaced = self.replaced().map(|path| format!("replaced:{path}"));
+        let marks = self.marks.union(&self.stored).cloned();
+        marks.chain(replaced).collect()
     }
 
     /// Returns how it stands now.
@@ -154,6 +164,17 @@ impl Container {
             restarts: self.restarts,
             attachments: attached.into_iter().collect(),
         }
+    }
+
+    /// The paths of files that are not as they were made.
+    fn replaced(&self) -> impl Iterator<Item = &String> {
+        let paths: BTreeSet<_> = self
+            .made_files
+            .keys()
+            .chain(self.kept_files.keys())
+            .collect();
+        let differs = |path: &&String| self.made_files.get(*path) != self.kept_files.get(*path);
+        paths.into_iter().filter(differs)
     }
 
     /// Returns what is not as it was when it was made, a phrase each.
@@ -177,6 +198,10 @@ impl Container {
                 .map(|mark| format!("`{mark}` of the script")),
         );
         left.extend(self.files.keys().map(|path| format!("the file {path}")));
+        left.extend(
+            self.replaced()
+                .map(|path| format!("the replaced file {path}")),
+        );
         left.extend(self.tasks.keys().map(|id| format!("the task {id}")));
         left.extend(
             self.stored
@@ -212,6 +237,7 @@ impl Container {
         );
         is(!self.stored.is_empty(), "run_offline");
         is(!self.files.is_empty(), "fill_disk");
+        is(self.replaced().next().is_some(), "replace_file");
         is(!self.tasks.is_empty(), "start_task");
         is(
             self.processes.iter().any(|one| one.stopped),

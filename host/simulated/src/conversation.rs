@@ -51,7 +51,7 @@ impl Conversation {
         let Ok(container) = machine.container(&self.container) else {
             return;
         };
-        if let Some(answer) = script.tcp(&self.place, &self.sent, &container.marks) {
+        if let Some(answer) = script.tcp(&self.place, &self.sent, &container.all_marks()) {
             answer.mark(&mut container.marks);
             self.answers.extend(script::bytes(&answer.sends));
             self.sent.clear();

@@ -10,10 +10,10 @@ use super::world::{Machine, World};
 use super::{container, network, world};
 use duress_engine::{
     Arranged, Arrangement, Connection, Container, ContainerId, Details, Engine, EngineError,
-    EngineInfo, EngineResult, FileSystem, Fill, LABEL_DATABASE, LABEL_DATABASE_ID, LABEL_HOST,
-    LABEL_TRIAL, Leftover, Limits, LimitsRecord, LogLine, LogsAsked, NetDriver, Network, Output,
-    Process, Program, Project, Requirement, Sharer, Snapshot, Stack, State, Work, compose,
-    network_program,
+    EngineInfo, EngineResult, FileCopy, FileSystem, Fill, LABEL_DATABASE, LABEL_DATABASE_ID,
+    LABEL_HOST, LABEL_TRIAL, Leftover, Limits, LimitsRecord, LogLine, LogsAsked, NetDriver,
+    Network, Output, OwnedReplacement, Process, Program, Project, Replacement, Requirement, Sharer,
+    Snapshot, Stack, Standing, State, Work, compose, network_program,
 };
 
 /// What a file system of a container holds, in bytes.
@@ -21,6 +21,14 @@ const CAPACITY: u64 = 64 << 20;
 
 /// The memory of the machine, in bytes.
 const MEMORY: u64 = 16 << 30;
+
+/// A file that was not there before.
+const ROOTS_FILE: FileCopy = FileCopy {
+    contents: Vec::new(),
+    mode: 0o644,
+    user: 0,
+    group: 0,
+};
 
 /// When every container was started, in milliseconds since the Unix epoch.
 const STARTED: u64 = 1_767_225_600_000;
@@ -343,7 +351,7 @@ impl Engine for SimulatedEngine {
                 ends_after,
             };
             container.tasks.insert(task.to_owned(), started);
-            if let Some(answer) = script.lasting(&container.service, work, &container.marks) {
+            if let Some(answer) = script.lasting(&container.service, work, &container.all_marks()) {
                 answer.mark(&mut container.marks);
             }
             Ok(())
@@ -364,7 +372,7 @@ impl Engine for SimulatedEngine {
             let container = running(machine.touch(&id.0)?)?;
             container.tasks.remove(task);
             // What holds while a program runs ends with it.
-            if let Some(answer) = script.lasting(&container.service, work, &container.marks) {
+            if let Some(answer) = script.lasting(&container.service, work, &container.all_marks()) {
                 container.marks.retain(|mark| !answer.sets.contains(mark));
             }
             Ok(())
@@ -581,6 +589,60 @@ impl Engine for SimulatedEngine {
         self.change("remove a file", move |machine| {
             machine.touch(&id.0)?.files.remove(&path);
             Ok(())
+        })
+        .await
+    }
+
+    async fn read_file(&self, id: &ContainerId, path: &str) -> EngineResult<Standing> {
+        self.look("look at a file", |machine| {
+            let file = machine.container(&id.0)?.kept_files.get(path);
+            Ok(Standing::from(file))
+        })
+        .await
+    }
+
+    async fn replace_file(&self, id: &ContainerId, new: Replacement<'_>) -> EngineResult<()> {
+        let new = OwnedReplacement::from(new);
+        self.change("replace a file", move |machine| {
+            let new = new.wanted();
+            let files = &mut machine.touch(&id.0)?.kept_files;
+            let there = files.get(new.path);
+            if there.is_some_and(|file| file.contents == new.contents) {
+                return Ok(());
+            }
+            if there != new.original {
+                return Err(EngineError::Failed(format!(
+                    "replace {}: it was changed since it was recorded",
+                    new.path
+                )));
+            }
+            let file = FileCopy {
+                contents: new.contents.to_vec(),
+                ..new.original.cloned().unwrap_or(ROOTS_FILE)
+            };
+            files.insert(new.path.to_owned(), file);
+            Ok(())
+        })
+        .await
+    }
+
+    async fn restore_file(&self, id: &ContainerId, new: Replacement<'_>) -> EngineResult<()> {
+        let new = OwnedReplacement::from(new);
+        self.change("restore a file", move |machine| {
+            let new = new.wanted();
+            let files = &mut machine.touch(&id.0)?.kept_files;
+            match new.original {
+                Some(original) => files.insert(new.path.to_owned(), original.clone()),
+                None => files.remove(new.path),
+            };
+            Ok(())
+        })
+        .await
+    }
+
+    async fn is_of_machine(&self, id: &ContainerId, _: &str) -> EngineResult<bool> {
+        self.look("look at a mount", |machine| {
+            machine.container(&id.0).map(|_| false)
         })
         .await
     }

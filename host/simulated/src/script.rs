@@ -6,7 +6,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use duress_engine::{Overrides, Work};
+use duress_engine::{FileCopy, Overrides, Work};
 use duress_model::HttpRequest;
 
 /// The system that a plugin is tried on: its containers, and what they answer.
@@ -28,6 +28,10 @@ pub struct Script {
     /// The lines that a container has logged, by its name.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub logs: BTreeMap<String, Vec<String>>,
+    /// The files of a container, by its name and their paths, with their text. While one is not as it stands here, the mark
+    /// `replaced:PATH` is set.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub files: BTreeMap<String, BTreeMap<String, String>>,
 }
 
 impl Default for Script {
@@ -38,6 +42,7 @@ impl Default for Script {
             settings: Value::Null,
             answers: Vec::new(),
             logs: BTreeMap::new(),
+            files: BTreeMap::new(),
         }
     }
 }
@@ -100,6 +105,21 @@ pub struct Answer {
 }
 
 impl Script {
+    /// The files of a container.
+    pub(super) fn files_of(&self, container: &str) -> BTreeMap<String, FileCopy> {
+        let file = |(path, text): (&String, &String)| {
+            let file = FileCopy {
+                contents: text.clone().into_bytes(),
+                mode: 0o640,
+                user: 100,
+                group: 101,
+            };
+            (path.clone(), file)
+        };
+        let files = self.files.get(container).into_iter().flatten();
+        files.map(file).collect()
+    }
+
     /// Returns the answer to a program.
     pub(super) fn program(
         &self,

@@ -314,7 +314,7 @@ impl Answers for World {
             if container.state != State::Running {
                 return Err(unavailable("nobody answers: the container does not run"));
             }
-            let marks: BTreeSet<_> = stack.marks.union(&container.marks).cloned().collect();
+            let marks: BTreeSet<_> = stack.marks.union(&container.all_marks()).cloned().collect();
             if let Some(answer) = script.request(request, &marks) {
                 answer.mark(&mut stack.marks);
                 return Ok(HttpResponse {
@@ -433,12 +433,14 @@ impl Machine {
     pub fn make(&mut self, project: &Project, service: &str) {
         self.made += 1;
         let (id, number) = (format!("container-{}", self.made), self.made as u8);
+        let files = self.script.files_of(service);
         if let Some(stack) = self.stacks.get_mut(project)
             && !stack.containers.iter().any(|one| one.service == service)
         {
-            stack
-                .containers
-                .push(Container::new(id, service.to_owned(), number));
+            let mut container = Container::new(id, service.to_owned(), number);
+            container.kept_files = files.clone();
+            container.made_files = files;
+            stack.containers.push(container);
         }
     }
 

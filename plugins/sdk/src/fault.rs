@@ -9,8 +9,10 @@ use serde_json::{Map, Value};
 
 use crate::bindings::duress::plugin::changes;
 use crate::bindings::exports::duress::plugin::chaos::FaultType;
+use crate::check::{Check, CheckedChange};
 use crate::deployment::{OfflinePrograms, Replacement, Scaling};
 use crate::draft::Draft;
+use crate::files::FileReplacement;
 use crate::programs::LastingProgram;
 use crate::wait::milliseconds;
 use crate::{
@@ -59,6 +61,10 @@ pub enum Planned {
     Draft(Draft),
     /// A program that goes on until the host ends it.
     Program(LastingProgram),
+    /// A file that is replaced until the host restores it.
+    File(FileReplacement),
+    /// A change that is seen by a comparison with a value before it.
+    Checked(CheckedChange),
     /// A container that takes the place of another.
     Replacement(Replacement),
     /// Another number of containers of a service.
@@ -103,6 +109,18 @@ impl From<LastingProgram> for Planned {
     }
 }
 
+impl From<FileReplacement> for Planned {
+    fn from(replacement: FileReplacement) -> Self {
+        Self::File(replacement)
+    }
+}
+
+impl From<CheckedChange> for Planned {
+    fn from(change: CheckedChange) -> Self {
+        Self::Checked(change)
+    }
+}
+
 impl Planned {
     /// Returns the container that it changes; for another number of containers, their service.
     pub fn container(&self) -> &str {
@@ -113,6 +131,8 @@ impl Planned {
             Self::Replacement(replacement) => &replacement.container,
             Self::Scaling(scaling) => &scaling.service,
             Self::Offline(programs) => &programs.container,
+            Self::File(replacement) => &replacement.container,
+            Self::Checked(checked) => &checked.change.container,
         }
     }
 
@@ -125,6 +145,8 @@ impl Planned {
             Self::Replacement(replacement) => Ok((replacement.apply()?, None)),
             Self::Scaling(scaling) => Ok((scaling.apply()?, None)),
             Self::Offline(programs) => Ok((programs.apply()?, None)),
+            Self::File(replacement) => Ok((replacement.apply()?, None)),
+            Self::Checked(checked) => Ok((checked.apply()?, None)),
         }
     }
 }
@@ -214,6 +236,16 @@ impl Change {
     }
 }
 
+impl Change {
+    /// Sets a comparison that shows the host that the change is in force.
+    pub fn compared_by(self, check: Check) -> CheckedChange {
+        CheckedChange {
+            change: self,
+            check,
+        }
+    }
+}
+
 impl Program {
     /// A program with its arguments, run in the container itself. No shell reads them.
     pub fn in_container(command: &[&str], limit: Duration) -> Self {
@@ -235,7 +267,7 @@ impl Limits {
     };
 }
 
-type Check = Box<dyn Fn(&Value) -> Vec<Problem>>;
+type ParameterCheck = Box<dyn Fn(&Value) -> Vec<Problem>>;
 type Plan = Box<dyn Fn(&Value, &Scene) -> Result<Vec<Step>>>;
 type More = Box<dyn Fn(&Value, &Scene, &[Step]) -> Result<Vec<Step>>>;
 
@@ -247,7 +279,7 @@ pub struct Fault {
     requires: &'static [&'static str],
     services: &'static [&'static str],
     choice: Choice,
-    check: Check,
+    check: ParameterCheck,
     plan: Plan,
     more: Option<More>,
 }

@@ -10,12 +10,14 @@
 
 pub mod bindings;
 pub mod chaos;
+pub mod check;
 pub mod containers;
 pub mod deployment;
 pub mod draft;
 mod error;
 pub mod fault;
 pub mod faults;
+pub mod files;
 pub mod http;
 mod inject;
 mod log;
@@ -36,8 +38,10 @@ pub use bindings::duress::plugin::host;
 pub use bindings::duress::plugin::http::Request;
 pub use bindings::duress::plugin::types::{Error, Metric};
 pub use bindings::exports::duress::plugin::chaos::{Choice, Problem};
+pub use check::{Check, CheckedChange, Condition, Value};
 pub use error::Result;
 pub use fault::{Fault, NoParameters, Parameters, Planned, Scene, Step};
+pub use files::FileReplacement;
 pub use log::Level;
 #[doc(hidden)]
 pub use log::line;

@@ -1,6 +1,7 @@
 //! Programs that go on in a container until they are reverted.
 
 use crate::bindings::duress::plugin::programs;
+use crate::check::Check;
 use crate::{Probe, Result};
 
 /// A program that goes on, e.g. one that holds a lock. The host ends it, with all that it has started, when the fault is reverted.
@@ -15,6 +16,8 @@ pub struct LastingProgram {
     pub command: Vec<String>,
     /// How the host sees what it does, beside that it runs.
     pub in_force: Option<Probe>,
+    /// The same, by a comparison with the value before.
+    pub check: Option<Check>,
 }
 
 impl LastingProgram {
@@ -25,10 +28,14 @@ impl LastingProgram {
             summary,
             command,
             in_force,
+            check,
         } = self;
         let program = programs::LastingProgram::new(container, summary, command);
         if let Some(probe) = in_force {
             program.check_with(probe);
+        }
+        if let Some(check) = check {
+            program.compare_with(&check.to_host());
         }
         program.start()
     }

@@ -11,13 +11,13 @@ const MARK: &str = "5d0c3a9e7b8f41d2a6c4e0f1b2d3c4e5";
 const SIZE: u64 = 4096;
 
 /// A container with a shell and a bounded volume at `/data`, as a person makes it.
-struct Target {
-    container: Container,
+pub struct Target {
+    pub container: Container,
     volume: String,
 }
 
 impl Target {
-    fn new(more: &[&str], command: &str) -> Self {
+    pub fn new(more: &[&str], command: &str) -> Self {
         let volume = format!("duress-disk-{}", uuid::Uuid::now_v7().simple());
         let options = ["type=tmpfs", "device=tmpfs", "o=size=16m"];
         let options = options.iter().flat_map(|option| ["-o", option]);
@@ -36,7 +36,7 @@ impl Target {
         }
     }
 
-    fn id(&self) -> ContainerId {
+    pub fn id(&self) -> ContainerId {
         ContainerId(self.container.inspect("{{.Id}}"))
     }
 }

@@ -34,6 +34,7 @@ mod program;
 mod published;
 mod recovery;
 mod registry;
+mod replacing;
 mod resume;
 mod runs;
 mod sandbox;

@@ -107,5 +107,71 @@ async fn postgresql_is_judged_over_its_protocol_and_each_fault_does_what_it_says
     stage.wait_until_healthy().await;
     assert_eq!(rows(&replica), "1");
     assert!(!psql(&replica, insert).0, "it is a replica again");
+
+    a_file_is_replaced(&stage, &primary).await;
+    values_are_compared(&stage, &primary).await;
     assert_eq!(stage.unsettled().await, 0);
+}
+
+/// The digest, mode and owner of the file that says who is let in, as the container sees it.
+fn hba(server: &Container) -> String {
+    let script = "sha256sum < /data/cluster/pg_hba.conf; stat -c '%a %U %G' /data/cluster/pg_hba.conf; ls -A /data/cluster";
+    let (succeeded, text) = server.run(&["sh", "-c", script]);
+    assert!(succeeded, "{text}");
+    text
+}
+
+/// New clients are refused by TCP, those that are connected go on, and the file is restored byte for byte.
+async fn a_file_is_replaced(stage: &Stage, primary: &Container) {
+    let by_tcp = [
+        "psql",
+        "--host=127.0.0.1",
+        "--username=probe",
+        "-Atc",
+        "SELECT 1",
+        "postgres",
+    ];
+    assert_eq!(primary.run(&by_tcp), (true, "1".into()));
+    let before = hba(primary);
+    for recovers in [false, true] {
+        let metadata = stage.break_it("hba_lockout", json!({}), &["primary"]).await;
+        let (let_in, text) = primary.run(&by_tcp);
+        assert!(!let_in && text.contains("no pg_hba.conf entry"), "{text}");
+        let complaint = stage.complaint().await;
+        assert!(complaint.contains("SQLSTATE 28000"), "{complaint}");
+        assert_eq!(
+            says(primary, "SELECT count(*) FROM pg_stat_replication"),
+            "1"
+        );
+        let replaced = hba(primary);
+        assert_ne!(replaced.lines().next(), before.lines().next());
+        assert_eq!(replaced.lines().nth(1), before.lines().nth(1));
+        match recovers {
+            false => stage.cleanup(&metadata).await,
+            // Another process that has nothing but the database.
+            true => stage.recover().await,
+        }
+        assert_eq!(hba(primary), before);
+        until_true("clients are let in", || primary.run(&by_tcp).0);
+        stage.wait_until_healthy().await;
+    }
+}
+
+/// What is compared was read before the change: a text, and a number.
+async fn values_are_compared(stage: &Stage, primary: &Container) {
+    let insert = "INSERT INTO written VALUES (9)";
+    let metadata = stage.break_it("read_only", json!({}), &["primary"]).await;
+    let (written, text) = psql(primary, insert);
+    assert!(!written && text.contains("read-only transaction"), "{text}");
+    stage.cleanup(&metadata).await;
+    until_true("writes are taken", || psql(primary, insert).0);
+
+    let held = "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'left_open'";
+    assert_eq!(says(primary, held), "0");
+    let metadata = stage
+        .break_it("idle_transaction", json!({}), &["primary"])
+        .await;
+    assert_eq!(says(primary, held), "1");
+    stage.cleanup(&metadata).await;
+    until_true("the transaction is ended", || says(primary, held) == "0");
 }

@@ -13,10 +13,10 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use crate::settings::{REPLICAS, SERVERS, Settings};
-use crate::{server, wire};
+use crate::{access, server, wire};
 
 /// Time limit for a statement, in milliseconds.
-const STATEMENT: u64 = 5_000;
+pub(crate) const STATEMENT: u64 = 5_000;
 /// Time limit for a promotion, and for a new clone, in milliseconds.
 const ROLE_CHANGE: u64 = 60_000;
 /// Time limit for a program that works on the files of a server that is stopped.
@@ -34,6 +34,9 @@ pub(crate) fn all() -> Vec<Fault> {
         replica_promote(),
         settings_change(),
         table_loss(),
+        access::hba_lockout(),
+        access::read_only(),
+        access::idle_transaction(),
     ]
 }
 
@@ -194,6 +197,7 @@ fn exhaust(server: &str) -> LastingProgram {
         summary: format!("{server} has no connection left for its clients"),
         command: command.map(str::to_owned).into(),
         in_force: Some(Probe::Output((psql(left, STATEMENT), vec!["none is free".into()]))),
+        check: None,
     }
 }
 
@@ -247,11 +251,11 @@ fn lose(table: &str, file: &str, server: &str) -> OfflinePrograms {
 }
 
 /// One statement as the superuser, over the container's own socket.
-fn psql(statement: &str, timeout: u64) -> Program {
+pub(crate) fn psql(statement: &str, timeout: u64) -> Program {
     program(&["psql", "--username=postgres", "--no-psqlrc", "-Atc", statement], timeout)
 }
 
-fn program(command: &[&str], timeout: u64) -> Program {
+pub(crate) fn program(command: &[&str], timeout: u64) -> Program {
     Program {
         place: Place::Container,
         command: command.iter().map(|&word| word.to_owned()).collect(),

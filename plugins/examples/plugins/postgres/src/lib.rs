@@ -1,6 +1,7 @@
 //! The subject PostgreSQL: a primary and streaming replicas, judged by what they answer over their own protocol, and ways to break
 //! them.
 
+mod access;
 mod faults;
 mod health;
 mod server;
