@@ -11,6 +11,8 @@ mod flags;
 mod options;
 mod plugins;
 mod process;
+#[cfg(test)]
+mod tests;
 mod ui;
 
 use std::path::PathBuf;
@@ -49,11 +51,18 @@ fn net_driver() -> impl TypedValueParser<Value = NetDriver> {
 }
 
 #[derive(Debug, Args)]
+#[command(next_help_heading = "Global options")]
 struct Global {
     /// Database file [default: $XDG_DATA_HOME/duress/duress.db]
-    #[arg(long, global = true, value_name = "FILE", env = "DURESS_DB")]
+    #[arg(
+        long,
+        global = true,
+        value_name = "FILE",
+        env = "DURESS_DB",
+        hide_env_values = true
+    )]
     db: Option<PathBuf>,
-    /// Where programs for a container's network run [default: the first of these that works]
+    /// Where network programs for a container run [default: the first of these that works]
     #[arg(long, global = true, value_name = "DRIVER", value_parser = net_driver())]
     net_driver: Option<NetDriver>,
     /// Print JSON instead of text
@@ -101,14 +110,4 @@ fn main() -> ExitCode {
     let error = Error::environment(format!("write the output: {why}"))
         .hint("part of the output is lost: free space, or redirect it elsewhere");
     Failure::from(error).report(false)
-}
-
-#[cfg(test)]
-mod tests {
-    use clap::CommandFactory as _;
-
-    #[test]
-    fn the_command_line_is_sound() {
-        super::Cli::command().debug_assert();
-    }
 }

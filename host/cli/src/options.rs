@@ -7,14 +7,14 @@ use clap::Args;
 /// Options of every verb that runs trials.
 #[derive(Debug, Clone, Copy, Args)]
 pub(crate) struct RunOptions {
-    /// Run this many trials at once, instead of the campaign's own number
+    /// Number of trials to run at once [default: the campaign's own]
     #[arg(long, value_name = "N", allow_negative_numbers = true, value_parser = whole)]
     pub(crate) parallel: Option<u64>,
     /// Refuse plugins whose digests are not in duress.lock
     #[arg(long)]
     pub(crate) locked: bool,
-    /// Let the guardian revert every fault once this process is dead or stopped for so long; `off` runs without a guardian
-    #[arg(long, value_name = "SECONDS|off", env = "DURESS_GUARDIAN", default_value = "5", value_parser = grace)]
+    /// Time for which this process may be dead or stopped before a guardian reverts every fault; `off`: no guardian
+    #[arg(long, value_name = "SECONDS|off", env = "DURESS_GUARDIAN", hide_env_values = true, default_value = "5", value_parser = grace)]
     pub(crate) guardian: Grace,
 }
 

@@ -402,7 +402,7 @@ impl Catalog {
             return error.hint(self.searched());
         }
         let names: Vec<_> = known.collect();
-        error.hint(format!("there are: {}", names.join(", ")))
+        error.hint(format!("known {what}s: {}", names.join(", ")))
     }
 }
 

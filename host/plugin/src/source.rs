@@ -45,8 +45,8 @@ impl FromStr for Source {
     fn from_str(text: &str) -> Result<Self> {
         if let Some(reference) = text.strip_prefix("oci://") {
             let parsed = reference.parse::<Reference>().map_err(|error| {
-                Error::input(format!("`{text}` names nothing in a registry: {error}"))
-                    .hint("it is oci://HOST/NAME:TAG or oci://HOST/NAME@sha256:…")
+                Error::input(format!("`{text}` is not an address in a registry: {error}"))
+                    .hint("use oci://HOST/NAME:TAG or oci://HOST/NAME@sha256:…")
             })?;
             return Ok(Self::Registry(parsed));
         }
@@ -66,7 +66,9 @@ impl FromStr for Source {
             return Err(Error::input(format!(
                 "`{text}` cannot be fetched: `{scheme}` is not supported"
             ))
-            .hint("https://, http:// on this machine, and oci:// are; anything else is the path of a folder or a file"));
+            .hint(
+                "use https://, oci://, http:// on this machine, or the path of a folder or a file",
+            ));
         }
         Ok(Self::Path(PathBuf::from(text)))
     }

@@ -10,7 +10,7 @@ use crate::{Cli, Done};
 
 #[derive(Debug, Args)]
 pub(crate) struct Arguments {
-    /// The shell
+    /// Shell to complete for
     shell: Shell,
 }
 

@@ -14,19 +14,19 @@ use crate::ui::style;
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Verb {
-    /// Copy the database into a new file while campaigns go on
+    /// Copy the database into a new file, also while campaigns run
     Backup {
-        /// The new file
+        /// New file
         file: PathBuf,
     },
-    /// Look for damage in the whole database
+    /// Check the whole database for damage
     Check,
-    /// Put a backup in the place of the database, and keep what was there under another name
+    /// Replace the database with a backup, and keep the old one under another name
     Restore {
-        /// The backup
+        /// Backup file
         backup: PathBuf,
     },
-    /// Make a sound database of all that can still be read of a damaged one, which is kept under another name
+    /// Copy what can still be read of a damaged database into a new one, and keep the old one under another name
     Salvage,
 }
 
@@ -38,7 +38,7 @@ pub(crate) async fn main(context: &Context, verb: Verb) -> Done {
             if context.json {
                 print::json(&json!({ "backup": file }));
             } else {
-                print_line!("{} is a copy of {}", file.display(), store.path().display());
+                print_line!("Copied {} to {}.", store.path().display(), file.display());
             }
             Ok(ExitCode::SUCCESS)
         }
@@ -54,13 +54,13 @@ fn restore(context: &Context, backup: &Path) -> Done {
     if context.json {
         print::json(&json!({ "database": database, "kept": kept }));
     } else {
-        print_line!("{} is what {} was.", database.display(), backup.display());
+        print_line!("Restored {} from {}.", database.display(), backup.display());
         tell_kept(kept.as_deref());
     }
     Ok(ExitCode::SUCCESS)
 }
 
-/// Exits code 1 where something was lost.
+/// The exit code is 1 if something was lost.
 fn salvage(context: &Context) -> Done {
     let database = context.database()?;
     let salvaged = damage::salvage(database)?;
@@ -72,7 +72,7 @@ fn salvage(context: &Context) -> Done {
             let lost = if *whole {
                 ""
             } else {
-                ", and others could not be read"
+                ", others could not be read"
             };
             print_line!("{table}: {rows} rows{lost}");
         }
@@ -83,7 +83,7 @@ fn salvage(context: &Context) -> Done {
 
 fn tell_kept(kept: Option<&Path>) {
     if let Some(kept) = kept {
-        say!("What was there is kept as {}", kept.display());
+        say!("The old database is kept as {}.", kept.display());
     }
     print::next("duress recover --dry-run; duress recover --all --dry-run");
 }
@@ -94,7 +94,7 @@ fn check(context: &Context) -> Done {
     if context.json {
         print::json(&json!({ "database": database, "damage": found }));
     } else if found.is_empty() {
-        print_line!("{} is sound.", database.display());
+        print_line!("No damage found in {}.", database.display());
     }
     for line in found.iter().filter(|_| !context.json) {
         print_line!("{} {line}", style::ERROR.paint("damage:"));

@@ -15,9 +15,9 @@ use crate::ui::style;
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Verb {
-    /// List the faults of all plugins, of a plugin, or those that a subject can be given: its own and the general ones
+    /// List the faults of all plugins, of one plugin, or those for a subject: its own and the general ones
     List {
-        /// A subject's or a plugin's name
+        /// Subject or plugin name
         name: Option<String>,
     },
 }
@@ -79,7 +79,7 @@ pub(crate) async fn main(context: &Context, verb: Verb) -> Done {
 /// Says that a plugin's faults are missing from the list, and what would list them.
 fn tell_left_out(name: &str, error: &Error) {
     say!(
-        "{} the faults of the plugin `{name}` are left out: {error}",
+        "{} the faults of plugin `{name}` are not listed: {error}",
         style::WARN.paint("warning:")
     );
     for hint in error.hints() {

@@ -19,20 +19,20 @@ use tokio::time::Instant;
 use crate::context::Context;
 use crate::process;
 
-/// How long an engine that does not answer, or a change that cannot be reverted, is tried again.
+/// Time for which reverting is tried again when the engine does not answer or a change resists.
 const PERSISTENCE: Duration = Duration::from_secs(600);
-/// Between two tries.
+/// Time between two tries.
 const PAUSE: Duration = Duration::from_secs(2);
 
 #[derive(Debug, Args)]
 pub(crate) struct Arguments {
-    /// The run, as its database knows it
+    /// Run to watch, by its ID in the database
     #[arg(long)]
     host: String,
-    /// Its process
+    /// Process of the run
     #[arg(long)]
     pid: i32,
-    /// How long it may be silent, in milliseconds
+    /// Longest silence of the run, in milliseconds
     #[arg(long)]
     grace_ms: u64,
 }

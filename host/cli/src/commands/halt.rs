@@ -12,18 +12,18 @@ use crate::context::Context;
 use crate::ui::print::{self, print_line, say};
 use crate::ui::{format, style};
 
-/// How often it is looked whether all have ended.
+/// Time between two looks at what still runs.
 const LOOKS: Duration = Duration::from_millis(100);
 
 #[derive(Debug, Args)]
 pub(crate) struct Arguments {
-    /// Let campaigns run again
+    /// Release the machine, so that campaigns may run again
     #[arg(long, conflicts_with_all = ["reason", "wait"])]
     release: bool,
     /// Message shown to runs that are refused
     #[arg(long, value_name = "TEXT")]
     reason: Option<String>,
-    /// How long to wait for those that run to end
+    /// Time to wait for running campaigns to end
     #[arg(long, value_name = "SECONDS", default_value_t = 180)]
     wait: u64,
 }
@@ -85,7 +85,7 @@ fn how_to_end(running: &Running) -> String {
     }
 }
 
-/// Those that still run when the time is over.
+/// Waits for every run to end, and returns those that still run when the time is over.
 async fn wait_for_all(machine: &Machine, first: &[Running], wait: Duration) -> Vec<Running> {
     let end = Instant::now() + wait;
     let mut waiting = first.to_vec();
@@ -102,7 +102,7 @@ async fn wait_for_all(machine: &Machine, first: &[Running], wait: Duration) -> V
     }
 }
 
-/// When, by whom, and what they say of it.
+/// Who halted the machine, when and why.
 fn sign(reason: Option<&str>) -> String {
     let now = jiff::Timestamp::now().round(jiff::Unit::Second);
     let now = now.map_or_else(|_| "an unknown time".to_owned(), |now| now.to_string());

@@ -11,7 +11,7 @@ use crate::ui::{format, table};
 
 #[derive(Debug, Args)]
 pub(crate) struct Arguments {
-    /// How many at most
+    /// Largest number of campaigns to list
     #[arg(long, value_name = "N", default_value_t = 20)]
     limit: usize,
 }

@@ -11,13 +11,13 @@ use crate::ui::print::print_line;
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Verb {
-    /// The campaign file
+    /// Print the schema of a campaign file
     Campaign,
-    /// `plugin.yaml`, the manifest of a component
+    /// Print the schema of `plugin.yaml`, the manifest of a component
     Plugin,
-    /// `subject.yaml`, a system under test
+    /// Print the schema of `subject.yaml`, a system under test
     Subject,
-    /// `conformance.yaml`, what `duress plugin test` tries a plugin on
+    /// Print the schema of `conformance.yaml`, the script of `duress plugin test`
     Conformance,
 }
 

@@ -61,9 +61,12 @@ pub(crate) async fn main(context: &Context, verb: Verb) -> Done {
         print::json(&all);
     } else if catalog.subjects().is_empty() {
         say!(
-            "No subjects: no folder named `subjects` with a `subject.yaml` beneath it is at or above the working directory; {} names further folders.",
-            duress_plugin::PATH_VARIABLE
+            "No subjects: no folder `subjects` at or above the working directory holds a `subject.yaml`."
         );
+        print::hint(format_args!(
+            "change to a folder that has one, or name it in {}",
+            duress_plugin::PATH_VARIABLE
+        ));
     } else {
         print_line!("{}", table::lines(&rows));
     }

@@ -85,5 +85,5 @@ pub(crate) fn unpack_built_in(built_in: BuiltIn) -> Result<Brought> {
 pub(crate) async fn fetched(source: &Source, digest: Option<&str>) -> Result<Fetched> {
     let kept = Runtime::fetched_directory();
     let fetched = source.fetch(digest, kept.as_deref()).await?;
-    fetched.ok_or_else(|| Error::input(format!("{source} is a folder, and not to be fetched")))
+    fetched.ok_or_else(|| Error::input(format!("{source} is a folder, which cannot be fetched")))
 }

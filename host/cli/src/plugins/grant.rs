@@ -64,14 +64,14 @@ pub(crate) fn show(found: &Found) {
     print_line!("{}", found.plugin.digest);
     let words = manifest.permissions.in_words();
     if words.is_empty() {
-        print_line!("It asks for nothing but to look at its own trial's containers.");
+        print_line!("It requests no permissions; it may look at its own trial's containers.");
         return;
     }
-    print_line!("It asks to:");
+    print_line!("Requested permissions:");
     for line in words {
         print_line!("  - {line}");
     }
-    print_line!("It gets nothing else: nothing of this machine, and nothing of other trials.");
+    print_line!("It may do nothing else on this machine or to other trials.");
 }
 
 pub(crate) fn unknown(name: &str, root: &Path) -> Error {
@@ -80,7 +80,7 @@ pub(crate) fn unknown(name: &str, root: &Path) -> Error {
         name.escape_debug(),
         root.join(LOCK_FILE).display()
     ))
-    .hint("`duress plugin list` lists the plugins that there are")
+    .hint("list the plugins: duress plugin list")
 }
 
 fn told(context: &Context, name: &str, root: &Path) -> Done {
@@ -89,7 +89,7 @@ fn told(context: &Context, name: &str, root: &Path) -> Done {
         print::json(&json!({ "granted": name, "lock": lock }));
     } else {
         print_line!(
-            "{name} was granted this; {} says so: commit it.",
+            "Granted {name} these permissions in {}; commit that file.",
             lock.display()
         );
     }
@@ -100,8 +100,8 @@ fn told(context: &Context, name: &str, root: &Path) -> Done {
 pub(crate) fn is_wanted(question: &str) -> Result<bool> {
     if !std::io::stdin().is_terminal() {
         return Err(
-            Error::input("nobody can be asked: standard input is not a terminal")
-                .hint("--yes grants it without a question"),
+            Error::input("cannot ask for confirmation: standard input is not a terminal")
+                .hint("--yes grants without asking"),
         );
     }
     let answer = print::ask(&format!("{question} [y/N]"))

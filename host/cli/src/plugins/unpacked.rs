@@ -75,10 +75,10 @@ impl Unpacked {
         match is_same {
             true => Ok(()),
             false => Err(Error::input(format!(
-                "the plugin `{}` changed while it was looked at",
+                "the plugin `{}` changed while it was read",
                 manifest.name
             ))
-            .hint("look again at what it asks for now")),
+            .hint("run the command again, and read the requested permissions")),
         }
     }
 

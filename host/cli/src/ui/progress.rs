@@ -149,12 +149,12 @@ impl Display {
                 self.slot(*slot, "waiting for the engine".to_owned());
             }
             Event::FailedEnough { failures, left } => self.line(format!(
-                "{failures} trials in a row did not pass (`stop_after_failures`): {left} more are not run"
+                "{failures} trials in a row did not pass (`stop_after_failures`); the remaining {left} are not run"
             )),
             Event::Stopping { halted, taken_over } => {
                 if *taken_over {
                     self.line(
-                        "this process stood still, and its guardian has reverted every fault"
+                        "this process was stopped, and its guardian has reverted every fault"
                             .to_owned(),
                     );
                 }

@@ -55,7 +55,7 @@ pub(crate) fn combinations(rows: &[duress_store::CombinationSummary]) -> String 
     let mut table = table::table(
         &[
             "subject",
-            "chaos",
+            "fault",
             "trials",
             "passed",
             "failed",

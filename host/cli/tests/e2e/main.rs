@@ -28,6 +28,7 @@ mod languages;
 mod load;
 mod netem;
 mod network;
+mod output;
 mod plugin;
 mod postgres;
 mod program;

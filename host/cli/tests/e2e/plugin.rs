@@ -62,7 +62,7 @@ fn a_plugin_is_granted_taken_in_changed_granted_again_and_removed() {
     let folder = elsewhere(&program, PERMISSIONS);
     let path = folder.to_str().unwrap();
     let asked = in_root(&program, &["plugin", "add", path]);
-    asked.refuses(&["nobody can be asked", "--yes"]);
+    asked.refuses(&["cannot ask for confirmation", "--yes"]);
     for words in [
         "freeze them",
         "run: /bin/true, printf",
@@ -111,7 +111,7 @@ fn a_plugin_is_granted_taken_in_changed_granted_again_and_removed() {
     assert_eq!(again.code(), 0, "{}", again.said());
     let idle = in_root(&program, &["plugin", "update", "theirs", "--yes"]);
     assert!(
-        idle.printed().contains("is what was granted"),
+        idle.printed().contains("is unchanged since it was granted"),
         "{}",
         idle.printed()
     );
@@ -225,14 +225,14 @@ fn a_new_project_builds_at_once_and_its_fault_holds_in_a_trial() {
     duress(&["plugin", "new", "../fresh"]).refuses(&["cannot be called"]);
     let new = duress(&["plugin", "new", "fresh", "--kind", "subject"]);
     assert_eq!(new.code(), 0, "{}", new.said());
-    duress(&["plugin", "new", "fresh"]).refuses(&["is there already"]);
+    duress(&["plugin", "new", "fresh"]).refuses(&["already exists"]);
     duress(&["plugin", "check", "fresh"]).refuses(&["read the component"]);
 
     let built = duress(&["plugin", "build", "fresh"]);
     assert_eq!(built.code(), 0, "{}", built.said());
     let checked = duress(&["plugin", "check", "fresh"]);
     assert_eq!(checked.code(), 0, "{}{}", checked.printed(), checked.said());
-    assert_eq!(checked.printed(), "fresh is in order: 2 faults.\n");
+    assert_eq!(checked.printed(), "fresh is valid: 2 faults.\n");
     let tested = duress(&["plugin", "test", "fresh"]);
     assert_eq!(tested.code(), 0, "{}{}", tested.printed(), tested.said());
     let added = duress(&["plugin", "add", "plugins/fresh", "--built-here", "--yes"]);
@@ -298,7 +298,7 @@ fn the_documented_plugin_conforms_and_its_panics_are_told() {
     succeeds(&["plugin", "build", "two"]);
     assert_eq!(
         succeeds(&["plugin", "check", "two"]),
-        "two is in order: 2 faults.\n"
+        "two is valid: 2 faults.\n"
     );
     assert!(succeeds(&["plugin", "test", "two"]).contains("two conforms"));
 

@@ -182,14 +182,14 @@ fn a_plugin_is_pushed_pulled_fetched_updated_and_removed() {
     );
     people
         .run(&["plugin", "add", &place])
-        .refuses(&["nobody can be asked"]);
+        .refuses(&["cannot ask for confirmation"]);
     assert!(
         !people.root().join("plugins").exists(),
         "nothing is taken in unasked"
     );
     let added = people.succeeds(&["plugin", "add", &place, "--yes"]);
     assert!(
-        added.printed().contains("It asks to:"),
+        added.printed().contains("Requested permissions:"),
         "{}",
         added.printed()
     );
@@ -362,7 +362,7 @@ fn what_is_not_there_or_no_plugin_is_told_apart() {
     assert!(down.said().contains("does not answer"), "{}", down.said());
     people
         .run(&["plugin", "add", "oci://?", "--yes"])
-        .refuses(&["names nothing in a registry", "oci://HOST/NAME:TAG"]);
+        .refuses(&["is not an address in a registry", "oci://HOST/NAME:TAG"]);
     people
         .push("somewhere")
         .refuses(&["is not an address in a registry", "oci://HOST/NAME:TAG"]);

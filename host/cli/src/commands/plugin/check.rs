@@ -21,7 +21,7 @@ pub(crate) async fn main(context: &Context, plugin: &Named) -> Done {
         print::json(&json!({ "plugin": found.plugin.manifest.name, "problems": problems }));
     } else if problems.is_empty() {
         let faults = format::count(found.faults.len(), "fault");
-        print_line!("{} is in order: {faults}.", found.plugin.manifest.name);
+        print_line!("{} is valid: {faults}.", found.plugin.manifest.name);
     }
     for problem in problems.iter().filter(|_| !context.json) {
         print_line!("{} {problem}", style::ERROR.paint("problem:"));

@@ -32,9 +32,9 @@ pub(crate) async fn main(context: &Context, root: &Root) -> Done {
         let brought_name = &unpacked.manifest().name;
         if brought_name != name {
             return Err(Error::input(format!(
-                "{source} is the plugin `{brought_name}`; {LOCK_FILE} has it as `{name}`"
+                "{source} is the plugin `{brought_name}`, but {LOCK_FILE} calls it `{name}`"
             ))
-            .hint("name it rightly there"))?;
+            .hint(format!("correct the name in {LOCK_FILE}")))?;
         }
         unpacked.take_in(&root)?;
         if !context.json {
@@ -45,7 +45,7 @@ pub(crate) async fn main(context: &Context, root: &Root) -> Done {
     if context.json {
         print::json(&json!({ "fetched": brought }));
     } else if brought.is_empty() {
-        print_line!("Every plugin that {LOCK_FILE} has from elsewhere is there.");
+        print_line!("Nothing to fetch: every plugin in {LOCK_FILE} is present.");
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -26,17 +26,17 @@ pub(crate) async fn main(context: &Context, arguments: &Arguments) -> Done {
     let Source::Registry(reference) = to.parse()? else {
         return Err(
             Error::input(format!("`{to}` is not an address in a registry"))
-                .hint("it is oci://HOST/NAME:TAG")
+                .hint("use oci://HOST/NAME:TAG")
                 .into(),
         );
     };
-    // Nobody can use what is not in order.
+    // Nobody could use a plugin that is not valid.
     let brought = arguments.plugin.find(context).await?;
     let folder = &brought.folder;
     let found = context.runtime()?.examine(folder).await?;
     if let Some(problem) = found.problems().first() {
-        return Err(Error::input(format!("it is not in order: {problem}"))
-            .hint("duress plugin check lists everything")
+        return Err(Error::input(format!("the plugin is not valid: {problem}"))
+            .hint("list every problem: duress plugin check")
             .into());
     }
     let manifest = &found.plugin.manifest;

@@ -49,7 +49,7 @@ pub(crate) fn main(context: &Context, arguments: &Arguments) -> Done {
     if context.json {
         print::json(&json!({ "removed": name, "files": was_taken_in }));
     } else {
-        print_line!("{name} is granted nothing any more.");
+        print_line!("Withdrew the permissions of {name}.");
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -40,7 +40,7 @@ pub(crate) async fn main(context: &Context, plugin: &Named) -> Done {
         }));
     } else {
         if context.verbose > 0 {
-            say!("What was logged in all cases:");
+            say!("Log of all cases:");
             for line in &report.log {
                 say!("  {line}");
             }
@@ -79,7 +79,7 @@ fn print(found: &Found, report: &Report) {
     print_line!("{name} does not conform: {failed} of its checks failed, in {cases} cases.");
     if !report.unanswered.is_empty() {
         say!(
-            "It asked for what nothing answers; {SCRIPT} beside plugin.yaml can (docs/plugins.md says how):"
+            "It made requests that nothing answers; {SCRIPT} beside plugin.yaml can answer them (see docs/plugins.md):"
         );
         for asked in report.unanswered.iter().take(10) {
             say!("  - {asked}");

@@ -46,7 +46,7 @@ pub(crate) async fn main(context: &Context, arguments: &Arguments) -> Done {
     }
     let differences = locked.differences(manifest, &found.plugin.digest);
     if differences.is_empty() && locked.version == manifest.version {
-        print_line!("{name} is what was granted.");
+        print_line!("{name} is unchanged since it was granted.");
         return Ok(ExitCode::SUCCESS);
     }
     for line in &differences {

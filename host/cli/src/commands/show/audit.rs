@@ -10,7 +10,7 @@ use crate::ui::{format, style};
 /// Which calls are shown.
 #[derive(Debug, Args)]
 pub(super) struct Filter {
-    /// Every host call of the trial's plugins, allowed or denied
+    /// Also print every host call of the trial's plugins, allowed or denied
     #[arg(long)]
     pub(super) audit: bool,
     /// With --audit, only calls made in this function, e.g. `inject` [default: all but `health`]
@@ -51,7 +51,7 @@ impl Filter {
 }
 
 /// Prints calls, a line each.
-pub(super) fn print(calls: &[AuditRow], left_out: usize) {
+pub(super) fn print(calls: &[AuditRow], left_out: usize, filter: &Filter) {
     for call in calls {
         let detail = call.detail.as_deref().map(|detail| format!(": {detail}"));
         print_line!(
@@ -66,10 +66,11 @@ pub(super) fn print(calls: &[AuditRow], left_out: usize) {
         );
     }
     if left_out > 0 {
-        say!(
-            "{} not shown; `--function health` shows those of health checks.",
-            format::count(left_out, "call")
-        );
+        let others = format::count(left_out, "other call");
+        match filter.function {
+            Some(_) => say!("{others} not shown."),
+            None => say!("{others} not shown; `--function health` shows those of health checks."),
+        }
     }
 }
 

@@ -18,7 +18,7 @@ pub(crate) struct Arguments {
     name: String,
     #[command(flatten)]
     filter: audit::Filter,
-    /// The trial's log
+    /// Also print the trial's log
     #[arg(long)]
     log: bool,
     /// Number of a campaign's trials to show, newest first; 0 for all

@@ -38,7 +38,11 @@ pub(super) async fn show(
         print_line!("{} {metadata}", style::FAINT.paint("metadata:"));
     }
     metrics(trial);
-    audit::print(audit.as_deref().unwrap_or_default(), left_out);
+    audit::print(
+        audit.as_deref().unwrap_or_default(),
+        left_out,
+        &arguments.filter,
+    );
     for line in log.iter().flatten() {
         print_line!(
             "{} {:<5} {}: {}",
@@ -83,7 +87,7 @@ fn headline(trial: &TrialRow) {
             when.push_str(&format!(" for {}", format::duration(hold)));
         }
         print_line!(
-            "fault {} with {}{when}",
+            "fault {}{when}, parameters {}",
             fault["name"].as_str().unwrap_or("?"),
             fault["parameters"],
         );
@@ -93,7 +97,11 @@ fn headline(trial: &TrialRow) {
             true => "would change",
             false => "changed",
         };
-        print_line!("{word} {}", format::names(&trial.targets));
+        let targets = match format::names(&trial.targets) {
+            none if none == "-" => "nothing".to_owned(),
+            names => names,
+        };
+        print_line!("{word} {targets}");
     }
 }
 

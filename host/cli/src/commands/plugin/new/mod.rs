@@ -21,18 +21,18 @@ const WIT: &str = include_str!("../../../../../../wit/plugin.wit");
 
 #[derive(Debug, Args)]
 pub(crate) struct Arguments {
-    /// What it is called: lower case letters, digits, `_` and `-`
+    /// Plugin name: lower-case letters, digits, `_` and `-`
     name: String,
-    /// What it brings
+    /// What the plugin contains
     #[arg(long, value_enum, default_value_t = Kind::Chaos)]
     kind: Kind,
-    /// What it is written in
+    /// Programming language
     #[arg(long, value_enum, default_value_t = Lang::Rust)]
     lang: Lang,
-    /// The folder with `plugins` and `subjects` [default: the nearest at or above the working directory, or that]
+    /// Folder with `plugins` and `subjects` [default: the nearest at or above the working directory, or that]
     #[arg(long, value_name = "FOLDER")]
     root: Option<PathBuf>,
-    /// For Rust, where the SDK is: the URL of a git repository of duress, or a folder with its sources [default: those of this program]
+    /// SDK for Rust: URL of a git repository of duress, or a folder with its sources [default: those of this program]
     #[arg(long, value_name = "URL|FOLDER")]
     sdk: Option<String>,
 }
@@ -59,7 +59,7 @@ pub(crate) fn main(context: &Context, arguments: &Arguments) -> Done {
     let name = &arguments.name;
     if !is_name(name) {
         return Err(Error::input(format!(
-            "a plugin cannot be called `{}`",
+            "`{}` is not a valid plugin name",
             name.escape_debug()
         ))
         .hint("1 to 64 lower case letters, digits, `_` and `-`, a letter first")
@@ -81,11 +81,9 @@ pub(crate) fn main(context: &Context, arguments: &Arguments) -> Done {
         root.join("subjects").join(name),
     ] {
         if folder.exists() {
-            return Err(
-                Error::input(format!("{} is there already", folder.display()))
-                    .hint("call the plugin otherwise")
-                    .into(),
-            );
+            return Err(Error::input(format!("{} already exists", folder.display()))
+                .hint("choose another plugin name")
+                .into());
         }
     }
     for (path, content) in &files {
