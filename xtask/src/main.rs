@@ -36,6 +36,7 @@ use anyhow::Result;
 use clap::{Parser, Subcommand};
 use xshell::cmd;
 
+use compiler::Lints;
 use setup::Setup;
 use sh::{CmdExt as _, shell};
 
@@ -117,7 +118,7 @@ fn run(verb: &Verb) -> Result<bool> {
         Verb::Demo => demo(),
         Verb::Test { netem: true, .. } => {
             Setup::NETEM.run()?;
-            netem::run()
+            netem::run(Lints::Unchecked)
         }
         Verb::Test {
             storm: Some(kills),
@@ -129,7 +130,7 @@ fn run(verb: &Verb) -> Result<bool> {
         }
         Verb::Test { names, .. } => {
             Setup::TEST.run()?;
-            test::run(names)
+            test::run(names, Lints::Unchecked)
         }
         Verb::Sim { seeds, from, every } => {
             Setup::COMPONENTS.run()?;

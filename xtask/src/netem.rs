@@ -5,11 +5,12 @@ use std::path::PathBuf;
 
 use anyhow::{Context as _, Result};
 use cargo_metadata::Message;
-use xshell::cmd;
+use xshell::{Shell, cmd};
 
+use crate::compiler::Lints;
 use crate::images::{self, Image};
 use crate::progress::{say, step};
-use crate::sh::{CmdExt as _, shell};
+use crate::sh::CmdExt as _;
 use crate::{apt, workspace};
 
 /// The tests that are skipped elsewhere, the one that uses the kernel that it finds, and load, for the lab has cgroup v2.
@@ -23,7 +24,7 @@ const TESTS: [&str; 4] = [
 const IMAGES: [Image; 3] = [Image::Etcd, Image::Base, Image::Bare];
 
 /// Runs them. Returns whether they passed.
-pub(crate) fn run() -> Result<bool> {
+pub(crate) fn run(lints: Lints) -> Result<bool> {
     if !apt::has("mke2fs") {
         say("`mke2fs` is missing: it makes the lab's disk");
         apt::install(["e2fsprogs"])?;
@@ -32,7 +33,7 @@ pub(crate) fn run() -> Result<bool> {
     let share = folder.join("share");
     fs::create_dir_all(&share).with_context(|| format!("create {}", share.display()))?;
     let images = names()?;
-    let sh = shell()?;
+    let sh = lints.shell()?;
     let archive = share.join("images.tar");
     let saved = images.iter().map(|(_, name)| name.as_str());
     let saved = saved.chain([images::TOOLBOX]);
@@ -41,7 +42,7 @@ pub(crate) fn run() -> Result<bool> {
         .iter()
         .map(|(variable, name)| format!("export {variable}={name}\n"))
         .collect();
-    let tests = test_program()?;
+    let tests = test_program(&sh)?;
     let script = share.join("tests");
     fs::write(
         &script,
@@ -79,8 +80,7 @@ fn names() -> Result<Vec<(&'static str, String)>> {
 }
 
 /// Builds the end-to-end tests, and returns their program.
-fn test_program() -> Result<PathBuf> {
-    let sh = shell()?;
+fn test_program(sh: &Shell) -> Result<PathBuf> {
     let built = cmd!(
         sh,
         "cargo test --no-run --workspace --test e2e --message-format json"

@@ -5,12 +5,13 @@ use std::thread;
 use anyhow::{Context as _, Result, anyhow};
 use xshell::cmd;
 
+use crate::compiler::Lints;
 use crate::components::Components;
 use crate::images::{self, Image};
 use crate::progress::step;
 use crate::sh::{CmdExt as _, shell};
 use crate::tools::{self, Tool};
-use crate::{engine, packages, wasm_std};
+use crate::{engine, packages, test, wasm_std};
 
 /// What a verb needs.
 #[derive(Debug, Clone, Copy)]
@@ -71,7 +72,7 @@ impl Setup {
     }
 
     /// Makes all of it. `build` runs as soon as the components are there.
-    fn run_with(self, build: impl FnOnce() -> Result<()>) -> Result<()> {
+    pub(crate) fn run_with(self, build: impl FnOnce() -> Result<()>) -> Result<()> {
         thread::scope(|scope| {
             let machine = scope.spawn(|| self.prepare_machine());
             let built = self.build_components().and_then(|()| build());
@@ -100,6 +101,14 @@ impl Setup {
         }
         tools::get(self.tools).context("get the tools that tests need")
     }
+}
+
+/// Builds every test, and `target/debug/duress` with them.
+pub(crate) fn build_tests(lints: Lints) -> Result<()> {
+    step("Build duress and its tests", "6 min the first time", || {
+        let sh = lints.shell()?;
+        test::nextest_or_test(&sh, &["--no-run"]).show()
+    })
 }
 
 /// Builds `target/debug/duress`.

@@ -51,7 +51,7 @@ struct Storm {
     kills: u64,
 }
 
-/// Kill so many times; whether all went well.
+/// Kills duress so many times. Returns whether all went well.
 pub(crate) fn run(kills: u64, seed: Option<u64>) -> Result<bool> {
     let seed = seed.unwrap_or_else(|| rand::random::<u32>().into());
     println!("The storm's seed is {seed}.");
@@ -114,7 +114,7 @@ fn environment(folder: &Path) -> Result<Shell> {
 }
 
 impl Storm {
-    /// Begin a campaign and kill it, go on and kill it, until it ends or there were kills enough.
+    /// Starts a campaign and kills it, resumes and kills it, until it completes or there were enough kills.
     fn campaign(&mut self, kills: u64) -> Result<()> {
         let file = self.folder.join("storm.yaml").display().to_string();
         let mut child = self.start(&["run", "campaign", &file])?;
@@ -136,7 +136,7 @@ impl Storm {
         }
     }
 
-    /// Go on with what was killed last, undisturbed.
+    /// Resumes what was killed last, undisturbed.
     fn finish(&mut self) -> Result<()> {
         if self.campaign_id().is_none() {
             return Ok(());
@@ -160,7 +160,7 @@ impl Storm {
             .context("start duress")
     }
 
-    /// Kill it some time later. Whether it still ran by then.
+    /// Kills it some time later. Returns whether it still ran by then.
     fn kill(&mut self, child: &mut Child, longest: Duration) -> Result<bool> {
         let millis = u64::try_from(longest.as_millis()).unwrap_or(u64::MAX);
         let end = Instant::now() + Duration::from_millis(self.random.random_range(0..millis));
@@ -181,7 +181,7 @@ impl Storm {
         Ok(true)
     }
 
-    /// Wait until the guardian of what was killed last has done its work, and ended.
+    /// Waits until the guardian of what was killed last has done its work and ended.
     fn await_guardian(&self) -> Result<()> {
         let deadline = Instant::now() + GUARDED;
         loop {
@@ -232,7 +232,7 @@ impl Storm {
         (newest["outcome"] != "completed").then(|| newest["id"].as_str().map(str::to_owned))?
     }
 
-    /// Every trial has ended once.
+    /// Checks that every trial has ended once.
     fn check_complete(&self) -> Result<()> {
         self.await_guardian()?;
         let shown = cmd!(self.sh, "target/debug/duress show storm --json --limit 0");

@@ -1,15 +1,16 @@
 //! Every test, and then a look at what they left behind.
 
 use anyhow::Result;
-use xshell::cmd;
+use xshell::{Cmd, Shell, cmd};
 
+use crate::compiler::Lints;
 use crate::progress::step;
 use crate::sh::{CmdExt as _, shell};
 use crate::{images, leftovers, tools, wasm_std};
 
 /// Runs the tests whose names contain one of these texts, or all. Returns whether they passed and left nothing behind.
-pub(crate) fn run(names: &[String]) -> Result<bool> {
-    let sh = shell()?;
+pub(crate) fn run(names: &[String], lints: Lints) -> Result<bool> {
+    let sh = lints.shell()?;
     sh.set_var("PATH", tools::path()?);
     for (variable, name) in images::environment() {
         sh.set_var(variable, name);
@@ -23,21 +24,12 @@ pub(crate) fn run(names: &[String]) -> Result<bool> {
     for what in &before {
         println!("there before the tests, and not counted: {what}");
     }
-    let tests = if cmd!(sh, "cargo nextest --version").works() {
-        cmd!(
-            sh,
-            "cargo nextest run --workspace --no-fail-fast {names...}"
-        )
-    } else {
-        cmd!(
-            sh,
-            "cargo test --workspace --no-fail-fast --lib --bins --tests -- {names...}"
-        )
-    };
     let is_whole = names.is_empty();
-    let passed = step("Run the tests", "10 min", || tests.succeeds())?;
+    let passed = step("Run the tests", "10 min", || {
+        nextest_or_test(&sh, names).succeeds()
+    })?;
     let documented = !is_whole || cmd!(sh, "cargo test --quiet --doc --workspace").succeeds()?;
-    let current = pages_are_current()?;
+    let current = pages_are_current(&sh)?;
     let mut left = leftovers::all()?;
     left.retain(|what| !before.contains(what));
     println!();
@@ -54,13 +46,28 @@ pub(crate) fn run(names: &[String]) -> Result<bool> {
     Ok(passed && documented && current && left.is_empty())
 }
 
+/// Returns the command that runs every test, by nextest where it is installed. Without it the tests run one after the other.
+pub(crate) fn nextest_or_test<'a>(sh: &'a Shell, arguments: &[impl AsRef<str>]) -> Cmd<'a> {
+    let arguments = arguments.iter().map(AsRef::as_ref);
+    if cmd!(sh, "cargo nextest --version").works() {
+        return cmd!(
+            sh,
+            "cargo nextest run --workspace --no-fail-fast {arguments...}"
+        );
+    }
+    let (flags, names): (Vec<&str>, Vec<&str>) = arguments.partition(|word| word.starts_with("--"));
+    cmd!(
+        sh,
+        "cargo test --workspace --no-fail-fast --lib --bins --tests {flags...} -- {names...}"
+    )
+}
+
 /// Writes the generated pages.
 pub(crate) fn write_pages() -> Result<bool> {
     let sh = shell()?;
     cmd!(sh, "cargo run --quiet --bin duress-pages").succeeds()
 }
 
-fn pages_are_current() -> Result<bool> {
-    let sh = shell()?;
+fn pages_are_current(sh: &Shell) -> Result<bool> {
     cmd!(sh, "cargo run --quiet --bin duress-pages -- --check").succeeds()
 }

@@ -11,7 +11,7 @@ use duress_store::Store;
 
 use super::Global;
 
-/// The surroundings of one call of the program. Nothing is opened before a verb asks for it.
+/// The surroundings of one call of the program. Nothing is opened before a verb needs it.
 #[derive(Debug)]
 pub(crate) struct Context {
     /// Print JSON instead of text.

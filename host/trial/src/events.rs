@@ -15,7 +15,7 @@ impl EventSender {
         (Self(sender), receiver)
     }
 
-    /// Send an event; this never waits. Whoever listened may have gone: the store has everything that lasts.
+    /// Send an event; this never waits. The listener may have ended: the store has everything that lasts.
     pub fn send(&self, event: Event) {
         let time = Timestamp::now();
         let _ = self.0.send(Timed { time, event });

@@ -10,7 +10,7 @@ use xshell::{Shell, cmd};
 
 use crate::sh::{CmdExt as _, shell};
 
-/// Prints the dependencies that would be compiled twice. Returns whether there is none.
+/// Prints the dependencies that would be compiled twice. Returns whether all are compiled once.
 pub(super) fn are_shared() -> Result<bool> {
     let sh = shell()?;
     let tests = resolved(&sh, "all")?;

@@ -1,6 +1,7 @@
-//! The format, the lints, and what no lint of the compiler's looks at.
+//! The format, the lints, and what no lint of the compiler covers.
 
 mod features;
+mod language;
 
 use anyhow::Result;
 use xshell::cmd;
@@ -26,5 +27,6 @@ pub(crate) fn run_quick_part() -> Result<bool> {
     let is_formatted = cmd!(sh, "cargo fmt --all --check").succeeds()?;
     let are_shared = features::are_shared()?;
     let are_layers_kept = layers::are_kept()?;
-    Ok(is_formatted && are_shared && are_layers_kept)
+    let is_plain = language::is_plain()?;
+    Ok(is_formatted && are_shared && are_layers_kept && is_plain)
 }

@@ -80,7 +80,7 @@ fn how_to_end(running: &Running) -> String {
         }
         Some(pid) => format!("wait longer with --wait, or: kill -9 {pid}, and then {recover}"),
         None => format!(
-            "wait longer with --wait, or have whoever started it end it, and then {recover}"
+            "wait longer with --wait, or end it where it was started, and then run {recover}"
         ),
     }
 }

@@ -40,6 +40,7 @@ mod resume;
 mod runs;
 mod sandbox;
 mod scaled;
+mod skopeo;
 mod stage;
 mod steps;
 mod stranger;

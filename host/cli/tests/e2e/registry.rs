@@ -1,4 +1,4 @@
-//! Plugins from elsewhere: a registry on loopback, with and without credentials, `wkg` as its other user, a server of files.
+//! Plugins from elsewhere: a registry on loopback, with and without credentials, a server of files.
 
 use std::fs;
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
@@ -18,14 +18,14 @@ const HASH: &str = "$2y$05$xLIshEprQy8oyp7f4z.01ON4gCGZfbvWN4yeY1jF4EnRhCnCsmmXC
 const LOGIN: &str = "YXV0aG9yOm9wZW5zZXNhbWU=";
 
 /// Debian's docker-registry.
-struct Registry {
+pub struct Registry {
     child: Child,
-    host: String,
+    pub host: String,
     _folder: TempDir,
 }
 
 impl Registry {
-    fn start(with_credentials: bool) -> Self {
+    pub fn start(with_credentials: bool) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let port = free_port();
         let data = folder.path().join("data");
@@ -63,7 +63,7 @@ impl Registry {
         }
     }
 
-    fn place(&self, name: &str) -> String {
+    pub fn place(&self, name: &str) -> String {
         format!("oci://{}/{name}", self.host)
     }
 }
@@ -82,12 +82,12 @@ fn free_port() -> u16 {
 }
 
 /// An author with a plugin, and a user with a root.
-struct People {
-    program: Program,
+pub struct People {
+    pub program: Program,
 }
 
 impl People {
-    fn new() -> Self {
+    pub fn new() -> Self {
         let people = Self {
             program: Program::new(),
         };
@@ -102,7 +102,7 @@ impl People {
         people
     }
 
-    fn author(&self) -> PathBuf {
+    pub fn author(&self) -> PathBuf {
         self.program.folder.path().join("author")
     }
 
@@ -134,17 +134,17 @@ impl People {
         command
     }
 
-    fn run(&self, arguments: &[&str]) -> Ended {
+    pub fn run(&self, arguments: &[&str]) -> Ended {
         Ended::of(&mut self.command(arguments))
     }
 
-    fn succeeds(&self, arguments: &[&str]) -> Ended {
+    pub fn succeeds(&self, arguments: &[&str]) -> Ended {
         let ended = self.run(arguments);
         assert_eq!(ended.code(), 0, "{arguments:?}: {}", ended.said());
         ended
     }
 
-    fn push(&self, to: &str) -> Ended {
+    pub fn push(&self, to: &str) -> Ended {
         self.run(&["plugin", "push", self.author().to_str().unwrap(), to])
     }
 
@@ -155,7 +155,7 @@ impl People {
         fs::write(folder.join("config.json"), text).unwrap();
     }
 
-    fn runs(&self) {
+    pub fn runs(&self) {
         self.succeeds(&[
             "run",
             "--subject",
@@ -290,54 +290,6 @@ fn a_registry_that_asks_who_it_is_is_told_what_docker_login_stored() {
     assert_eq!(pushed.code(), 0, "{}", pushed.said());
     people.succeeds(&["plugin", "add", &place, "--yes"]);
     people.runs();
-}
-
-#[test]
-fn wkg_reads_what_duress_pushes_and_the_other_way_round() {
-    let registry = Registry::start(false);
-    let people = People::new();
-    let wkg = |arguments: &[&str]| {
-        let output = Command::new("wkg")
-            .args(["oci"])
-            .args(arguments)
-            .args(["--insecure", &registry.host])
-            .output()
-            .expect("`cargo xtask test` brings wkg");
-        assert!(
-            output.status.success(),
-            "{}",
-            String::from_utf8_lossy(&output.stderr)
-        );
-    };
-    let pulled = people.program.folder.path().join("pulled.wasm");
-    assert_eq!(people.push(&registry.place("by-duress:1")).code(), 0);
-    wkg(&[
-        "pull",
-        &format!("{}/by-duress:1", registry.host),
-        "--output",
-        pulled.to_str().unwrap(),
-    ]);
-    assert!(
-        fs::read(&pulled).unwrap().starts_with(&noop()),
-        "the component, and the manifest behind it"
-    );
-    wkg(&[
-        "push",
-        &format!("{}/by-wkg:1", registry.host),
-        pulled.to_str().unwrap(),
-    ]);
-    people.succeeds(&["plugin", "add", &registry.place("by-wkg:1"), "--yes"]);
-    people.runs();
-    // A component without a manifest is not a plugin that could be granted anything.
-    let bare = people.author().join("theirs.wasm");
-    wkg(&[
-        "push",
-        &format!("{}/bare:1", registry.host),
-        bare.to_str().unwrap(),
-    ]);
-    people
-        .run(&["plugin", "add", &registry.place("bare:1"), "--yes"])
-        .refuses(&["brings no manifest", "duress plugin push"]);
 }
 
 #[test]

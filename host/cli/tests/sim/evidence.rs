@@ -146,14 +146,18 @@ fn peers_that_swap_their_addresses_are_a_disturbance() {
         let mut addresses = Vec::new();
         for service in ["peer", "locked"] {
             let mut all = stack.containers.iter_mut();
-            let one = all.find(|one| one.service == service).expect("it is there");
+            let one = all
+                .find(|one| one.service == service)
+                .expect("the service exists");
             restart(one);
             one.restarts += 1;
             addresses.push(one.address);
         }
         for service in ["locked", "peer"] {
             let mut all = stack.containers.iter_mut();
-            let one = all.find(|one| one.service == service).expect("it is there");
+            let one = all
+                .find(|one| one.service == service)
+                .expect("the service exists");
             one.address = addresses.remove(0);
         }
     });

@@ -20,7 +20,8 @@ fn web(machine: &mut Machine) -> &mut Container {
         .stacks
         .values_mut()
         .flat_map(|stack| &mut stack.containers);
-    all.find(|one| one.service == "web").expect("it is there")
+    all.find(|one| one.service == "web")
+        .expect("the service exists")
 }
 
 /// Returns the state of `web` at some moments of a trial, in milliseconds, in which pausing takes five seconds.
