@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use super::change::{Action, Change, Place, PlacedProgram, Probe};
 use duress_engine::{
-    Arranged, Arrangement, Engine, EngineError, EngineResult, Limits, Output, Program, State,
+    Arranged, Arrangement, ContainerId, Engine, EngineError, EngineResult, Limits, Output, Program,
+    State,
 };
 use duress_http::{Client, HttpResponse, Reach};
 use duress_model::HttpRequest;
@@ -252,6 +253,10 @@ impl Actor {
                 | Action::Ask(_) => {}
             }
         }
+        // What shows no effect because the container is stopped has not been reverted.
+        if !in_force && change.is_offline() {
+            seen.push(("it is stopped".to_owned(), !is_up(engine.state(id).await?)));
+        }
         seen.extend(self.observe_processes(change, in_force).await?);
         if let Some(probe) = &change.in_force {
             self.look(change, probe, in_force, &mut seen).await?;
@@ -373,10 +378,26 @@ impl Actor {
             command: program.command.clone(),
             timeout,
         };
+        let container = self.container_now(change).await?;
         match program.place {
-            Place::Container => self.engine.exec(&change.container, &run).await,
-            Place::NetworkOfContainer => self.engine.run_in_network(&change.container, &run).await,
+            Place::Container => self.engine.exec(&container, &run).await,
+            Place::NetworkOfContainer => self.engine.run_in_network(&container, &run).await,
         }
+    }
+
+    /// Returns the container that a change's probe looks at: while its own is replaced, the one in its place; while its own is stopped
+    /// to have fewer, another of the service.
+    async fn container_now(&self, change: &Change) -> EngineResult<ContainerId> {
+        let Some(arrangement) = change.arrangements().next() else {
+            return Ok(change.container.clone());
+        };
+        let mut stack = self.engine.containers(&change.project).await?;
+        stack.retain(|one| {
+            one.name == change.container_name || Some(&one.service) == arrangement.scales.as_ref()
+        });
+        stack.sort_by_key(|one| one.name != change.container_name);
+        let found = stack.into_iter().next().map(|one| one.id);
+        Ok(found.unwrap_or_else(|| change.container.clone()))
     }
 
     /// Asks the system. Where the whole stack is gone, there is nobody left to ask, and nothing of what was asked.

@@ -22,10 +22,15 @@ impl Change {
         })
     }
 
+    /// Returns whether it stops its container to run programs on the volumes.
+    pub(super) fn is_offline(&self) -> bool {
+        let is_offline = |action: &Action| matches!(action, Action::RunOffline { .. });
+        self.apply.iter().any(is_offline)
+    }
+
     /// Returns whether it stops containers in which nothing else may be changed then.
     fn stops(&self, other: &Self) -> bool {
-        let is_offline = |action: &Action| matches!(action, Action::RunOffline { .. });
-        if self.apply.iter().any(is_offline) && self.container == other.container {
+        if self.is_offline() && self.container == other.container {
             return true;
         }
         self.arrangements().any(|own| {

@@ -78,6 +78,9 @@ async fn postgresql_is_judged_over_its_protocol_and_each_fault_does_what_it_says
     assert_eq!(holders(&primary), 0, "it was found and ended");
     stage.wait_until_healthy().await;
 
+    another_setting_holds_until_it_is_reverted(&stage).await;
+    a_lost_file_comes_back(&stage).await;
+
     // The fault finds the server that takes writes; how that ended is in its details and its log.
     let metadata = stage.break_it("primary_kill", json!({}), &radius).await;
     assert_eq!(primary.inspect("{{.State.Status}}"), "exited");
@@ -174,4 +177,70 @@ async fn values_are_compared(stage: &Stage, primary: &Container) {
     assert_eq!(says(primary, held), "1");
     stage.cleanup(&metadata).await;
     until_true("the transaction is ended", || says(primary, held) == "0");
+}
+
+/// The server that the engine of duress shows, whichever container it is now.
+async fn primary_now(stage: &Stage) -> Container {
+    let all = stage.engine.containers(&stage.project).await.unwrap();
+    let primary = all.into_iter().find(|one| one.name == "primary");
+    Container(primary.unwrap().id.0)
+}
+
+/// The server is another container, which lacks nothing but what was changed.
+async fn another_setting_holds_until_it_is_reverted(stage: &Stage) {
+    let original = primary_now(stage).await;
+    let shown = |server: &Container| says(server, "SHOW max_connections");
+    assert_eq!(shown(&original), "20");
+    let parameters = json!({ "name": "max_connections", "value": "12" });
+    for is_crash in [false, true] {
+        let metadata = stage
+            .break_it("settings_change", parameters.clone(), &["primary"])
+            .await;
+        let replaced = primary_now(stage).await;
+        assert_eq!(shown(&replaced), "12");
+        assert_eq!(says(&replaced, "SELECT count(*) FROM written"), "1");
+        assert_eq!(original.inspect("{{.State.Status}}"), "exited");
+        match is_crash {
+            false => stage.cleanup(&metadata).await,
+            true => stage.recover().await,
+        }
+        assert_eq!(primary_now(stage).await, original, "the very same");
+        until_true("it answers", || psql(&original, "SELECT 1").0);
+        assert_eq!(shown(&original), "20");
+        stage.wait_until_healthy().await;
+    }
+}
+
+/// A file that is moved while the server is stopped, and moved back.
+async fn a_lost_file_comes_back(stage: &Stage) {
+    let primary = primary_now(stage).await;
+    let count = "SELECT count(*) FROM written";
+    let parameters = json!({ "table": "written" });
+    for is_crash in [false, true] {
+        assert_eq!(says(&primary, count), "1");
+        let started = primary.inspect("{{.State.StartedAt}}");
+        let metadata = stage
+            .break_it("table_loss", parameters.clone(), &["primary"])
+            .await;
+        let (answered, text) = psql(&primary, count);
+        assert!(!answered && text.contains("could not open file"), "{text}");
+        assert!(
+            psql(&primary, "SELECT count(*) FROM pg_class").0,
+            "the rest is there"
+        );
+        assert_ne!(primary.inspect("{{.State.StartedAt}}"), started);
+        match is_crash {
+            false => stage.cleanup(&metadata).await,
+            true => stage.recover().await,
+        }
+        until_true("it answers", || psql(&primary, count).0);
+        assert_eq!(says(&primary, count), "1");
+        stage.wait_until_healthy().await;
+    }
+    // A table that is not there stops nothing.
+    let started = primary.inspect("{{.State.StartedAt}}");
+    let unknown = json!({ "table": "no_such_table" });
+    let refused = stage.inject("table_loss", unknown, &["primary"]).await;
+    assert!(refused.is_err());
+    assert_eq!(primary.inspect("{{.State.StartedAt}}"), started);
 }
