@@ -70,12 +70,14 @@ async fn postgresql_is_judged_over_its_protocol_and_each_fault_does_what_it_says
     assert_eq!(primary.run(&as_client), (true, "1".into()));
     stage.wait_until_healthy().await;
     // And so it is by another process that has nothing but the database.
-    stage
+    let metadata = stage
         .break_it("connection_exhaustion", json!({}), &["primary"])
         .await;
     assert!(holders(&primary) > 0 && !primary.run(&as_client).0);
     stage.recover().await;
     assert_eq!(holders(&primary), 0, "it was found and ended");
+    // This one need not do it again, and knows then.
+    stage.cleanup(&metadata).await;
     stage.wait_until_healthy().await;
 
     another_setting_holds_until_it_is_reverted(&stage).await;
@@ -207,6 +209,7 @@ async fn another_setting_holds_until_it_is_reverted(stage: &Stage) {
         assert_eq!(primary_now(stage).await, original, "the very same");
         until_true("it answers", || psql(&original, "SELECT 1").0);
         assert_eq!(shown(&original), "20");
+        stage.cleanup(&metadata).await;
         stage.wait_until_healthy().await;
     }
 }
@@ -235,6 +238,7 @@ async fn a_lost_file_comes_back(stage: &Stage) {
         }
         until_true("it answers", || psql(&primary, count).0);
         assert_eq!(says(&primary, count), "1");
+        stage.cleanup(&metadata).await;
         stage.wait_until_healthy().await;
     }
     // A table that is not there stops nothing.

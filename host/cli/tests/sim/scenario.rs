@@ -375,7 +375,8 @@ impl Simulation {
                     known
                         .entry(id.to_owned())
                         .or_default()
-                        .insert("rearrange".to_owned());
+                        // It is stopped first.
+                        .extend(["end", "rearrange"].map(str::to_owned));
                 }
             }
         }
