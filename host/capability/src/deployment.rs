@@ -7,9 +7,10 @@ use super::bindings::duress::plugin::deployment::{
     Host, HostOfflinePrograms, HostReplacement, HostScaling, Probe,
 };
 use super::scale::Scale;
-use super::{Ctx, GuestError, TrialScope, changes};
+use super::{Ctx, GuestError, TrialScope, changes, checks};
 use duress_engine::{Arrangement, Container, ContainerCopy, Network, Overrides, State};
 use duress_journal::change::{self, Action, Change};
+use duress_journal::comparison::Comparison;
 use duress_journal::draw_token;
 
 /// The most programs that one change runs offline, each way.
@@ -23,6 +24,7 @@ type Applied = wasmtime::Result<Result<String, GuestError>>;
 pub struct Draft {
     summary: String,
     probe: Option<change::Probe>,
+    check: Option<Comparison>,
     wait_ms: Option<u64>,
     is_applied: bool,
 }
@@ -76,7 +78,7 @@ impl Draft {
             summary: self.summary,
             apply,
             revert,
-            in_force: self.probe,
+            in_force: checks::joined(self.probe, self.check),
             http_hosts,
             effect_wait_ms: self.wait_ms,
         };
@@ -147,6 +149,17 @@ impl HostReplacement for Ctx {
         Ok(())
     }
 
+    async fn compare_with(
+        &mut self,
+        own: Resource<Replacement>,
+        check: Resource<Comparison>,
+    ) -> Done {
+        self.count()?;
+        let check = self.table.get(&check)?.clone();
+        self.table.get_mut(&own)?.draft.check = Some(check);
+        Ok(())
+    }
+
     async fn wait_for_effect(&mut self, own: Resource<Replacement>, limit: u64) -> Done {
         self.count()?;
         self.table.get_mut(&own)?.draft.wait_ms = Some(limit);
@@ -212,6 +225,13 @@ impl HostScaling for Ctx {
     async fn check_with(&mut self, own: Resource<Scaling>, probe: Probe) -> Done {
         self.count()?;
         self.table.get_mut(&own)?.draft.probe = Some(probe.into());
+        Ok(())
+    }
+
+    async fn compare_with(&mut self, own: Resource<Scaling>, check: Resource<Comparison>) -> Done {
+        self.count()?;
+        let check = self.table.get(&check)?.clone();
+        self.table.get_mut(&own)?.draft.check = Some(check);
         Ok(())
     }
 
@@ -315,6 +335,17 @@ impl HostOfflinePrograms for Ctx {
     async fn check_with(&mut self, own: Resource<OfflinePrograms>, probe: Probe) -> Done {
         self.count()?;
         self.table.get_mut(&own)?.draft.probe = Some(probe.into());
+        Ok(())
+    }
+
+    async fn compare_with(
+        &mut self,
+        own: Resource<OfflinePrograms>,
+        check: Resource<Comparison>,
+    ) -> Done {
+        self.count()?;
+        let check = self.table.get(&check)?.clone();
+        self.table.get_mut(&own)?.draft.check = Some(check);
         Ok(())
     }
 

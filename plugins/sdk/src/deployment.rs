@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use crate::bindings::duress::plugin::deployment;
+use crate::check::Check;
 use crate::wait::milliseconds;
 use crate::{Container, Probe, Result};
 
@@ -23,6 +24,8 @@ pub struct Replacement {
     pub image: Option<String>,
     /// How the host sees what is different, beside that the container runs as it was made.
     pub in_force: Option<Probe>,
+    /// The same, by a comparison with the value before.
+    pub check: Option<Check>,
     /// How long the effect may take to show, and to be gone, where 5 s are not enough.
     pub wait: Option<Duration>,
 }
@@ -37,6 +40,7 @@ impl Replacement {
             environment: Vec::new(),
             image: None,
             in_force: None,
+            check: None,
             wait: None,
         }
     }
@@ -94,6 +98,9 @@ impl Replacement {
         if let Some(probe) = &self.in_force {
             change.check_with(probe);
         }
+        if let Some(check) = &self.check {
+            change.compare_with(&check.to_host());
+        }
         if let Some(wait) = self.wait {
             change.wait_for_effect(milliseconds(wait));
         }
@@ -112,6 +119,8 @@ pub struct Scaling {
     pub replicas: u32,
     /// How the host sees what is different, beside the number of containers that run.
     pub in_force: Option<Probe>,
+    /// The same, by a comparison with the value before.
+    pub check: Option<Check>,
     /// How long the effect may take to show, and to be gone, where 5 s are not enough.
     pub wait: Option<Duration>,
 }
@@ -124,6 +133,7 @@ impl Scaling {
             summary: summary.into(),
             replicas,
             in_force: None,
+            check: None,
             wait: None,
         }
     }
@@ -132,6 +142,9 @@ impl Scaling {
         let change = deployment::Scaling::new(&self.service, &self.summary, self.replicas);
         if let Some(probe) = &self.in_force {
             change.check_with(probe);
+        }
+        if let Some(check) = &self.check {
+            change.compare_with(&check.to_host());
         }
         if let Some(wait) = self.wait {
             change.wait_for_effect(milliseconds(wait));
@@ -181,8 +194,10 @@ pub struct OfflinePrograms {
     pub run: Vec<OfflineProgram>,
     /// What runs when it is reverted, in order. It must be safe to repeat, and to run when only some of the others did.
     pub run_on_revert: Vec<OfflineProgram>,
-    /// How the host sees that the change is in force, once the container runs again.
-    pub in_force: Probe,
+    /// How the host sees that the change is in force, once the container runs again. This or `check` is needed.
+    pub in_force: Option<Probe>,
+    /// The same, by a comparison with the value before.
+    pub check: Option<Check>,
     /// How long the effect may take to show, and to be gone, where 5 s are not enough.
     pub wait: Option<Duration>,
 }
@@ -196,7 +211,12 @@ impl OfflinePrograms {
         for one in &self.run_on_revert {
             change.run_on_revert(&one.command, milliseconds(one.limit), &one.tolerated);
         }
-        change.check_with(&self.in_force);
+        if let Some(probe) = &self.in_force {
+            change.check_with(probe);
+        }
+        if let Some(check) = &self.check {
+            change.compare_with(&check.to_host());
+        }
         if let Some(wait) = self.wait {
             change.wait_for_effect(milliseconds(wait));
         }

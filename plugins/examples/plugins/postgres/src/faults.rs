@@ -245,7 +245,8 @@ fn lose(table: &str, file: &str, server: &str) -> OfflinePrograms {
         summary: format!("the file of the table {table} of {server} is lost"),
         run: vec![OfflineProgram::new(&["mv", &file, &aside], OFFLINE)],
         run_on_revert: vec![OfflineProgram::new(&["mv", &aside, &file], OFFLINE).tolerating(1)],
-        in_force: Probe::Output((psql(&state, STATEMENT), vec!["is lost".into()])),
+        in_force: Some(Probe::Output((psql(&state, STATEMENT), vec!["is lost".into()]))),
+        check: None,
         wait: Some(START),
     }
 }
