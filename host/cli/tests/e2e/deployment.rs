@@ -104,6 +104,13 @@ impl Stacked {
 
 impl Drop for Stacked {
     fn drop(&mut self) {
+        // The engine's toolboxes beside them are no part of the compose project.
+        let beside = format!("label={LABEL_PROJECT}={}", self.stack.project);
+        let toolboxes = attempt(&["ps", "-aq", "--filter", &beside]).stdout;
+        let toolboxes = String::from_utf8_lossy(&toolboxes).into_owned();
+        for toolbox in toolboxes.lines() {
+            attempt(&["rm", "-fv", toolbox]);
+        }
         let label = format!("label=com.docker.compose.project={}", self.stack.project);
         for (list, remove) in [
             (["ps", "-aq"].as_slice(), ["rm", "-fv"].as_slice()),
