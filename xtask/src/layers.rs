@@ -160,7 +160,7 @@ fn tree<'a>(metadata: &'a Metadata, name: &str) -> Result<BTreeSet<&'a str>> {
     let root = crates(metadata);
     let root = root
         .get(name)
-        .with_context(|| format!("there is no crate {name}"))?;
+        .with_context(|| format!("no crate named {name}"))?;
     let nodes: BTreeMap<&PackageId, _> =
         resolve.nodes.iter().map(|node| (&node.id, node)).collect();
     let mut seen = BTreeSet::new();

@@ -199,7 +199,7 @@ async fn check_place(
     }
     if trial.engine()?.is_of_machine(&target.id, path).await? {
         return Err(GuestError::Denied(format!(
-            "replacing {path} of {} was refused: it lies in a folder of the machine that is mounted into the container (a bind \
+            "replacing {path} of {} was refused: it is in a folder of the machine that is mounted into the container (a bind \
              mount), and would change there; copy it into the container or onto a volume when the container starts",
             target.name
         )));

@@ -39,7 +39,7 @@ fn the_help_of_every_verb_is_as_it_was_read() {
     }
 }
 
-/// What is wrong with a line of help: it says nothing, or is not a line.
+/// What is wrong with a line of help: it is empty, or not one line.
 fn is_a_line(line: Option<String>) -> bool {
     line.is_some_and(|line| {
         let begins = line.starts_with(|first: char| first.is_uppercase() || first == '`');

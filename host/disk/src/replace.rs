@@ -61,7 +61,7 @@ pub struct Replacement<'a> {
     pub contents: &'a [u8],
     /// The file that was there; none where there was none.
     pub original: Option<&'a FileCopy>,
-    /// End of the temporary file's name. Whoever reverts the change removes what a crash left under that name.
+    /// End of the temporary file's name. A revert removes what a crash left under that name.
     pub token: &'a str,
 }
 
@@ -77,7 +77,7 @@ pub fn read(root: impl AsFd, path: &str) -> Result<Standing> {
     }
 }
 
-/// Replaces a file, or makes it where there was none. One that is replaced already is no error.
+/// Replaces a file, or makes it where there was none. One that is replaced already is not an error.
 ///
 /// # Errors
 /// When what is there is not the original any more, or nothing may be written there.
@@ -209,7 +209,7 @@ impl<'a> Place<'a> {
         let look = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         match fs::openat2(&self.folder, self.name, look, Mode::empty(), within) {
             Err(Errno::XDEV) => Ok(true),
-            // A link is none.
+            // A link is not a folder.
             Ok(_) | Err(Errno::NOENT | Errno::LOOP) => Ok(false),
             Err(errno) => Err(self.failed("look at", errno)),
         }

@@ -84,7 +84,7 @@ impl OwnedReplacement {
     /// From a message.
     ///
     /// # Errors
-    /// When it is none.
+    /// When it is not valid.
     pub fn receive(mut from: impl BufRead) -> Result<Self> {
         let head: ReplacementHead = receive(&mut from)?;
         Ok(Self {
@@ -118,7 +118,7 @@ impl Standing {
     /// From a message.
     ///
     /// # Errors
-    /// When it is none.
+    /// When it is not valid.
     pub fn receive(mut from: impl BufRead) -> Result<Self> {
         Ok(match receive(&mut from)? {
             StandingHead::Absent => Self::Absent,

@@ -236,7 +236,7 @@ impl Docker {
     ) -> EngineResult<bollard::models::ImageConfig> {
         if self.api.inspect_image(wanted).await.is_err() {
             return Err(EngineError::Missing {
-                message: format!("there is no image {wanted} on the engine's machine"),
+                message: format!("image {wanted} not found on the engine's machine"),
                 hint: "pull or build it before the campaign: duress pulls none in a fault".into(),
             });
         }

@@ -519,13 +519,13 @@ pub trait Engine: Send + Sync + fmt::Debug {
 
     /// Returns what a path of the container leads to, whether the container runs or not.
     async fn read_file(&self, container: &ContainerId, path: &str) -> EngineResult<Standing>;
-    /// Replaces a file that is the original still. One that is replaced already is no error.
+    /// Replaces a file that is the original still. One that is replaced already is not an error.
     async fn replace_file(&self, container: &ContainerId, new: Replacement<'_>)
     -> EngineResult<()>;
-    /// Restores a file, whatever is there. One that is restored already is no error.
+    /// Restores a file, whatever is there. One that is restored already is not an error.
     async fn restore_file(&self, container: &ContainerId, new: Replacement<'_>)
     -> EngineResult<()>;
-    /// Whether a path of the container lies in a folder or file of the engine's machine that the compose file mounts there.
+    /// Whether a path of the container is in a folder or file of the engine's machine that the compose file mounts there.
     async fn is_of_machine(&self, container: &ContainerId, path: &str) -> EngineResult<bool>;
     /// The ids of other containers, of any project, that can write to the volume that holds an absolute path of the container.
     async fn volume_sharers(

@@ -514,7 +514,7 @@ impl Action {
                 if !kept::is_plain(path) =>
             {
                 Err(format!(
-                    "names `{}`, which is no plain absolute path of a file",
+                    "names `{}`, which is not a plain absolute path of a file",
                     path.escape_debug()
                 ))
             }

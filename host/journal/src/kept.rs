@@ -205,7 +205,7 @@ pub(super) fn check_size(contents: &Bytes) -> Result<(), String> {
     ))
 }
 
-/// Puts what is there now into the way back of a change that replaces files. `rows` are the changes that may be in force.
+/// Puts what is there now into the `revert` of a change that replaces files. `rows` are the changes that may be in force.
 pub(super) async fn write_down(
     actor: &Actor,
     change: &mut Change,

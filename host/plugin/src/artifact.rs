@@ -109,6 +109,10 @@ impl Descriptor {
 }
 
 fn interface(component: &[u8]) -> Result<Interface> {
+    // The decoder takes a core module too, where it finds no interface.
+    if !wasmparser::Parser::is_component(component) {
+        return Err(undescribed("it is not a component".to_owned()));
+    }
     let decoded =
         wit_component::decode(component).map_err(|error| undescribed(format!("{error:#}")))?;
     let DecodedWasm::Component(resolve, world) = decoded else {

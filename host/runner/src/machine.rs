@@ -185,7 +185,7 @@ impl Machine {
         !HostLock::is_dead(&self.locks(), host)
     }
 
-    /// What names this machine on containers. Two folders are two machines: neither knows who lives by the other. Empty where there is no
+    /// What names this machine on containers. Two folders are two machines: neither knows who lives by the other. Empty without a
     /// folder.
     pub fn name(&self) -> String {
         let host = rustix::system::uname();

@@ -1,4 +1,4 @@
-//! Going on with a campaign that was cut short: by what it began with, and by nothing else.
+//! Resuming a campaign that was interrupted: by what it began with, and by nothing else.
 
 use std::collections::BTreeMap;
 use std::path::Path;

@@ -40,7 +40,7 @@ pub struct Container {
     pub tasks: BTreeMap<String, Task>,
     /// What runs in it.
     pub processes: Vec<Process>,
-    /// It is set aside: it does not run, and is no part of its stack.
+    /// It is set aside: it does not run, and not part of its stack.
     pub is_aside: bool,
     /// The arrangement that made it, and the container that it was made from.
     pub made_for: Option<(String, String)>,

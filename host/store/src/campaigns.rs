@@ -37,7 +37,7 @@ pub struct NewCampaign {
     pub dry_run: bool,
 }
 
-/// A campaign as it was begun: what going on with it needs.
+/// A campaign as it was begun: what resuming it needs.
 #[derive(Debug, Clone)]
 pub struct StoredCampaign {
     /// The whole plan.
@@ -368,7 +368,7 @@ impl Store {
     /// No campaign or trial has that name; suggests the nearest.
     pub(super) async fn unknown(&self, what: &str, name: &str) -> Error {
         let error = Error::input(format!(
-            "there is no {what} `{}` in {}",
+            "no {what} `{}` in {}",
             name.escape_debug(),
             self.path().display()
         ));

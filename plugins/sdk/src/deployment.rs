@@ -174,7 +174,7 @@ impl OfflineProgram {
         }
     }
 
-    /// Adds an exit code that is no failure, e.g. that of a program with nothing to do. What it may hide, the check sees.
+    /// Adds an exit code that is not a failure, e.g. that of a program with nothing to do. What it may hide, the check sees.
     #[must_use]
     pub fn tolerating(mut self, code: i32) -> Self {
         self.tolerated.push(code);

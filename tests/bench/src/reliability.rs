@@ -1,4 +1,4 @@
-//! What being reliable costs: going on with a long campaign, looking at it, tidying up where there is nothing, and Ctrl+C.
+//! What being reliable costs: resuming a long campaign, looking at it, tidying up where there is nothing, and Ctrl+C.
 
 use std::fs;
 use std::io::{BufRead as _, BufReader};

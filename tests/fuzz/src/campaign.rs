@@ -92,7 +92,7 @@ fn check_mistakes(invalid: &Invalid) {
     assert!(!invalid.render(false).trim().is_empty());
 }
 
-/// A plan is read again as it was written, which is what going on with it needs; its trials have names and seeds of their own.
+/// A plan is read again as it was written, which is what resuming it needs; its trials have names and seeds of their own.
 fn check_plan(plan: &Plan) {
     let stored = serde_json::to_string(plan).unwrap();
     assert_eq!(&serde_json::from_str::<Plan>(&stored).unwrap(), plan);

@@ -222,7 +222,7 @@ fn a_new_project_builds_at_once_and_its_fault_holds_in_a_trial() {
         }
         Ended::of(&mut command)
     };
-    duress(&["plugin", "new", "../fresh"]).refuses(&["cannot be called"]);
+    duress(&["plugin", "new", "../fresh"]).refuses(&["is not a valid plugin name"]);
     let new = duress(&["plugin", "new", "fresh", "--kind", "subject"]);
     assert_eq!(new.code(), 0, "{}", new.said());
     duress(&["plugin", "new", "fresh"]).refuses(&["already exists"]);

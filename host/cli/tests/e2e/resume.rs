@@ -1,4 +1,4 @@
-//! Going on with a campaign that was cut short: what has finished stays, the rest runs, and nothing else than what it began with.
+//! Resuming a campaign that was interrupted: what has finished stays, the rest runs, and nothing else than what it began with.
 
 use std::collections::BTreeMap;
 use std::fs;

@@ -72,7 +72,7 @@ fn one_of(targets: &[Container], random: u64) -> Result<&str> {
     let chosen = services.get((random % count) as usize);
     chosen
         .copied()
-        .ok_or_else(|| Error::Invalid("there is no service to scale".into()))
+        .ok_or_else(|| Error::Invalid("no service to scale".into()))
 }
 
 #[cfg(test)]
