@@ -209,7 +209,7 @@ impl<'a> Place<'a> {
         let look = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         match fs::openat2(&self.folder, self.name, look, Mode::empty(), within) {
             Err(Errno::XDEV) => Ok(true),
-            // A link is not a folder.
+            // A link is not a mount point.
             Ok(_) | Err(Errno::NOENT | Errno::LOOP) => Ok(false),
             Err(errno) => Err(self.failed("look at", errno)),
         }
