@@ -37,7 +37,7 @@ fn what_does_not_conform_is_told_what_to_mend() {
     fs::write(
         folder.join("plugin.yaml"),
         format!(
-            "name: broken\nversion: 0.1.0\nsummary: s\nlicense: MIT\ncomponent: broken.wasm\nwit: 0.1.1\nrequests: {PERMISSIONS}\n"
+            "name: broken\nversion: 0.1.0\nsummary: s\nlicense: MIT\ncomponent: broken.wasm\nwit: 0.1.1\npermissions: {PERMISSIONS}\n"
         ),
     )
     .unwrap();
@@ -95,7 +95,7 @@ fn what_a_plugin_logs_in_its_test_is_shown_with_v() {
     fs::write(
         folder.join("plugin.yaml"),
         format!(
-            "name: loud\nversion: 0.1.0\nsummary: s\nlicense: MIT\ncomponent: loud.wasm\nwit: 0.1.1\nrequests: {PERMISSIONS}\n"
+            "name: loud\nversion: 0.1.0\nsummary: s\nlicense: MIT\ncomponent: loud.wasm\nwit: 0.1.1\npermissions: {PERMISSIONS}\n"
         ),
     )
     .unwrap();
@@ -106,7 +106,7 @@ fn what_a_plugin_logs_in_its_test_is_shown_with_v() {
     let loud = program.run(&["plugin", "test", "-v", path]);
     let said = loud.said();
     let (_, lines) = said
-        .split_once("What was logged in all cases:")
+        .split_once("Log of all cases:")
         .expect(&said);
     assert!(lines.contains(logged), "{lines}");
     let quiet = program.run(&["plugin", "test", path]);
