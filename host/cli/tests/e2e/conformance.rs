@@ -105,9 +105,7 @@ fn what_a_plugin_logs_in_its_test_is_shown_with_v() {
     let logged = "misbehaving as asked";
     let loud = program.run(&["plugin", "test", "-v", path]);
     let said = loud.said();
-    let (_, lines) = said
-        .split_once("Log of all cases:")
-        .expect(&said);
+    let (_, lines) = said.split_once("Log of all cases:").expect(&said);
     assert!(lines.contains(logged), "{lines}");
     let quiet = program.run(&["plugin", "test", path]);
     assert!(!quiet.said().contains(logged), "{}", quiet.said());

@@ -106,7 +106,11 @@ fn a_living_duress_is_never_recovered_and_one_that_stands_still_is_taken_over() 
     running.signal("STOP");
     all_is_gone(&program);
     let beside = program.run(&["recover"]);
-    assert!(beside.said().contains("stands still"), "{}", beside.said());
+    assert!(
+        beside.said().contains("is stopped (SIGSTOP)"),
+        "{}",
+        beside.said()
+    );
     running.signal("CONT");
     let (status, events) = running.end();
     assert_eq!(status.code(), Some(1), "{events:?}");
