@@ -26,7 +26,9 @@ const SECOND_LOOK: Duration = Duration::from_millis(200);
 const CHANGE_LIMIT: usize = 1_000;
 /// Time limit of a whole rollback. What is not reverted by then is reported as stuck, and left to recovery: the stack is removed, and
 /// other trials go on.
-const ROLLBACK_LIMIT: Duration = Duration::from_secs(300);
+pub(super) const ROLLBACK_LIMIT: Duration = Duration::from_secs(300);
+/// The least time for each change while a rollback has any left.
+const LEAST_SHARE: Duration = Duration::from_secs(10);
 /// How long a rollback waits, once everything is reverted, for the store to record it. Recovery reverts again what is not on record.
 const RECORDING_LIMIT: Duration = Duration::from_secs(5);
 
@@ -245,6 +247,13 @@ impl TrialJournal {
     pub fn effect_was_missing(&self) -> bool {
         self.0.not_in_force.load(Ordering::Relaxed)
     }
+}
+
+/// Returns the time for one of several changes that are to be reverted: a part of what is left, so that one that hangs leaves time for the
+/// others, and no less than most of them need.
+pub(super) fn share(remaining: Duration, changes: u32) -> Duration {
+    let part = remaining / changes.max(1);
+    part.max(LEAST_SHARE).min(REVERT_LIMIT).min(remaining)
 }
 
 async fn finish<T>(
@@ -494,12 +503,29 @@ impl Inner {
         deadline: Instant,
         report: &mut RollbackReport,
     ) {
+        let mut late = Vec::new();
+        let mut left = rows.len() as u32;
         for row in rows {
-            let limit = deadline.saturating_duration_since(Instant::now());
-            match self.revert(made, &row, limit.min(REVERT_LIMIT)).await {
+            let limit = share(deadline.saturating_duration_since(Instant::now()), left);
+            left -= 1;
+            match self.revert(made, &row, limit).await {
                 Ok(()) => report.reverted.push(row.summary),
-                Err(error) => report.stuck.push((row.summary, error.to_string())),
+                Err(error) => late.push((row, error)),
             }
+        }
+        // Those that need longer than their share get what the others have left.
+        for (row, mut error) in late {
+            let limit = deadline.saturating_duration_since(Instant::now());
+            if !limit.is_zero() {
+                match self.revert(made, &row, limit.min(REVERT_LIMIT)).await {
+                    Ok(()) => {
+                        report.reverted.push(row.summary);
+                        continue;
+                    }
+                    Err(again) => error = again,
+                }
+            }
+            report.stuck.push((row.summary, error.to_string()));
         }
     }
 

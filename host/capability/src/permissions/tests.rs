@@ -160,6 +160,38 @@ fn nothing_is_allowed_that_was_not_asked_for() {
 }
 
 #[test]
+fn files_are_granted_by_their_paths() {
+    let replace = |path: &str| {
+        let apply = vec![Action::replace_file(path.into(), b"new".to_vec())];
+        change(apply, vec![Action::restore_file(path.into())], None)
+    };
+    let none = Permissions::default();
+    let unasked = none.unasked(&replace("/etc/conf")).expect("refused");
+    assert_eq!(unasked.line, "files: {replace: [/etc/conf]}");
+    let one = permissions("files: {replace: [/etc/conf], read: [/data/*]}");
+    assert_eq!(one.unasked(&replace("/etc/conf")), None);
+    for path in ["/etc/conf.d", "/etc/conf/more", "/etc", "/data/file"] {
+        assert!(one.unasked(&replace(path)).is_some(), "{path}");
+    }
+    assert_eq!(one.unasked_read("/data/deep/file"), None);
+    for path in ["/data", "/database", "/etc/conf"] {
+        let unasked = one.unasked_read(path).expect("refused");
+        assert_eq!(unasked.line, format!("files: {{read: [{path}]}}"));
+    }
+    let words = one.in_words().join("\n");
+    assert!(
+        words.contains("/etc/conf") && words.contains("/data/*"),
+        "{words}"
+    );
+    for wrong in ["etc/conf", "/etc/", "/etc/*.conf", "/etc/\\n", "/a b", "*"] {
+        let yaml = format!("files: {{replace: [\"{wrong}\"]}}");
+        let document = duress_yaml::Document::parse("permissions", &yaml).expect("YAML");
+        let (_, problems) = document.interpret::<Permissions>();
+        assert!(!problems.is_empty(), "{wrong}");
+    }
+}
+
+#[test]
 fn a_program_for_changes_is_none_to_look_with() {
     let changes = permissions("programs: {container: [redis-cli]}");
     let unasked = changes.unasked_look("redis-cli").expect("refused");
