@@ -56,7 +56,7 @@ fn each_misdeed_fails_its_own_trial_with_its_reason() {
         ("huge_output", "memory"),
         (
             "denied_call",
-            "`http: [\"elsewhere.invalid:80\"]` under `permissions` in plugin.yaml asks for it",
+            "`http: [\"elsewhere.invalid:80\"]` under `permissions` in plugin.yaml",
         ),
         ("huge_reason", "\\u{1b}[2J"),
     ] {
