@@ -12,6 +12,7 @@ mod apt;
 mod ci;
 mod compiler;
 mod components;
+mod durations;
 mod engine;
 mod fuzz;
 mod images;

@@ -6,7 +6,7 @@ use xshell::{Cmd, Shell, cmd};
 use crate::compiler::Lints;
 use crate::progress::step;
 use crate::sh::{CmdExt as _, shell};
-use crate::{images, leftovers, tools, wasm_std};
+use crate::{durations, images, leftovers, tools, wasm_std};
 
 /// Runs the tests whose names contain one of these texts, or all. Returns whether they passed and left nothing behind.
 pub(crate) fn run(names: &[String], lints: Lints) -> Result<bool> {
@@ -32,6 +32,9 @@ pub(crate) fn run(names: &[String], lints: Lints) -> Result<bool> {
     let current = pages_are_current(&sh)?;
     let mut left = leftovers::all()?;
     left.retain(|what| !before.contains(what));
+    if is_whole {
+        durations::print();
+    }
     println!();
     for what in &left {
         println!("left behind: {what}");

@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use crate::docker::Container;
-use crate::program::{Ended, Program, Running, repository};
+use crate::program::{Ended, Program, Running, repository, set_up_cargo};
 use crate::runs::project;
 
 /// A copy of the examples, for what is built lies among them.
@@ -33,10 +33,7 @@ impl Examples {
     fn command(&self, arguments: &[&str]) -> std::process::Command {
         let mut command = self.program.command(arguments);
         command.current_dir(&self.root);
-        // Where the compiler's own standard library for WebAssembly is missing.
-        if let Ok(sysroot) = std::env::var("DURESS_WASM_SYSROOT") {
-            command.env("RUSTFLAGS", format!("--sysroot={sysroot}"));
-        }
+        set_up_cargo(&mut command);
         command
     }
 

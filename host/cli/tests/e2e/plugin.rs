@@ -5,7 +5,7 @@ use std::io::Write as _;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
-use crate::program::{Ended, PERMISSIONS, Program, noop};
+use crate::program::{Ended, PERMISSIONS, Program, noop, set_up_cargo};
 
 /// A plugin's folder outside every root.
 fn elsewhere(program: &Program, permissions: &str) -> PathBuf {
@@ -216,10 +216,7 @@ fn a_new_project_builds_at_once_and_its_fault_holds_in_a_trial() {
         command
             .current_dir(&root)
             .env("WEB_IMAGE", std::env::var("DURESS_BASE_IMAGE").unwrap());
-        // Where the compiler's own standard library for WebAssembly is missing.
-        if let Ok(sysroot) = std::env::var("DURESS_WASM_SYSROOT") {
-            command.env("RUSTFLAGS", format!("--sysroot={sysroot}"));
-        }
+        set_up_cargo(&mut command);
         Ended::of(&mut command)
     };
     duress(&["plugin", "new", "../fresh"]).refuses(&["is not a valid plugin name"]);
@@ -275,9 +272,7 @@ fn the_documented_plugin_conforms_and_its_panics_are_told() {
     let duress = |arguments: &[&str]| {
         let mut command = program.command(arguments);
         command.current_dir(&root);
-        if let Ok(sysroot) = std::env::var("DURESS_WASM_SYSROOT") {
-            command.env("RUSTFLAGS", format!("--sysroot={sysroot}"));
-        }
+        set_up_cargo(&mut command);
         Ended::of(&mut command)
     };
     let sdk = crate::program::repository().join("plugins/sdk");

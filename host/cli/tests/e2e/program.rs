@@ -40,6 +40,18 @@ pub fn on_etcd<'a>(fault: &'a str, duration: &'a str) -> [&'a str; 9] {
     ]
 }
 
+/// Sets cargo up for a command that builds plugins in Rust: tests share what they have in common, and each keeps its results.
+pub fn set_up_cargo(command: &mut Command) {
+    command.env(
+        "CARGO_BUILD_BUILD_DIR",
+        repository().join("target/duress/plugins"),
+    );
+    // Where the compiler's own standard library for WebAssembly is missing.
+    if let Ok(sysroot) = std::env::var("DURESS_WASM_SYSROOT") {
+        command.env("RUSTFLAGS", format!("--sysroot={sysroot}"));
+    }
+}
+
 /// A folder with a database, and the program that writes it.
 pub struct Program {
     pub folder: TempDir,
