@@ -202,7 +202,7 @@ fn a_plugin_is_pushed_pulled_fetched_updated_and_removed() {
 
     // Another checkout has the lock, and not what git leaves out.
     let idle = people.succeeds(&["plugin", "fetch"]);
-    assert!(idle.printed().contains("is there"), "{}", idle.printed());
+    assert!(idle.printed().contains("is present"), "{}", idle.printed());
     fs::remove_dir_all(people.root().join("plugins/theirs")).unwrap();
     people.succeeds(&["plugin", "fetch"]);
     people.runs();
