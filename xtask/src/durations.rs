@@ -7,7 +7,7 @@ use crate::workspace;
 /// How many are shown: those that a run of minutes is made of.
 const SHOWN: usize = 20;
 
-/// Prints the slowest tests of the last run. Nothing where there is no report, for nextest may be missing.
+/// Prints the slowest tests of the last run. Prints nothing without a report: nextest may be missing.
 pub(crate) fn print() {
     let report = workspace::root().join("target/nextest/default/junit.xml");
     let Ok(report) = fs::read_to_string(report) else {

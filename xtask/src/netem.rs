@@ -47,7 +47,7 @@ pub(crate) fn run(lints: Lints) -> Result<bool> {
     fs::write(
         &script,
         format!(
-            "set -e\ndocker load --quiet --input {archive}\n{exports}cd {root}/host\n\
+            "set -e\ndocker load --quiet --input {archive}\n{exports}cd {root}\n\
              {tests} --include-ignored --test-threads 1 {names}\n",
             archive = archive.display(),
             root = workspace::root().display(),

@@ -54,7 +54,7 @@ type Section = (Range<usize>, Range<usize>);
 /// Where they are. A component is a preamble of eight bytes, and sections: each a byte for its kind, its length, its content.
 fn sections(component: &[u8]) -> Result<Vec<Section>> {
     let damaged = |error: wasmparser::BinaryReaderError| {
-        Error::input(format!("it is not valid WebAssembly component: {error}"))
+        Error::input(format!("it is not a valid WebAssembly component: {error}"))
             .hint("build or download it again")
     };
     let mut found = Vec::new();
