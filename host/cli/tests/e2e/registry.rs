@@ -401,7 +401,7 @@ fn a_component_is_taken_from_a_url() {
         (&b"<html>"[..], "gives is not a WebAssembly component"),
         (
             &packed[..packed.len() - 9],
-            "no sound WebAssembly component",
+            "not a valid WebAssembly component",
         ),
     ] {
         let wrong = Server::with(content);
