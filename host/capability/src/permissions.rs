@@ -1,15 +1,18 @@
 //! Permissions: what a plugin requests and is granted, each as narrow as it can be said. What is not named is refused.
 
+mod action;
+mod question;
+
 use std::collections::BTreeSet;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::launchers::starts_others;
+pub use self::action::ActionKind;
 use duress_engine::{Arrangement, Overrides};
 use duress_http::authority_of;
 use duress_journal::change::{Action, Change, Place, PlacedProgram, Probe};
-use duress_network::{Draft, Effect};
+use duress_network::Draft;
 
 /// In `http`, the endpoints of the trial's own containers.
 pub const STACK: &str = "stack";
@@ -161,138 +164,6 @@ impl Programs {
 
     fn is_empty(&self) -> bool {
         self.container.is_empty() && self.look.is_empty() && self.network_of_container.is_empty()
-    }
-}
-
-/// A kind of change to a container, with its way back.
-#[derive(
-    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
-)]
-#[serde(rename_all = "snake_case")]
-pub enum ActionKind {
-    /// Send a signal to its first process.
-    Signal,
-    /// Freeze and unfreeze it.
-    Pause,
-    /// Stop and start it.
-    Stop,
-    /// Restart it.
-    Restart,
-    /// Send a signal to one of its processes.
-    SignalProcess,
-    /// Change its limits.
-    Limit,
-    /// Fill its disk, and free it.
-    FillDisk,
-    /// Use processor time in it.
-    BurnCpu,
-    /// Hold memory in it.
-    HoldMemory,
-    /// Write to its disk.
-    WriteDisk,
-    /// Answer its DNS queries wrongly.
-    AnswerDns,
-    /// Delay, lose or damage its packets.
-    QueuePackets,
-    /// Leave a program running in it.
-    RunProgram,
-    /// Drop its packets.
-    DropPackets,
-    /// Reject its packets and reset its connections.
-    RejectPackets,
-    /// Lead its packets to another of its ports.
-    RedirectPackets,
-    /// Set the mark of its packets.
-    MarkPackets,
-    /// Delay, lose, damage, repeat or reorder what it sends.
-    ImpairLink,
-    /// Limit how fast it sends.
-    LimitRate,
-    /// Replace it by one with another command or environment.
-    Recreate,
-    /// Replace it by one of another image.
-    ChangeImage,
-    /// Change the number of its service's containers.
-    Scale,
-    /// Run programs on its volumes while it is stopped.
-    RunOffline,
-}
-
-impl ActionKind {
-    /// Returns the kind of a typed effect.
-    fn of(effect: &Effect) -> Self {
-        match effect {
-            Effect::Drop(_) => Self::DropPackets,
-            Effect::Reject(_) | Effect::Reset(_) => Self::RejectPackets,
-            Effect::Redirect(..) => Self::RedirectPackets,
-            Effect::Mark(..) => Self::MarkPackets,
-            Effect::Impair(..) => Self::ImpairLink,
-            Effect::LimitRate { .. } => Self::LimitRate,
-            Effect::AnswerDns { .. } => Self::AnswerDns,
-        }
-    }
-
-    /// As it stands in a manifest.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Signal => "signal",
-            Self::Pause => "pause",
-            Self::Stop => "stop",
-            Self::Restart => "restart",
-            Self::SignalProcess => "signal_process",
-            Self::Limit => "limit",
-            Self::FillDisk => "fill_disk",
-            Self::BurnCpu => "burn_cpu",
-            Self::HoldMemory => "hold_memory",
-            Self::WriteDisk => "write_disk",
-            Self::AnswerDns => "answer_dns",
-            Self::QueuePackets => "queue_packets",
-            Self::RunProgram => "run_program",
-            Self::DropPackets => "drop_packets",
-            Self::RejectPackets => "reject_packets",
-            Self::RedirectPackets => "redirect_packets",
-            Self::MarkPackets => "mark_packets",
-            Self::ImpairLink => "impair_link",
-            Self::LimitRate => "limit_rate",
-            Self::Recreate => "recreate",
-            Self::ChangeImage => "change_image",
-            Self::Scale => "scale",
-            Self::RunOffline => "run_offline",
-        }
-    }
-
-    /// As a person is asked for it.
-    pub fn in_words(self) -> &'static str {
-        match self {
-            Self::Signal => "send signals to their first process",
-            Self::Pause => "freeze them",
-            Self::Stop => "stop and start them",
-            Self::Restart => "restart them",
-            Self::SignalProcess => "send signals to single processes",
-            Self::Limit => "change their limits of processors, memory and processes",
-            Self::FillDisk => "fill their disks",
-            Self::BurnCpu => "use up processor time in them",
-            Self::HoldMemory => "use up memory in them",
-            Self::WriteDisk => "keep their disks busy",
-            Self::AnswerDns => "answer their DNS queries wrongly",
-            Self::QueuePackets => "delay, lose or damage their packets",
-            Self::RunProgram => "leave programs running in them until the fault is reverted",
-            Self::DropPackets => "drop their packets",
-            Self::RejectPackets => "reject their packets and reset their connections",
-            Self::RedirectPackets => "redirect their packets to other ports of the same container",
-            Self::MarkPackets => "mark their packets",
-            Self::ImpairLink => "delay, lose, damage, repeat or reorder what they send",
-            Self::LimitRate => "limit how fast they send",
-            Self::Recreate => {
-                "replace them by containers with another command and environment: ANY program of their images can run in their place, \
-                 with their volumes and rights"
-            }
-            Self::ChangeImage => {
-                "replace them by containers of ANY image on the engine's machine, with their volumes and rights"
-            }
-            Self::Scale => "start more containers of their services, and stop some",
-            Self::RunOffline => "stop them, and run programs on their volumes meanwhile",
-        }
     }
 }
 
@@ -504,7 +375,7 @@ impl Permissions {
         })
     }
 
-    /// Returns where a request goes is checked again when it is sent: to a granted host, or else to a container of the trial.
+    /// Returns the permission that it lacks to send a request. Where the request goes is checked again when it is sent.
     fn unasked_request(&self, url: &str) -> Option<Unasked> {
         let to_granted_host = authority_of(url).is_some_and(|host| self.http.contains(&host));
         (!to_granted_host && !self.asks_the_stack()).then(|| Unasked {
@@ -535,85 +406,6 @@ impl Permissions {
             what: "brings a stack up or takes it down".into(),
             line: "stack: true".into(),
         })
-    }
-
-    /// Returns what a person is told that it asks for, a line each; none: it only looks.
-    pub fn in_words(&self) -> Vec<String> {
-        // Names are checked where they are read. A line break in one could pass for a line of this list.
-        let list = |names: &BTreeSet<String>| {
-            let names = names.iter().map(|name| name.escape_debug().to_string());
-            names.collect::<Vec<_>>().join(", ")
-        };
-        let mut lines: Vec<String> = self
-            .actions
-            .iter()
-            .map(|kind| format!("to the containers that a trial picks: {}", kind.in_words()))
-            .collect();
-        if !self.programs.network_of_container.is_empty() {
-            let programs = list(&self.programs.network_of_container);
-            lines.push(format!(
-                "in these containers' networks, run: {programs} (each can read and change all traffic, addresses and rules there, \
-                 and reaches no file or process)"
-            ));
-        }
-        if !self.programs.container.is_empty() {
-            let programs = list(&self.programs.container);
-            lines.push(format!(
-                "in any container of its own trial, run: {programs}"
-            ));
-        }
-        if !self.programs.look.is_empty() {
-            let programs = list(&self.programs.look);
-            lines.push(format!(
-                "in any container of its own trial, run to look (what they change is not reverted): {programs}"
-            ));
-        }
-        let start_others: BTreeSet<String> = self
-            .programs
-            .container
-            .union(&self.programs.look)
-            .filter(|name| starts_others(name))
-            .cloned()
-            .collect();
-        if !start_others.is_empty() {
-            let programs = list(&start_others);
-            lines.push(format!(
-                "with {programs}: run ANYTHING in any container of its own trial"
-            ));
-        }
-        if !self.files.replace.is_empty() {
-            let paths = list(&self.files.replace);
-            lines.push(format!(
-                "to the containers that a trial picks: replace these files, and restore them (their programs do what the plugin writes \
-                 there): {paths}"
-            ));
-        }
-        if !self.files.read.is_empty() {
-            let paths = list(&self.files.read);
-            lines.push(format!(
-                "in any container of its own trial, read these files, which may hold secrets: {paths}"
-            ));
-        }
-        if self.asks_the_stack() {
-            lines.push("send HTTP requests to its own trial's containers".into());
-        }
-        for host in self.hosts() {
-            let host = host.escape_debug();
-            lines.push(format!("send HTTP requests to {host}, beyond its trial"));
-        }
-        if self.tcp.contains(&TcpReach::Stack) {
-            lines.push(
-                "open TCP connections to its own trial's containers, and send there what it likes"
-                    .into(),
-            );
-        }
-        if self.logs {
-            lines.push("read what its own trial's containers log".into());
-        }
-        if self.stack {
-            lines.push("bring its own trial's stack up, and take it down".into());
-        }
-        lines
     }
 }
 

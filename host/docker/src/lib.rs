@@ -6,6 +6,7 @@ mod calls;
 mod confined;
 mod connect;
 mod copy;
+mod endpoint;
 mod exec;
 mod files;
 mod files_inside;
@@ -13,8 +14,10 @@ mod lend;
 mod limits;
 mod listing;
 mod logs;
+mod memory;
 mod namespace;
 mod offline;
+mod open;
 mod processes;
 mod removal;
 mod replacing;
@@ -22,7 +25,7 @@ mod sharing;
 mod toolbox;
 mod watch;
 
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -31,9 +34,8 @@ use async_trait::async_trait;
 use bollard::models::{ContainerInspectResponse, ContainerUpdateBody};
 use bollard::query_parameters::{
     InspectContainerOptions, KillContainerOptions, RestartContainerOptions, StartContainerOptions,
-    StatsOptions, StopContainerOptions,
+    StopContainerOptions,
 };
-use futures::StreamExt as _;
 use tokio::sync::{Mutex, OnceCell};
 
 use self::calls::{PATIENCE, call};
@@ -63,79 +65,6 @@ pub struct Docker {
 }
 
 impl Docker {
-    /// Connects to the engine that `DOCKER_HOST`, the current Docker context or the usual socket names. Without a driver for programs
-    /// in a container's network, the best that works is taken.
-    ///
-    /// # Errors
-    /// [`EngineError::Missing`] when none answers, or the driver cannot work here.
-    pub async fn connect(driver: Option<NetDriver>) -> EngineResult<Self> {
-        let address = address::find();
-        let missing = |why: String| {
-            EngineError::Missing {
-            message: format!("no container engine answers at {address}: {why}"),
-            hint: if why.contains("Permission denied") {
-                "run duress as root, or as a member of the group that may use the engine (most often `docker`)"
-            } else {
-                "install and start Docker (on Debian: apt-get install docker.io), or set DOCKER_HOST; `duress doctor` says more"
-            }
-            .into(),
-        }
-        };
-        let api = bollard::Docker::connect_with_host(&address)
-            .map_err(|error| missing(calls::reason(&error)))?;
-        let info = tokio::time::timeout(PATIENCE, api.info())
-            .await
-            .map_err(|_| missing("no response".into()))?
-            .map_err(|error| missing(calls::reason(&error)))?;
-        let api = match tokio::time::timeout(PATIENCE, api.clone().negotiate_version()).await {
-            Ok(Ok(negotiated)) => negotiated,
-            _ => api,
-        };
-        let local = address::is_local(&address, &info);
-        let may_enter = local && namespace::may_enter();
-        let toolbox = api.inspect_image(&toolbox::image()).await.is_ok();
-        let net_driver = match driver {
-            Some(NetDriver::Namespace) if !may_enter => {
-                return Err(EngineError::Missing {
-                    message: "the driver `namespace` cannot work here: it needs root on the engine's own machine, with all its capabilities".into(),
-                    hint: "leave --net-driver out, or run duress as root beside the engine".into(),
-                });
-            }
-            Some(NetDriver::Toolbox) if !toolbox => return Err(toolbox::missing()),
-            Some(driver) => driver,
-            None if may_enter => NetDriver::Namespace,
-            None if toolbox => NetDriver::Toolbox,
-            None => NetDriver::Container,
-        };
-        let cgroup_version = match info.cgroup_version {
-            Some(bollard::models::SystemInfoCgroupVersionEnum::_2) => 2,
-            _ => 1,
-        };
-        let host = address::host_of(&address)
-            .await
-            .unwrap_or(IpAddr::V4(Ipv4Addr::LOCALHOST));
-        let data_root = info
-            .docker_root_dir
-            .map_or_else(|| "/var/lib/docker".into(), PathBuf::from);
-        let version = info.server_version.unwrap_or_default();
-        let info = EngineInfo {
-            version,
-            address,
-            cgroup_version,
-            local,
-            net_driver,
-            toolbox,
-        };
-        Ok(Self {
-            api,
-            info,
-            host,
-            data_root,
-            helper: Arc::default(),
-            toolboxes: Arc::default(),
-        })
-    }
-
     async fn inspect(&self, id: &ContainerId) -> EngineResult<ContainerInspectResponse> {
         let asked = self
             .api
@@ -259,53 +188,7 @@ impl Engine for Docker {
     }
 
     async fn endpoint(&self, container: &ContainerId, port: u16) -> EngineResult<SocketAddr> {
-        let found = self.inspect(container).await?;
-        let name = || listing::name_of(&found).unwrap_or_else(|| short(container).to_owned());
-        let state = listing::state_of(&found);
-        if !matches!(state, State::Running | State::Paused) {
-            return Err(EngineError::NotRunning {
-                container: name(),
-                state,
-            });
-        }
-        let networks = found.network_settings.as_ref();
-        if self.info.local {
-            let own = networks.and_then(|settings| settings.networks.as_ref());
-            let address = own
-                .into_iter()
-                .flat_map(|networks| networks.values())
-                .find_map(|network| {
-                    network
-                        .ip_address
-                        .as_deref()
-                        .and_then(|address| address.parse::<IpAddr>().ok())
-                });
-            return match address {
-                Some(address) => Ok(SocketAddr::new(address, port)),
-                None => Err(EngineError::Failed(format!(
-                    "container {} has no address",
-                    name()
-                ))),
-            };
-        }
-        let ports = networks.and_then(|settings| settings.ports.as_ref());
-        let published = ports
-            .and_then(|ports| {
-                ports
-                    .get(&format!("{port}/tcp"))?
-                    .as_ref()?
-                    .first()?
-                    .host_port
-                    .as_ref()
-            })
-            .and_then(|port| port.parse().ok());
-        match published {
-            Some(published) => Ok(SocketAddr::new(self.host, published)),
-            None => Err(EngineError::Failed(format!(
-                "port {port} of container {} is not published, and the engine is not on this machine: add \"127.0.0.1::{port}\" to its `ports` in the compose file",
-                name()
-            ))),
-        }
+        self.address_of(container, port).await
     }
 
     async fn connect(
@@ -488,30 +371,7 @@ impl Engine for Docker {
     }
 
     async fn memory_in_use(&self, container: &ContainerId) -> EngineResult<u64> {
-        let options = StatsOptions {
-            stream: false,
-            one_shot: true,
-        };
-        let what = format!("measure the memory of container {}", short(container));
-        let mut stats = self.api.stats(&container.0, Some(options));
-        let first = async { stats.next().await.transpose() };
-        let memory = call(&what, container, first)
-            .await?
-            .and_then(|stats| stats.memory_stats);
-        let Some(memory) = memory else {
-            return Err(EngineError::Failed(format!(
-                "{what}: the engine does not say"
-            )));
-        };
-        // What the kernel can reclaim at any time counts as free, as in `docker stats`.
-        let reclaimable = memory.stats.as_ref().and_then(|stats| {
-            let names = ["inactive_file", "total_inactive_file"];
-            names.iter().find_map(|name| stats.get(*name)).copied()
-        });
-        Ok(memory
-            .usage
-            .unwrap_or(0)
-            .saturating_sub(reclaimable.unwrap_or(0)))
+        self.measure_memory(container).await
     }
 
     async fn machine_memory(&self) -> EngineResult<u64> {

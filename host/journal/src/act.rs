@@ -429,7 +429,7 @@ fn ended_is_well(asked: EngineResult<()>) -> EngineResult<()> {
     }
 }
 
-/// Returns its first process is there.
+/// Whether its first process exists.
 pub(super) fn is_up(state: State) -> bool {
     matches!(state, State::Running | State::Paused | State::Restarting)
 }

@@ -149,7 +149,7 @@ fn matches(
     words
 }
 
-/// Returns what the container sends to everybody reaches its peers too.
+/// Returns rules for what the container sends to everybody, which reaches its peers too.
 fn multicast(packets: &Packets, verdict: &Verdict, comment: &str) -> Vec<Rule> {
     let (table, chain) = verdict.outgoing;
     ["MULTICAST", "BROADCAST"]

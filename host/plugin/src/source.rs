@@ -202,7 +202,7 @@ impl Kept<'_> {
         Some(folder.join(format!("{name}.wasm")))
     }
 
-    /// Returns what somebody else has put there has another digest.
+    /// Returns what is kept under a digest, unless its contents have another one.
     fn get(&self, digest: &str) -> Option<Vec<u8>> {
         let bytes = read_regular(&self.path(digest)?, COMPONENT_LIMIT, Links::Refused).ok()?;
         (sha256(&bytes) == digest).then_some(bytes)

@@ -7,13 +7,12 @@ use async_trait::async_trait;
 use super::conversation::Conversation;
 use super::network::output;
 use super::world::{Machine, World};
-use super::{container, network, world};
+use super::{container, network};
 use duress_engine::{
     Arranged, Arrangement, Connection, Container, ContainerId, Details, Engine, EngineError,
-    EngineInfo, EngineResult, FileCopy, FileSystem, Fill, LABEL_DATABASE, LABEL_DATABASE_ID,
-    LABEL_HOST, LABEL_TRIAL, Leftover, Limits, LimitsRecord, LogLine, LogsAsked, NetDriver,
-    Network, Output, OwnedReplacement, Process, Program, Project, Replacement, Requirement, Sharer,
-    Snapshot, Stack, Standing, State, Work, compose, network_program,
+    EngineInfo, EngineResult, FileSystem, Fill, Leftover, Limits, LimitsRecord, LogLine, LogsAsked,
+    NetDriver, Output, Process, Program, Project, Replacement, Requirement, Sharer, Snapshot,
+    Stack, Standing, State, Work, network_program,
 };
 
 /// What a file system of a container holds, in bytes.
@@ -21,14 +20,6 @@ const CAPACITY: u64 = 64 << 20;
 
 /// The memory of the machine, in bytes.
 const MEMORY: u64 = 16 << 30;
-
-/// A file that was not there before.
-const ROOTS_FILE: FileCopy = FileCopy {
-    contents: Vec::new(),
-    mode: 0o644,
-    user: 0,
-    group: 0,
-};
 
 /// When every container was started, in milliseconds since the Unix epoch.
 const STARTED: u64 = 1_767_225_600_000;
@@ -82,30 +73,6 @@ impl SimulatedEngine {
             tokio::time::sleep(grace).await;
         }
     }
-
-    async fn remove(&self, project: &Project) -> EngineResult<()> {
-        loop {
-            self.0.step("remove a container").await?;
-            {
-                let mut machine = self.0.lock();
-                if machine.sticky {
-                    return Err(EngineError::Failed(
-                        "remove a container: it is stuck".into(),
-                    ));
-                }
-                let Some(stack) = machine.stacks.get_mut(project) else {
-                    return Ok(());
-                };
-                if stack.containers.pop().is_none() {
-                    if machine.sticky_volumes {
-                        return Err(EngineError::Failed("remove a volume: it is in use".into()));
-                    }
-                    machine.stacks.remove(project);
-                }
-            }
-            self.0.answer("remove a container").await?;
-        }
-    }
 }
 
 fn running(container: &mut container::Container) -> EngineResult<&mut container::Container> {
@@ -136,31 +103,7 @@ impl Engine for SimulatedEngine {
     }
 
     async fn stack_up(&self, stack: &Stack, _: Duration) -> EngineResult<()> {
-        let services = compose::services(&stack.compose_file)
-            .map_err(|error| EngineError::Failed(error.to_string()))?;
-        let label = |name: &str| stack.labels.get(name).cloned().unwrap_or_default();
-        self.change("make the network", |machine| {
-            machine
-                .stacks
-                .entry(stack.project.clone())
-                .or_insert_with(|| world::Stack {
-                    trial: label(LABEL_TRIAL),
-                    database: label(LABEL_DATABASE),
-                    database_id: label(LABEL_DATABASE_ID),
-                    host: label(LABEL_HOST),
-                    ..world::Stack::default()
-                });
-            Ok(())
-        })
-        .await?;
-        for service in services {
-            self.change("make a container", |machine| {
-                machine.make(&stack.project, &service);
-                Ok(())
-            })
-            .await?;
-        }
-        Ok(())
+        self.make_stack(stack).await
     }
 
     async fn stack_down(&self, stack: &Stack, _: Duration) -> EngineResult<()> {
@@ -172,54 +115,15 @@ impl Engine for SimulatedEngine {
     }
 
     async fn leftovers(&self) -> EngineResult<Vec<Leftover>> {
-        self.look("list what is left", |machine| {
-            let left = machine.stacks.iter().map(|(project, stack)| Leftover {
-                kind: "network",
-                name: project.0.clone(),
-                project: project.clone(),
-                trial: stack.trial.clone(),
-                database: stack.database.clone(),
-                database_id: stack.database_id.clone(),
-                host: stack.host.clone(),
-                machine: String::new(),
-            });
-            Ok(left.collect())
-        })
-        .await
+        self.list_leftovers().await
     }
 
     async fn containers(&self, project: &Project) -> EngineResult<Vec<Container>> {
-        self.look("list the containers", |machine| {
-            let stack = machine.stacks.get(project).cloned().unwrap_or_default();
-            let in_place = stack.containers.into_iter().filter(|one| one.is_in_place());
-            let containers = in_place.map(|one| Container {
-                health: one.health(),
-                id: ContainerId(one.id.clone()),
-                name: one.service.clone(),
-                service: one.service_of_compose().to_owned(),
-                state: one.state,
-                addresses: match one.state {
-                    State::Exited => Vec::new(),
-                    _ => vec![("default".to_owned(), one.address)],
-                },
-                network: Network::Own,
-            });
-            Ok(containers.collect())
-        })
-        .await
+        self.list_containers(project).await
     }
 
     async fn snapshots(&self, project: &Project) -> EngineResult<Vec<Snapshot>> {
-        self.look("look at the containers", |machine| {
-            let stack = machine.stacks.get(project).cloned().unwrap_or_default();
-            Ok(stack
-                .containers
-                .iter()
-                .filter(|one| one.is_in_place())
-                .map(container::Container::snapshot)
-                .collect())
-        })
-        .await
+        self.look_at_containers(project).await
     }
 
     async fn state(&self, id: &ContainerId) -> EngineResult<State> {
@@ -602,42 +506,11 @@ impl Engine for SimulatedEngine {
     }
 
     async fn replace_file(&self, id: &ContainerId, new: Replacement<'_>) -> EngineResult<()> {
-        let new = OwnedReplacement::from(new);
-        self.change("replace a file", move |machine| {
-            let new = new.wanted();
-            let files = &mut machine.touch(&id.0)?.kept_files;
-            let there = files.get(new.path);
-            if there.is_some_and(|file| file.contents == new.contents) {
-                return Ok(());
-            }
-            if there != new.original {
-                return Err(EngineError::Failed(format!(
-                    "replace {}: it was changed since it was recorded",
-                    new.path
-                )));
-            }
-            let file = FileCopy {
-                contents: new.contents.to_vec(),
-                ..new.original.cloned().unwrap_or(ROOTS_FILE)
-            };
-            files.insert(new.path.to_owned(), file);
-            Ok(())
-        })
-        .await
+        self.put_file(id, new).await
     }
 
     async fn restore_file(&self, id: &ContainerId, new: Replacement<'_>) -> EngineResult<()> {
-        let new = OwnedReplacement::from(new);
-        self.change("restore a file", move |machine| {
-            let new = new.wanted();
-            let files = &mut machine.touch(&id.0)?.kept_files;
-            match new.original {
-                Some(original) => files.insert(new.path.to_owned(), original.clone()),
-                None => files.remove(new.path),
-            };
-            Ok(())
-        })
-        .await
+        self.put_file_back(id, new).await
     }
 
     async fn is_of_machine(&self, id: &ContainerId, _: &str) -> EngineResult<bool> {

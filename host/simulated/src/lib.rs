@@ -7,7 +7,9 @@ mod container;
 mod conversation;
 mod engine;
 mod network;
+mod replacing;
 mod script;
+mod stacks;
 mod world;
 
 pub use container::{Container, Task};

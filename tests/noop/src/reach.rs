@@ -120,7 +120,7 @@ pub(crate) fn names(more: &[String]) -> Error {
     attempts.told()
 }
 
-/// Returns every one must be refused before anybody is asked.
+/// Sends requests, each of which must be refused before anything is contacted.
 pub(crate) fn requests(urls: &[String]) -> Error {
     let mut attempts = Attempts::default();
     for url in urls {
@@ -130,7 +130,7 @@ pub(crate) fn requests(urls: &[String]) -> Error {
     attempts.told()
 }
 
-/// Returns every one must be refused before anybody is connected to, and so must be too many.
+/// Opens connections, each of which must be refused before anything is contacted, and too many of them.
 pub(crate) fn connections(addresses: &[String]) -> Error {
     let mut attempts = Attempts::default();
     for address in addresses {
@@ -152,7 +152,7 @@ pub(crate) fn connections(addresses: &[String]) -> Error {
     attempts.told()
 }
 
-/// Returns what a program of a container gets must be what was given, to the letter; and what cannot be given is refused.
+/// Checks that a program gets its arguments to the letter, and that what cannot be passed is refused.
 pub(crate) fn shell(containers: &[String]) -> Error {
     let mut attempts = Attempts::default();
     for container in containers {

@@ -29,7 +29,7 @@ fn faults() -> Vec<(&'static str, Value)> {
     ]
 }
 
-/// Returns the container is as it was when its stack came up.
+/// Asserts that the container is as it was when its stack came up.
 fn is_whole(target: &Container) -> bool {
     let state = target.inspect("{{.State.Status}} {{.HostConfig.Memory}}");
     let rules = target.rules();

@@ -10,7 +10,10 @@ const DIFFERENT: [(&str, &str); 11] = [
     (r"campaign-\w+-\w{8}", "CAMPAIGN"),
     (r"/\S*/plugins/", "FOLDER/plugins/"),
     (r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d", "TIME"),
-    (r"(?m)^.*(OVERLOADED|work of this machine).*\n", ""),
+    (
+        r"(?m)^.*(OVERLOADED|was overloaded|work of this machine).*\n",
+        "",
+    ),
     (r"\[ *\d+\.\d s\]", "[DURATION]"),
     (r"\b\d+ min \d+ s\b|\b\d+(\.\d+)? m?s\b", "DURATION"),
     (r"/\S*/duress\.db", "DATABASE"),

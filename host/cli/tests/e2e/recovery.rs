@@ -59,7 +59,7 @@ fn what_somebody_removed_by_hand_is_void() {
     let program = Program::new();
     let stack = killed(&program);
     let trial = program.json(&["show", "trial-etcd-process_pause-1", "--log"]);
-    let target = trial["trial"]["targets"][0].as_str().unwrap();
+    let target = trial["changes"][0]["container_name"].as_str().unwrap();
     docker(&["rm", "--force", &Container::of(&stack, target).0]);
     let recovered = program.run(&["recover"]);
     assert_eq!(recovered.code(), 0, "{}", recovered.said());

@@ -155,7 +155,7 @@ async fn a_container_is_replaced_beside_other_faults_and_by_no_wrong_image() {
     for (parameters, words) in [
         (
             json!({ "image": "duress/none:such" }),
-            "no image duress/none:such",
+            "image duress/none:such not found",
         ),
         (
             json!({ "image": "../../containers/json" }),

@@ -12,6 +12,7 @@
 )]
 
 mod evidence;
+mod invariants;
 mod scenario;
 mod times;
 
@@ -131,7 +132,7 @@ fn recover(simulation: &Simulation, seed: u64) -> Result<(), String> {
     if random.below(2) == 0 {
         world.lock().sticky = true;
         simulation.recover();
-        simulation.check_mended()?;
+        simulation.check_reverted()?;
         world.lock().sticky = false;
     }
     match simulation.recover() {

@@ -7,7 +7,7 @@ use ipnet::IpNet;
 use crate::draft::Destination;
 use crate::{Container, Error, Problem, Result, containers};
 
-/// Returns what is written in `to`: a service, an address or a network, and a port behind a colon (`etcd1:2380`, `10.0.0.0/8`,
+/// Splits what is written in `to`: a service, an address or a network, and a port behind a colon (`etcd1:2380`, `10.0.0.0/8`,
 /// `[fd00::3]:2380`).
 fn parts(text: &str) -> Option<(&str, Option<u16>)> {
     if network(text).is_some() {

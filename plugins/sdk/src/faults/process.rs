@@ -313,7 +313,8 @@ fn freeze(target: &str) -> Step {
     }
 }
 
-/// Returns the first process is out of reach of signals from within its container (pid_namespaces(7)): the engine sends it.
+/// Returns how to send a signal. The engine sends it to the first process, which ignores signals from within its container
+/// (pid_namespaces(7)).
 fn signal(process: &Process, signal: &str) -> Action {
     if process.pid == 1 {
         return Action::Signal(signal.into());
