@@ -53,10 +53,7 @@ pub(crate) fn run(names: &[String], lints: Lints) -> Result<bool> {
 pub(crate) fn nextest_or_test<'a>(sh: &'a Shell, arguments: &[impl AsRef<str>]) -> Cmd<'a> {
     let arguments = arguments.iter().map(AsRef::as_ref);
     if cmd!(sh, "cargo nextest --version").works() {
-        return cmd!(
-            sh,
-            "cargo nextest run --workspace --no-fail-fast {arguments...}"
-        );
+        return cmd!(sh, "cargo nextest run --workspace {arguments...}");
     }
     let (flags, names): (Vec<&str>, Vec<&str>) = arguments.partition(|word| word.starts_with("--"));
     cmd!(
@@ -72,5 +69,7 @@ pub(crate) fn write_pages() -> Result<bool> {
 }
 
 fn pages_are_current(sh: &Shell) -> Result<bool> {
+    // The pages are written by the program.
+    cmd!(sh, "cargo build --quiet --bin duress").show()?;
     cmd!(sh, "cargo run --quiet --bin duress-pages -- --check").succeeds()
 }
