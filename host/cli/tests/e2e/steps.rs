@@ -90,10 +90,10 @@ chaos_types:
     running.wait_for_change();
     let target = Container::of(&project(&program), "bare");
     docker(&["restart", "--time", "0", &target.0]);
-    let event = running.wait_for("that it ended by itself", |event| {
+    let event = running.wait_for("that it is no longer in effect", |event| {
         event["message"]
             .as_str()
-            .is_some_and(|message| message.starts_with("ended by itself"))
+            .is_some_and(|message| message.starts_with("no longer in effect"))
     });
     let again = target.rules().iter().any(|rule| rule.contains("duress"));
     let (_, events) = running.end();
