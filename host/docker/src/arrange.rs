@@ -5,6 +5,7 @@
 
 use std::time::Duration;
 
+use async_trait::async_trait;
 use bollard::models::ContainerInspectResponse;
 use bollard::query_parameters::{
     CreateContainerOptions, RemoveContainerOptions, RenameContainerOptions, StopContainerOptions,
@@ -17,8 +18,8 @@ use super::calls::{PATIENCE, call, call_within};
 use super::copy::{self, Copied};
 use super::{Docker, listing, short};
 use duress_engine::{
-    Arranged, Arrangement, ContainerCopy, ContainerId, Engine as _, EngineError, EngineResult,
-    LABEL_ARRANGEMENT, LogsAsked, Project, State,
+    Arranged, Arrangement, Arrangements, ContainerCopy, ContainerId, EngineError, EngineResult,
+    LABEL_ARRANGEMENT, Lifecycle as _, LogsAsked, Project, State,
 };
 
 /// How the name of a container ends that is set aside.
@@ -35,13 +36,9 @@ pub(super) fn is_in_place(name: &str) -> bool {
     !name.ends_with(ASIDE) && !name.ends_with(NEXT)
 }
 
-impl Docker {
-    /// See [`duress_engine::Engine::arrange`].
-    pub(super) async fn make_arrangement(
-        &self,
-        project: &Project,
-        arrangement: &Arrangement,
-    ) -> EngineResult<()> {
+#[async_trait]
+impl Arrangements for Docker {
+    async fn arrange(&self, project: &Project, arrangement: &Arrangement) -> EngineResult<()> {
         // All are made first: what cannot be made stops nothing.
         for copy in &arrangement.copies {
             self.create_copy(project, &arrangement.token, copy).await?;
@@ -64,6 +61,55 @@ impl Docker {
         join_all(stays).await.into_iter().collect()
     }
 
+    async fn put_back(&self, project: &Project, arrangement: &Arrangement) -> EngineResult<()> {
+        for (id, _) in self.copies(project, &arrangement.token).await? {
+            self.remove_copy(&id).await?;
+        }
+        let mut gone = None;
+        for id in &arrangement.aside {
+            match self.bring_back(id).await {
+                // The others come back all the same.
+                Err(error @ EngineError::Gone(_)) => gone = Some(error),
+                other => other?,
+            }
+        }
+        gone.map_or(Ok(()), Err)
+    }
+
+    async fn arranged(
+        &self,
+        project: &Project,
+        arrangement: &Arrangement,
+    ) -> EngineResult<Arranged> {
+        let (mut done, mut undone) = (0, 0);
+        let mut count = |done_here: bool, undone_here: bool| {
+            done += usize::from(done_here);
+            undone += usize::from(undone_here);
+        };
+        for id in &arrangement.aside {
+            let found = self.inspect(id).await?;
+            let is_aside = name_of(&found).ends_with(ASIDE);
+            let is_up = is_up(&found);
+            count(is_aside && !is_up, !is_aside && is_up);
+        }
+        let copies = self.copies(project, &arrangement.token).await?;
+        for copy in &arrangement.copies {
+            let found = copies.iter().find(|(_, found)| is_it(copy, found));
+            let runs = |found: &ContainerInspectResponse| {
+                is_in_place(&name_of(found)) && is_up(found) && copy::has(found, &copy.overrides)
+            };
+            count(found.is_some_and(|(_, found)| runs(found)), found.is_none());
+        }
+        let parts = arrangement.aside.len() + arrangement.copies.len();
+        Ok(match (done, undone) {
+            (done, _) if done == parts => Arranged::Whole,
+            (_, undone) if undone == parts && copies.is_empty() => Arranged::Not,
+            _ => Arranged::Partly,
+        })
+    }
+}
+
+impl Docker {
     /// Fails where a container ends as soon as it was started: most often it was told to do what it cannot.
     async fn see_it_stay(&self, id: &ContainerId) -> EngineResult<()> {
         let mut ends = self.api.wait_container(&id.0, None::<WaitContainerOptions>);
@@ -94,65 +140,12 @@ impl Docker {
         )))
     }
 
-    /// See [`duress_engine::Engine::put_back`].
-    pub(super) async fn end_arrangement(
-        &self,
-        project: &Project,
-        arrangement: &Arrangement,
-    ) -> EngineResult<()> {
-        for (id, _) in self.copies(project, &arrangement.token).await? {
-            self.remove_copy(&id).await?;
-        }
-        let mut gone = None;
-        for id in &arrangement.aside {
-            match self.bring_back(id).await {
-                // The others come back all the same.
-                Err(error @ EngineError::Gone(_)) => gone = Some(error),
-                other => other?,
-            }
-        }
-        gone.map_or(Ok(()), Err)
-    }
-
     async fn bring_back(&self, id: &ContainerId) -> EngineResult<()> {
         let name = name_of(&self.inspect(id).await?);
         if let Some(name) = name.strip_suffix(&aside_of(id)) {
             self.rename(id, name).await?;
         }
         self.start(id).await
-    }
-
-    /// See [`duress_engine::Engine::arranged`].
-    pub(super) async fn look_at_arrangement(
-        &self,
-        project: &Project,
-        arrangement: &Arrangement,
-    ) -> EngineResult<Arranged> {
-        let (mut done, mut undone) = (0, 0);
-        let mut count = |done_here: bool, undone_here: bool| {
-            done += usize::from(done_here);
-            undone += usize::from(undone_here);
-        };
-        for id in &arrangement.aside {
-            let found = self.inspect(id).await?;
-            let is_aside = name_of(&found).ends_with(ASIDE);
-            let is_up = is_up(&found);
-            count(is_aside && !is_up, !is_aside && is_up);
-        }
-        let copies = self.copies(project, &arrangement.token).await?;
-        for copy in &arrangement.copies {
-            let found = copies.iter().find(|(_, found)| is_it(copy, found));
-            let runs = |found: &ContainerInspectResponse| {
-                is_in_place(&name_of(found)) && is_up(found) && copy::has(found, &copy.overrides)
-            };
-            count(found.is_some_and(|(_, found)| runs(found)), found.is_none());
-        }
-        let parts = arrangement.aside.len() + arrangement.copies.len();
-        Ok(match (done, undone) {
-            (done, _) if done == parts => Arranged::Whole,
-            (_, undone) if undone == parts && copies.is_empty() => Arranged::Not,
-            _ => Arranged::Partly,
-        })
     }
 
     /// Returns what was made for an arrangement.

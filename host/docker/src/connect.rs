@@ -5,7 +5,7 @@ use std::net::{IpAddr, SocketAddr};
 use tokio::net::TcpStream;
 
 use super::{Docker, short};
-use duress_engine::{Connection, ContainerId, Engine as _, EngineError, EngineResult, is_near};
+use duress_engine::{Connection, ContainerId, EngineError, EngineResult, Networking as _, is_near};
 
 impl Docker {
     /// Connects to a port of a container.

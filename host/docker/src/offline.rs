@@ -18,7 +18,7 @@ use duress_engine::{
 const LEFT_OUT: [&str; 2] = [listing::COMPOSE_SERVICE, listing::COMPOSE_NUMBER];
 
 impl Docker {
-    /// See [`duress_engine::Engine::run_offline`].
+    /// See [`duress_engine::Programs::run_offline`].
     pub(super) async fn run_on_volumes(
         &self,
         id: &ContainerId,

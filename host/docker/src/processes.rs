@@ -1,12 +1,26 @@
 //! A container's processes and tasks, seen and ended from a toolbox that shares the container's pid namespace.
 
+use std::time::Duration;
+
+use async_trait::async_trait;
+
 use super::toolbox::failed;
 use super::{Docker, listing, short};
-use duress_engine::{Beside, ContainerId, EngineError, EngineResult, Process, State, Work};
+use duress_engine::{Beside, ContainerId, EngineError, EngineResult, Process, State, Tasks, Work};
 
-impl Docker {
-    /// Returns the processes of a container.
-    pub(super) async fn list_processes(&self, id: &ContainerId) -> EngineResult<Vec<Process>> {
+#[async_trait]
+impl Tasks for Docker {
+    async fn start_task(
+        &self,
+        id: &ContainerId,
+        task: &str,
+        work: &Work,
+        ends_after: Option<Duration>,
+    ) -> EngineResult<()> {
+        self.start_helper(id, task, work, ends_after).await
+    }
+
+    async fn processes(&self, id: &ContainerId) -> EngineResult<Vec<Process>> {
         // Of frozen processes the kernel does not say whether a signal has stopped them.
         self.refuse_frozen(id).await?;
         let words = ["processes", "--container", &id.0];
@@ -20,13 +34,7 @@ impl Docker {
         })
     }
 
-    /// Returns whether a task is being worked at.
-    pub(super) async fn task_runs(
-        &self,
-        id: &ContainerId,
-        task: &str,
-        work: &Work,
-    ) -> EngineResult<bool> {
+    async fn task_works(&self, id: &ContainerId, task: &str, work: &Work) -> EngineResult<bool> {
         let mut words = vec!["runs", "--id", task];
         let beside = reached(work, id, &mut words);
         let output = self.run_helper(id, beside, &words).await?;
@@ -37,13 +45,7 @@ impl Docker {
         }
     }
 
-    /// Ends a task.
-    pub(super) async fn end_task(
-        &self,
-        id: &ContainerId,
-        task: &str,
-        work: &Work,
-    ) -> EngineResult<()> {
+    async fn stop_task(&self, id: &ContainerId, task: &str, work: &Work) -> EngineResult<()> {
         let mut words = vec!["stop", "--id", task];
         let beside = reached(work, id, &mut words);
         if beside == Beside::PidNamespace {
@@ -52,8 +54,7 @@ impl Docker {
         self.helper_says(id, beside, &words).await.map(drop)
     }
 
-    /// Sends a signal to processes, each named by its pid in the container and when it started.
-    pub(super) async fn send_signal(
+    async fn signal_processes(
         &self,
         id: &ContainerId,
         processes: &[(i32, u64)],
@@ -71,7 +72,9 @@ impl Docker {
         let sent = self.helper_says(id, Beside::PidNamespace, &words).await;
         sent.map(drop)
     }
+}
 
+impl Docker {
     /// Returns whether the signal that asks a container to stop has any effect on its first process.
     /// Where that cannot be known, it may.
     pub(super) async fn heeds_stop(&self, id: &ContainerId) -> bool {

@@ -51,7 +51,7 @@ impl Docker {
         }
     }
 
-    /// See [`duress_engine::Engine::read_file`].
+    /// See [`duress_engine::Files::read_file`].
     pub(super) async fn look_at_file(
         &self,
         id: &ContainerId,
@@ -67,7 +67,7 @@ impl Docker {
         }
     }
 
-    /// See [`duress_engine::Engine::replace_file`] and [`duress_engine::Engine::restore_file`].
+    /// See [`duress_engine::Files::replace_file`] and [`duress_engine::Files::restore_file`].
     pub(super) async fn put_file(
         &self,
         id: &ContainerId,

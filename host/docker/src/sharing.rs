@@ -15,7 +15,7 @@ use duress_engine::{ContainerId, EngineResult, Sharer};
 const SHARED_MEMORY: &str = "/dev/shm";
 
 impl Docker {
-    /// See [`duress_engine::Engine::volume_sharers`]. Containers that have ended write nothing, and neither do those that mount it
+    /// See [`duress_engine::Files::volume_sharers`]. Containers that have ended write nothing, and neither do those that mount it
     /// read-only.
     pub(super) async fn sharers(&self, id: &ContainerId, path: &str) -> EngineResult<Vec<Sharer>> {
         let target = self.inspect(id).await?;

@@ -12,7 +12,7 @@ use tokio::time::Instant;
 use super::Docker;
 use super::listing::{plugin_name, state_of};
 use duress_engine::{
-    Attachment, ContainerId, Engine as _, EngineError, EngineResult, Project, Snapshot, State,
+    Attachment, ContainerId, Daemon as _, EngineError, EngineResult, Project, Snapshot, State,
 };
 
 /// A stream of events that ends sooner than this has never worked.

@@ -4,16 +4,15 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 use strum::{Display, EnumString, VariantNames};
 
 mod arrangement;
 pub mod compose;
+mod contract;
 mod limits;
 mod near;
 pub mod network_program;
@@ -23,6 +22,9 @@ mod task;
 
 pub use arrangement::{
     Arranged, Arrangement, ContainerCopy, LABEL_ARRANGEMENT, LABEL_OFFLINE, Overrides,
+};
+pub use contract::{
+    Arrangements, Daemon, Engine, Files, Lifecycle, Networking, Programs, Resources, Stacks, Tasks,
 };
 pub use limits::{Limits, LimitsRecord, PERIOD};
 pub use near::is_near;
@@ -346,7 +348,7 @@ impl From<EngineError> for duress_model::Error {
 /// Waits for an engine to answer, for at most so long. Its last word, where it does not.
 ///
 /// # Errors
-/// As for [`Engine::ping`].
+/// As for [`Daemon::ping`].
 pub async fn await_answer(engine: &dyn Engine, limit: Duration) -> EngineResult<()> {
     let end = tokio::time::Instant::now() + limit;
     loop {
@@ -361,176 +363,3 @@ pub async fn await_answer(engine: &dyn Engine, limit: Duration) -> EngineResult<
 
 /// What an operation on the engine returns.
 pub type EngineResult<T> = Result<T, EngineError>;
-
-/// A container engine.
-///
-/// Every method that changes something may be repeated: what is so already is not an error.
-#[async_trait]
-pub trait Engine: Send + Sync + fmt::Debug {
-    /// Returns what it is. Fails with [`EngineError::Missing`] where no engine answers.
-    async fn info(&self) -> EngineResult<EngineInfo>;
-    /// Whether it answers now. Fails with [`EngineError::Missing`] where it does not.
-    async fn ping(&self) -> EngineResult<()>;
-
-    /// Returns whether what a fault needs is there. Fails where no engine answers.
-    async fn has(&self, requirement: &Requirement) -> EngineResult<bool> {
-        Ok(requirement.check(&self.info().await?).await.is_ok())
-    }
-
-    /// Creates and starts every service of the stack.
-    async fn stack_up(&self, stack: &Stack, timeout: Duration) -> EngineResult<()>;
-    /// Removes the stack with its networks and volumes, by the compose tool, and then whatever of the project it left.
-    async fn stack_down(&self, stack: &Stack, timeout: Duration) -> EngineResult<()>;
-    /// Removes everything of a project without its compose file.
-    async fn remove_project(&self, project: &Project) -> EngineResult<()>;
-    /// Everything that carries duress's labels, of whatever project.
-    async fn leftovers(&self) -> EngineResult<Vec<Leftover>>;
-
-    /// Returns the containers of a project, by name.
-    async fn containers(&self, project: &Project) -> EngineResult<Vec<Container>>;
-    /// Returns how each container of a project stands now, by name.
-    async fn snapshots(&self, project: &Project) -> EngineResult<Vec<Snapshot>>;
-    /// Waits until the engine itself ends or is restarted. One that cannot be watched never does.
-    async fn until_it_ends(&self) {
-        std::future::pending::<()>().await;
-    }
-    /// One container's state. [`EngineError::Gone`] when it was removed.
-    async fn state(&self, container: &ContainerId) -> EngineResult<State>;
-    /// Returns the address at which this host reaches a container's TCP port.
-    async fn endpoint(&self, container: &ContainerId, port: u16) -> EngineResult<SocketAddr>;
-
-    /// Connects to a TCP port of a running container, and to nothing else. The caller limits the time.
-    async fn connect(
-        &self,
-        container: &ContainerId,
-        port: u16,
-    ) -> EngineResult<Box<dyn Connection>>;
-    /// Returns how a container came to what it is.
-    async fn details(&self, container: &ContainerId) -> EngineResult<Details>;
-    /// Returns the newest lines of a container's log, oldest first.
-    async fn logs(&self, container: &ContainerId, asked: LogsAsked) -> EngineResult<Vec<LogLine>>;
-
-    /// Runs a program in the container. An exit code other than 0 is not an error.
-    async fn exec(&self, container: &ContainerId, program: &Program) -> EngineResult<Output>;
-    /// Runs a program in the container's network namespace, by the driver of [`EngineInfo::net_driver`].
-    async fn run_in_network(
-        &self,
-        container: &ContainerId,
-        program: &Program,
-    ) -> EngineResult<Output>;
-
-    /// Sends one packet to each of these places from a container's network, TCP (the first packet of a connection) or UDP. Whether
-    /// that is possible here; whether a packet arrives is not known.
-    async fn send_packets(
-        &self,
-        _container: &ContainerId,
-        _places: &[(SocketAddr, Transport)],
-    ) -> EngineResult<bool> {
-        Ok(false)
-    }
-
-    /// Starts work beside a container, under a name that is found again. When it returns, the work is being done. After `ends_after` it
-    /// ends by itself, though nobody ends it.
-    async fn start_task(
-        &self,
-        container: &ContainerId,
-        id: &str,
-        work: &Work,
-        ends_after: Option<Duration>,
-    ) -> EngineResult<()>;
-    /// Returns whether a task of that name is being worked at.
-    async fn task_works(
-        &self,
-        container: &ContainerId,
-        id: &str,
-        work: &Work,
-    ) -> EngineResult<bool>;
-    /// Ends a task. One that has ended is not an error.
-    async fn stop_task(&self, container: &ContainerId, id: &str, work: &Work) -> EngineResult<()>;
-    /// Returns the processes of a running container.
-    async fn processes(&self, container: &ContainerId) -> EngineResult<Vec<Process>>;
-    /// Sends a signal to processes, each named by its pid in the container and when it started. One that has ended is not an error.
-    async fn signal_processes(
-        &self,
-        container: &ContainerId,
-        processes: &[(i32, u64)],
-        signal: &str,
-    ) -> EngineResult<()>;
-
-    /// Sends a signal, e.g. `SIGKILL`, to the container's first process.
-    async fn signal(&self, container: &ContainerId, signal: &str) -> EngineResult<()>;
-    /// Freezes it.
-    async fn pause(&self, container: &ContainerId) -> EngineResult<()>;
-    /// Lets it go on. One that does not run is not an error.
-    async fn unpause(&self, container: &ContainerId) -> EngineResult<()>;
-    /// Stops it; after the grace it is killed.
-    async fn stop(&self, container: &ContainerId, grace: Duration) -> EngineResult<()>;
-    /// Starts it if it does not run.
-    async fn start(&self, container: &ContainerId) -> EngineResult<()>;
-
-    /// Stops it, and starts it again; after the grace it is killed.
-    async fn restart(&self, container: &ContainerId, grace: Duration) -> EngineResult<()>;
-
-    /// Sets containers of a project aside, and starts others that are made from them.
-    async fn arrange(&self, project: &Project, arrangement: &Arrangement) -> EngineResult<()>;
-    /// Removes what an arrangement made, and starts what it set aside. Without some of that, [`EngineError::Gone`] once the rest is back.
-    async fn put_back(&self, project: &Project, arrangement: &Arrangement) -> EngineResult<()>;
-    /// Returns how much of an arrangement is there.
-    async fn arranged(
-        &self,
-        project: &Project,
-        arrangement: &Arrangement,
-    ) -> EngineResult<Arranged>;
-    /// Stops a container, and runs a program on its volumes, as it would run in it, without a network. The container stays stopped. An
-    /// exit code other than 0 is not an error.
-    async fn run_offline(&self, container: &ContainerId, program: &Program)
-    -> EngineResult<Output>;
-
-    /// Returns the memory that it uses and that the kernel could not reclaim at once, in bytes.
-    async fn memory_in_use(&self, container: &ContainerId) -> EngineResult<u64>;
-    /// Returns the memory of the engine's machine, in bytes.
-    async fn machine_memory(&self) -> EngineResult<u64> {
-        Ok(u64::MAX)
-    }
-    /// Returns the limits it has; an absent one is unlimited.
-    async fn limits(&self, container: &ContainerId) -> EngineResult<Limits> {
-        Ok(self.limits_record(container).await?.limits())
-    }
-    /// Returns the limits it has, as the engine keeps them.
-    async fn limits_record(&self, container: &ContainerId) -> EngineResult<LimitsRecord>;
-    /// Makes the limits that are given tighter, in the units in which the container has them.
-    async fn set_limits(&self, container: &ContainerId, limits: Limits) -> EngineResult<()>;
-    /// Restores what was, of the kinds that are given.
-    async fn restore_limits(
-        &self,
-        container: &ContainerId,
-        before: &LimitsRecord,
-        kinds: &Limits,
-    ) -> EngineResult<()>;
-
-    /// Returns the file system that holds an absolute path of the container.
-    async fn file_system(&self, container: &ContainerId, path: &str) -> EngineResult<FileSystem>;
-    /// Allocates a new file, whole or not at all. What it lies on is decided on the opened folder.
-    async fn fill_disk(&self, container: &ContainerId, fill: Fill<'_>) -> EngineResult<()>;
-    /// Returns whether the fill is there, whole. Another file at its path is not it.
-    async fn fill_is_there(&self, container: &ContainerId, fill: Fill<'_>) -> EngineResult<bool>;
-    /// Removes a fill. One that is not there is not an error; another file at its path stays.
-    async fn remove_fill(&self, container: &ContainerId, fill: Fill<'_>) -> EngineResult<()>;
-
-    /// Returns what a path of the container leads to, whether the container runs or not.
-    async fn read_file(&self, container: &ContainerId, path: &str) -> EngineResult<Standing>;
-    /// Replaces a file that is the original still. One that is replaced already is not an error.
-    async fn replace_file(&self, container: &ContainerId, new: Replacement<'_>)
-    -> EngineResult<()>;
-    /// Restores a file, whatever is there. One that is restored already is not an error.
-    async fn restore_file(&self, container: &ContainerId, new: Replacement<'_>)
-    -> EngineResult<()>;
-    /// Whether a path of the container is in a folder or file of the engine's machine that the compose file mounts there.
-    async fn is_of_machine(&self, container: &ContainerId, path: &str) -> EngineResult<bool>;
-    /// The ids of other containers, of any project, that can write to the volume that holds an absolute path of the container.
-    async fn volume_sharers(
-        &self,
-        container: &ContainerId,
-        path: &str,
-    ) -> EngineResult<Vec<Sharer>>;
-}

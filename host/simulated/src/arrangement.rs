@@ -1,15 +1,18 @@
 //! Containers of the simulated machine that are set aside or made from others, each step a step of the world.
 
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use duress_engine::{
+    Arranged, Arrangement, Arrangements, EngineError, EngineResult, Project, State,
+};
+
 use super::engine::SimulatedEngine;
 use super::world::Machine;
-use duress_engine::{Arranged, Arrangement, EngineError, EngineResult, Project, State};
 
-impl SimulatedEngine {
-    pub(super) async fn make_arrangement(
-        &self,
-        project: &Project,
-        arrangement: &Arrangement,
-    ) -> EngineResult<()> {
+#[async_trait]
+impl Arrangements for SimulatedEngine {
+    async fn arrange(&self, project: &Project, arrangement: &Arrangement) -> EngineResult<()> {
         let token = &arrangement.token;
         for copy in &arrangement.copies {
             self.change("make a container", |machine| {
@@ -30,7 +33,7 @@ impl SimulatedEngine {
             .await?;
         }
         self.change("start what was made", |machine| {
-            let script = std::sync::Arc::clone(&machine.script);
+            let script = Arc::clone(&machine.script);
             let stack = machine.stacks.get_mut(project);
             let all = stack.into_iter().flat_map(|stack| &mut stack.containers);
             for copy in all.filter(|one| one.is_copy(token)) {
@@ -43,11 +46,7 @@ impl SimulatedEngine {
         .await
     }
 
-    pub(super) async fn end_arrangement(
-        &self,
-        project: &Project,
-        arrangement: &Arrangement,
-    ) -> EngineResult<()> {
+    async fn put_back(&self, project: &Project, arrangement: &Arrangement) -> EngineResult<()> {
         self.change("remove what was made", |machine| {
             if let Some(stack) = machine.stacks.get_mut(project) {
                 let is_copy = |one: &super::Container| one.is_copy(&arrangement.token);
@@ -80,6 +79,17 @@ impl SimulatedEngine {
             }
         }
         gone.map_or(Ok(()), Err)
+    }
+
+    async fn arranged(
+        &self,
+        project: &Project,
+        arrangement: &Arrangement,
+    ) -> EngineResult<Arranged> {
+        self.look("look at an arrangement", |machine| {
+            machine.arranged(project, arrangement)
+        })
+        .await
     }
 }
 

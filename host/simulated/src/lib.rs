@@ -5,11 +5,17 @@
 mod arrangement;
 mod container;
 mod conversation;
+mod daemon;
 mod engine;
+mod filesystem;
+mod lifecycle;
 mod network;
-mod replacing;
+mod networking;
+mod programs;
+mod resources;
 mod script;
 mod stacks;
+mod tasks;
 mod world;
 
 pub use container::{Container, Task};

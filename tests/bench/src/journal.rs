@@ -8,7 +8,7 @@ use serde_json::json;
 
 use crate::stage::{PATIENCE, Stage};
 use crate::{Row, median};
-use duress_engine::{Engine as _, Program, Project};
+use duress_engine::{Program, Programs as _, Project};
 use duress_model::TrialSpec;
 use duress_store::{HostLock, NewCampaign, NewChange, NewTrial, Store};
 

@@ -9,7 +9,9 @@ use anyhow::{Context as _, Result, ensure};
 
 use crate::stage::{PATIENCE, Stage};
 use crate::{Row, median};
-use duress_engine::{ContainerId, Engine as _, NetDriver, PacketQueue, Program, Work};
+use duress_engine::{
+    ContainerId, NetDriver, PacketQueue, Program, Programs as _, Stacks as _, Tasks as _, Work,
+};
 
 const ROUNDS: usize = 30;
 /// What the queue is asked for, in milliseconds.

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result};
 use duress_docker::Docker;
-use duress_engine::{ContainerId, Engine as _, LABEL_PROJECT, NetDriver, Project, Stack};
+use duress_engine::{ContainerId, LABEL_PROJECT, NetDriver, Project, Stack, Stacks as _};
 
 /// For anything that is done on it.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(60);

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use duress_docker::Docker;
 use duress_engine::{
-    Arranged, Arrangement, ContainerCopy, ContainerId, Engine, EngineError, LABEL_PROJECT,
-    Overrides, Program, Project, Stack,
+    Arranged, Arrangement, Arrangements as _, ContainerCopy, ContainerId, EngineError,
+    LABEL_PROJECT, Lifecycle as _, Overrides, Program, Programs as _, Project, Stack, Stacks as _,
 };
 use serde_json::Value;
 use tempfile::TempDir;

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use crate::docker::{Container, attempt, docker};
 use duress_docker::Docker;
-use duress_engine::{ContainerId, Engine, Fill, Limits, NetDriver};
+use duress_engine::{ContainerId, Files as _, Fill, Limits, NetDriver, Resources as _};
 
 const MARK: &str = "5d0c3a9e7b8f41d2a6c4e0f1b2d3c4e5";
 const SIZE: u64 = 4096;

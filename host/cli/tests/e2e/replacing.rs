@@ -4,7 +4,7 @@
 use std::time::{Duration, Instant};
 
 use duress_docker::Docker;
-use duress_engine::{ContainerId, Engine, FileCopy, NetDriver, Replacement, Standing};
+use duress_engine::{ContainerId, FileCopy, Files as _, NetDriver, Replacement, Standing};
 
 use crate::disk::Target;
 use crate::docker::docker;

@@ -11,7 +11,7 @@ use crate::program::repository;
 use duress_capability::{Audit, Changes, Clock, PluginScope, TrialScope};
 use duress_docker::Docker;
 use duress_engine::{
-    Engine, LABEL_DATABASE, LABEL_PROJECT, LABEL_TRIAL, NetDriver, Project, Stack,
+    Engine, LABEL_DATABASE, LABEL_PROJECT, LABEL_TRIAL, NetDriver, Project, Stack, Stacks as _,
 };
 use duress_http::Client;
 use duress_journal::{Actor, Listener, TrialJournal};

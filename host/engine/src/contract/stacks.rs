@@ -1,0 +1,28 @@
+//! Stacks of containers: brought up, listed and removed, a project for each.
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+
+use crate::{Container, EngineResult, Leftover, Project, Snapshot, Stack};
+
+/// Stacks of containers: brought up, listed and removed, a project for each.
+///
+/// Whatever changes something may be repeated: what is so already is not an error.
+#[async_trait]
+pub trait Stacks: Send + Sync {
+    /// Creates and starts every service of the stack.
+    async fn stack_up(&self, stack: &Stack, timeout: Duration) -> EngineResult<()>;
+    /// Removes the stack with its networks and volumes, by the compose tool, and then whatever of the project it left.
+    async fn stack_down(&self, stack: &Stack, _timeout: Duration) -> EngineResult<()> {
+        self.remove_project(&stack.project).await
+    }
+    /// Removes everything of a project without its compose file.
+    async fn remove_project(&self, project: &Project) -> EngineResult<()>;
+    /// Everything that carries duress's labels, of whatever project.
+    async fn leftovers(&self) -> EngineResult<Vec<Leftover>>;
+    /// Returns the containers of a project, by name.
+    async fn containers(&self, project: &Project) -> EngineResult<Vec<Container>>;
+    /// Returns how each container of a project stands now, by name.
+    async fn snapshots(&self, project: &Project) -> EngineResult<Vec<Snapshot>>;
+}
