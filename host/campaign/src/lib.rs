@@ -8,6 +8,7 @@
 mod catalog;
 mod draft;
 mod entry;
+mod exclusive;
 mod format;
 mod matrix;
 mod plan;

@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 
 use super::entry::Entry;
 use super::targets::fits;
-use super::{Campaign, Catalog, ChaosType, Combination, ParameterCheck, limits};
+use super::{Campaign, Catalog, ChaosType, Combination, ParameterCheck, exclusive, limits};
 use duress_model::{PlannedFault, nearest};
 use duress_yaml::{Document, Problem, shown};
 
@@ -161,6 +161,36 @@ pub(super) fn combinations(
         }
     }
     combinations
+}
+
+/// Returns the steps of each trial that cannot hold at once on one container, in a campaign that has no other mistakes.
+pub(super) fn collisions(
+    document: &Document,
+    campaign: &Campaign,
+    catalog: &Catalog,
+    checks: &[ParameterCheck],
+) -> Vec<Problem> {
+    let mut problems: Vec<Problem> = Vec::new();
+    for name in &campaign.subjects {
+        let Some(subject) = catalog.subjects.get(name) else {
+            continue;
+        };
+        for (index, entry) in campaign.chaos_types.iter().enumerate() {
+            let of_entry = |check: &&ParameterCheck| check.subject == *name && check.entry == index;
+            let planned = checks.iter().filter(of_entry).filter_map(|check| {
+                let kind = subject.fault(&format!("{}:{}", check.plugin, check.fault))?;
+                Some(exclusive::Planned {
+                    pointer: &check.pointer,
+                    number: check.part,
+                    kind,
+                    fault: fault(campaign, catalog, entry, check),
+                })
+            });
+            let planned: Vec<_> = planned.collect();
+            problems.extend(exclusive::problems(document, name, subject, &planned));
+        }
+    }
+    problems
 }
 
 /// One name for each entry: its label, else its fault's name, numbered from the second on.

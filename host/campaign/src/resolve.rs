@@ -70,6 +70,12 @@ impl Draft {
             combinations = matrix::combinations(campaign, catalog, &checks);
             problems.extend(matrix::too_large(&self.document, &combinations));
             problems.extend(matrix::same_names(&self.document, &combinations));
+            problems.extend(matrix::collisions(
+                &self.document,
+                campaign,
+                catalog,
+                &checks,
+            ));
         }
         Resolved {
             document: self.document,

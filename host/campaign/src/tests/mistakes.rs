@@ -177,6 +177,72 @@ chaos_types:
     )));
 }
 
+/// Returns what is said of two steps, each with what follows its type.
+fn of_two_steps(fault: &str, first: &str, second: &str) -> Result<(), String> {
+    let text = format!(
+        "name: two
+subjects: [etcd]
+chaos_types:
+  - label: both
+    duration_seconds: 20
+    steps:
+      - {{type: {fault}, {first}}}
+      - {{type: {fault}, {second}}}
+"
+    );
+    super::plan_of(draft(&text))
+        .map(|_| ())
+        .map_err(|invalid| invalid.render(false))
+}
+
+#[test]
+fn steps_that_cannot_hold_at_once() {
+    let seen = of_two_steps(
+        "dns_failure",
+        "targets: [etcd0, etcd1], for: 5s",
+        "targets: [etcd1, etcd2], at: 4s",
+    );
+    assert_snapshot!(seen.expect_err("both may take etcd1"));
+}
+
+#[test]
+fn steps_collide_only_on_one_container_at_one_time() {
+    let apart = [
+        ("dns_failure", "targets: [etcd0]", "targets: [etcd1]"),
+        ("dns_failure", "for: 4s", "at: 4s"),
+        ("dns_failure", "at: 1s, for: 4s", "at: 6s"),
+        ("process_pause", "targets: [etcd0]", "targets: [etcd0]"),
+        (
+            "bandwidth",
+            "targets: [etcd0], params: {interface: eth0}",
+            "targets: [etcd0], params: {interface: eth1}",
+        ),
+    ];
+    for (fault, first, second) in apart {
+        assert_eq!(
+            of_two_steps(fault, first, second),
+            Ok(()),
+            "{first}, {second}"
+        );
+    }
+    let colliding = [
+        ("dns_failure", "targets: [etcd0]", "targets: [etcd0]"),
+        ("dns_failure", "target_count: 1", "at: 2s"),
+        // It holds for its time from when it is in force, so a little longer than to 5 s.
+        ("dns_failure", "at: 1s, for: 4s", "at: 5s"),
+        ("dns_failure", "at: 3s", "for: 4s"),
+        (
+            "bandwidth",
+            "targets: [etcd0], params: {interface: eth0}",
+            "targets: [etcd0]",
+        ),
+    ];
+    for (fault, first, second) in colliding {
+        let told = of_two_steps(fault, first, second).expect_err(second);
+        assert!(told.contains("at a time"), "{told}");
+    }
+}
+
 #[test]
 fn more_targets_than_there_are() {
     assert_snapshot!(seen(draft(

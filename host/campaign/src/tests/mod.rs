@@ -60,12 +60,21 @@ fn catalog() -> Catalog {
             "to": { "type": "array", "items": { "type": "string" }, "x-duress": "destinations" },
         },
     });
+    let alone =
+        json!({ "type": "object", "x-duress-exclusive": { "what": "source of DNS answers" } });
+    let rate = json!({
+        "type": "object",
+        "properties": { "interface": { "type": ["string", "null"] } },
+        "x-duress-exclusive": { "what": "limit of its rate", "per": "interface" },
+    });
     let etcd = Subject {
         services: names(&["etcd0", "etcd1", "etcd2"]),
         faults: vec![
             fault("etcd", "node_kill", &[], none),
             fault("etcd", "network_partition", &[], partition),
             fault("etcd", "process_pause", &[], closed),
+            fault("faults", "dns_failure", &[], alone),
+            fault("faults", "bandwidth", &[], rate),
         ],
         ..Subject::default()
     };

@@ -12,6 +12,7 @@ use crate::{Fault, Parameters, Problem};
 /// How fast, and where.
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(extend("x-duress-exclusive" = { "what": "limit of the rate of a link", "per": "interface" }))]
 pub struct Bandwidth {
     /// The rate, in kilobits (1000 bits) per second.
     #[schemars(range(min = 8, max = 100_000_000))]

@@ -25,6 +25,7 @@ pub enum Mode {
 /// Which names, and how.
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
+#[schemars(extend("x-duress-exclusive" = { "what": "source of wrong DNS answers" }))]
 pub struct DnsFailure {
     /// What comes back: `nxdomain`, `servfail`, or a `wrong_address`.
     pub mode: Mode,
