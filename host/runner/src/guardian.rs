@@ -3,19 +3,21 @@
 //!
 //! The run writes into a pipe, again and again. The guardian hears its silence, waits a grace, and does what `duress recover` does for
 //! that one host. A run that goes on after it stood still finds a mark beside its lock, and ends its trials as cancelled.
+//!
+//! The guardian answers each beat. A run whose guardian is dead, is stopped or answers no more says so, and starts another one.
+
+mod post;
 
 use std::ffi::OsString;
-use std::io::{Read as _, Write as _};
-use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
-use std::process::{Child, ChildStdin, Command, Stdio};
 use std::sync::Arc;
-use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::time::{Duration, Instant};
 
 use tokio::sync::mpsc::UnboundedReceiver;
 use tokio_util::sync::CancellationToken;
 
+use self::post::Post;
 use super::Machine;
 use super::recovery::{Remains, remove_stacks_of};
 use duress_engine::Engine;
@@ -32,15 +34,13 @@ const BEAT: Duration = Duration::from_secs(1);
 const LOOK: Duration = Duration::from_millis(100);
 /// The most that one look adds to a run's silence. Where the guardian itself stood still, the run may have had no chance to beat.
 const LONGEST_LOOK: Duration = Duration::from_millis(400);
-/// How long a guardian may take to start.
-const START_LIMIT: Duration = Duration::from_secs(20);
 /// A run that is silent though it is neither dead nor stopped is most often on a machine with too much to do: it gets so many times the
 /// grace.
 const DOUBT: u32 = 3;
 /// How long after a gap between its beats a run looks whether it was taken over.
 const AFTERMATH: Duration = Duration::from_secs(60);
-/// How long a run waits for its guardian to end.
-const END_LIMIT: Duration = Duration::from_secs(1);
+/// Number of beats without an answer after which a guardian is replaced: about three graces, since each holds four beats or more.
+const UNANSWERED_LIMIT: u32 = 4 * DOUBT;
 
 /// What a guardian hears of its run. On the pipe, a beat and a farewell are a byte each.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -123,11 +123,12 @@ impl Watch {
     }
 }
 
-/// Watches a run until there is something to do.
+/// Watches a run until there is something to do. `answer` is called for each beat that was heard.
 pub async fn watch(
     heard: &mut UnboundedReceiver<Heard>,
     grace: Duration,
     is_stopped: impl Fn() -> bool,
+    answer: impl Fn(),
 ) -> Verdict {
     let mut watch = Watch::new(grace);
     let mut last = tokio::time::Instant::now();
@@ -140,6 +141,9 @@ pub async fn watch(
             }
             Err(_) => None,
         };
+        if what == Some(Heard::Beat) {
+            answer();
+        }
         let passed = last.elapsed();
         last = tokio::time::Instant::now();
         match watch.step(passed, what, &is_stopped) {
@@ -229,35 +233,7 @@ impl Guardian {
         // A thread of its own: what beats must not wait for whatever else the run is busy with.
         let beating = std::thread::Builder::new()
             .name("guardian".into())
-            .spawn(move || {
-                let mut post = Some(post);
-                let beat = (guarded.grace / 4).min(BEAT);
-                let (mut last, mut gap) = (Instant::now(), None::<Instant>);
-                while let Err(RecvTimeoutError::Timeout) = ends.recv_timeout(beat) {
-                    // First the beat: a look at a file may take its time on a disk that is busy.
-                    let is_heard = post.as_mut().is_some_and(|post| post.say(Heard::BEAT));
-                    if last.elapsed() >= guarded.grace / 2 {
-                        gap = Some(Instant::now());
-                    }
-                    last = Instant::now();
-                    let is_doubtful = gap.is_some_and(|gap| gap.elapsed() < AFTERMATH);
-                    if (is_doubtful || !is_heard)
-                        && HostLock::is_taken_over(&guarded.locks, &guarded.host)
-                    {
-                        token.cancel();
-                        return;
-                    }
-                    if !is_heard {
-                        tracing::warn!("the guardian of this run has ended; starting another one");
-                        post = Post::man(&guarded)
-                            .map_err(|why| tracing::warn!("start the guardian of this run: {why}"))
-                            .ok();
-                    }
-                }
-                if let Some(post) = post {
-                    post.dismiss();
-                }
-            })
+            .spawn(move || beat(&guarded, post, &ends, &token))
             .map_err(|error| Error::environment(format!("start a thread: {error}")))?;
         Ok(Self {
             taken_over,
@@ -278,53 +254,47 @@ impl Guardian {
     }
 }
 
-/// A guardian's process.
-struct Post {
-    process: Child,
-    pipe: ChildStdin,
-}
-
-impl Post {
-    fn man(guarded: &Guarded) -> std::result::Result<Self, String> {
-        // This very program, though its file was replaced meanwhile.
-        let mut process = Command::new("/proc/self/exe")
-            .arg0("duress")
-            .args(&guarded.arguments)
-            .current_dir("/")
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null())
-            .spawn()
-            .map_err(|error| error.to_string())?;
-        let (Some(pipe), Some(mut output)) = (process.stdin.take(), process.stdout.take()) else {
-            return Err("it has no pipe".to_owned());
+/// Beats until the run ends in good order or was taken over. Replaces a guardian that does not guard any more.
+fn beat(guarded: &Guarded, post: Post, ends: &Receiver<()>, taken_over: &CancellationToken) {
+    let is_taken_over = || HostLock::is_taken_over(&guarded.locks, &guarded.host);
+    let mut post = Some(post);
+    let beat = (guarded.grace / 4).min(BEAT);
+    let (mut last, mut gap) = (Instant::now(), None::<Instant>);
+    while let Err(RecvTimeoutError::Timeout) = ends.recv_timeout(beat) {
+        // First the beat: a look at a file may take its time on a disk that is busy.
+        let trouble = match &mut post {
+            Some(post) => {
+                post.beat();
+                post.trouble(UNANSWERED_LIMIT)
+            }
+            None => Some("could not be started"),
         };
-        let (sender, ready) = channel();
-        std::thread::spawn(move || {
-            // Its first byte says that it watches.
-            let _ = sender.send(output.read_exact(&mut [0]).is_ok());
-        });
-        if ready.recv_timeout(START_LIMIT) == Ok(true) {
-            return Ok(Self { process, pipe });
+        if last.elapsed() >= guarded.grace / 2 {
+            gap = Some(Instant::now());
         }
-        let _ = process.kill();
-        let _ = process.wait();
-        Err("it did not begin to watch".to_owned())
-    }
-
-    fn say(&mut self, byte: u8) -> bool {
-        self.pipe.write_all(&[byte]).is_ok()
-    }
-
-    fn dismiss(mut self) {
-        self.say(Heard::FAREWELL);
-        drop(self.pipe);
-        let deadline = Instant::now() + END_LIMIT;
-        while let Ok(None) = self.process.try_wait()
-            && Instant::now() < deadline
-        {
-            std::thread::sleep(Duration::from_millis(5));
+        last = Instant::now();
+        let is_doubtful = gap.is_some_and(|gap| gap.elapsed() < AFTERMATH);
+        if (is_doubtful || trouble.is_some()) && is_taken_over() {
+            taken_over.cancel();
+            return;
         }
+        if let Some(what) = trouble {
+            tracing::warn!("the guardian of this run {what}; starting another one");
+            if let Some(post) = post.take() {
+                post.end();
+            }
+            // It may have begun to act after the look at its mark. From here on it does nothing.
+            if is_taken_over() {
+                taken_over.cancel();
+                return;
+            }
+            post = Post::man(guarded)
+                .map_err(|why| tracing::warn!("start the guardian of this run: {why}"))
+                .ok();
+        }
+    }
+    if let Some(post) = post {
+        post.dismiss();
     }
 }
 

@@ -73,17 +73,22 @@ async fn guard(context: &Context, arguments: &Arguments) -> Result<()> {
     std::thread::Builder::new()
         .spawn(move || listen(&sender))
         .map_err(failed)?;
-    std::io::stdout().write_all(b"w").map_err(failed)?;
-    std::io::stdout().flush().map_err(failed)?;
-    let nothing = std::fs::OpenOptions::new().write(true).open("/dev/null");
-    rustix::stdio::dup2_stdout(nothing.map_err(failed)?).map_err(|error| failed(error.into()))?;
-
+    say(b"w").map_err(failed)?;
     let grace = Duration::from_millis(arguments.grace_ms);
     let is_stopped = || process::is_stopped(arguments.pid);
-    if guardian::watch(&mut heard, grace, is_stopped).await == Verdict::TakeOver {
+    // The run learns so that its guardian guards. A dead run hears nothing.
+    let answer = || drop(say(b"a"));
+    if guardian::watch(&mut heard, grace, is_stopped, answer).await == Verdict::TakeOver {
         take_over(context, database, &arguments.host).await;
     }
     Ok(())
+}
+
+/// Writes to the run, which reads standard output.
+fn say(bytes: &[u8]) -> std::io::Result<()> {
+    let mut output = std::io::stdout().lock();
+    output.write_all(bytes)?;
+    output.flush()
 }
 
 /// Passes on what the run says.

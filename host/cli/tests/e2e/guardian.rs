@@ -24,30 +24,38 @@ chaos_types:
 
 /// Starts it with a guardian; when this returns, all three are in force.
 fn guarded(program: &Program) -> Running {
+    guarded_with_log(program, std::process::Stdio::inherit())
+}
+
+fn guarded_with_log(program: &Program, log: impl Into<std::process::Stdio>) -> Running {
     let file = program.folder.path().join("guarded.yaml");
     std::fs::write(&file, CAMPAIGN).unwrap();
     let mut command = program.command(&["run", "campaign", file.to_str().unwrap()]);
     // As a shell does it: a process group for each job.
     command.env("DURESS_GUARDIAN", "2").process_group(0);
-    let running = Running::of(&mut command);
+    let running = Running::with_log(&mut command, log);
     for _ in 0..3 {
         running.wait_for_change();
     }
     running
 }
 
-/// Returns the command lines of processes that name something.
-fn processes(of: &str) -> Vec<String> {
-    let listed = Command::new("ps").args(["axww", "-o", "command"]).output();
+/// Returns the processes that guard runs of a program's database.
+fn guardian_pids(program: &Program) -> Vec<String> {
+    let database = program.database().display().to_string();
+    let listed = Command::new("ps")
+        .args(["axww", "-o", "pid=,command="])
+        .output();
     let listed = String::from_utf8_lossy(&listed.unwrap().stdout).into_owned();
-    let of = listed.lines().filter(|line| line.contains(of));
-    of.map(str::to_owned).collect()
+    let of = listed
+        .lines()
+        .filter(|line| line.contains(&database) && line.contains(" guard "));
+    let pid = |line: &str| line.split_whitespace().next().map(str::to_owned);
+    of.filter_map(pid).collect()
 }
 
 fn guardians(program: &Program) -> usize {
-    let database = program.database().display().to_string();
-    let all = processes(&database);
-    all.iter().filter(|line| line.contains(" guard ")).count()
+    guardian_pids(program).len()
 }
 
 /// Nothing is left: no container, no network, no volume, no helper, no guardian.
@@ -121,6 +129,39 @@ fn a_living_duress_is_never_recovered_and_one_that_stands_still_is_taken_over() 
     let trial = program.json(&["show", "trial-etcd-several-1", "--log"]);
     assert_eq!(trial["trial"]["outcome"], "cancelled");
     assert_eq!(program.left(), [""; 0]);
+}
+
+#[test]
+fn a_guardian_that_was_stopped_or_killed_is_replaced_and_the_new_one_guards() {
+    let program = Program::new();
+    let log = program.folder.path().join("stderr");
+    let running = guarded_with_log(&program, std::fs::File::create(&log).unwrap());
+    for (signal, told) in [("STOP", "is stopped (SIGSTOP)"), ("KILL", "has ended")] {
+        let before = guardian_pids(&program);
+        assert_eq!(before.len(), 1, "{before:?}");
+        let sent = Command::new("kill")
+            .args(["-s", signal, &before[0]])
+            .status();
+        assert!(sent.unwrap().success());
+        until_true("another guardian, and one alone", || {
+            let now = guardian_pids(&program);
+            now.len() == 1 && now != before
+        });
+        let said = std::fs::read_to_string(&log).unwrap();
+        let told = format!("the guardian of this run {told}; starting another one");
+        assert!(said.contains(&told), "{said}");
+    }
+    // The pid of the new one is seen before it watches; until then its run would not have gone on.
+    until_true("the new one watches", || {
+        let pid = guardian_pids(&program).concat();
+        let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
+        // It takes SIGTERM, signal 15, itself once it watches.
+        let caught = status.lines().find_map(|line| line.strip_prefix("SigCgt:"));
+        caught.is_some_and(|mask| u64::from_str_radix(mask.trim(), 16).unwrap_or(0) >> 14 & 1 == 1)
+    });
+    running.signal_group("KILL");
+    running.end();
+    all_is_gone(&program);
 }
 
 #[test]

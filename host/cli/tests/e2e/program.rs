@@ -181,10 +181,15 @@ pub struct Running {
 impl Running {
     /// Starts a command with `--json`, and reads what it tells.
     pub fn of(command: &mut Command) -> Self {
+        Self::with_log(command, Stdio::inherit())
+    }
+
+    /// As [`Running::of`], with another place for its log.
+    pub fn with_log(command: &mut Command, log: impl Into<Stdio>) -> Self {
         let mut child = command
             .arg("--json")
             .stdout(Stdio::piped())
-            .stderr(Stdio::inherit())
+            .stderr(log)
             .spawn()
             .unwrap();
         let output = BufReader::new(child.stdout.take().unwrap());

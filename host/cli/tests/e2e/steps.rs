@@ -73,6 +73,37 @@ chaos_types:
     assert_eq!(program.left(), [""; 0]);
 }
 
+#[test]
+fn two_sources_of_wrong_dns_answers_for_one_container_are_refused_before_anything_starts() {
+    for fault in ["dns_failure", "bandwidth, params: {rate_kbit: 1000}"] {
+        let program = Program::new();
+        let file = campaign(
+            &program,
+            &format!(
+                "name: twice
+subjects: [bare]
+chaos_types:
+  - label: both
+    duration_seconds: 4
+    steps:
+      - {{type: {fault}, targets: [bare]}}
+      - {{at: 1s, type: {fault}, targets: [bare, peer]}}
+"
+            ),
+        );
+        let name = fault.split(',').next().unwrap();
+        let says = format!(
+            "and step 1 (`{name}`, from 0 s on, until the trial's end) may both take `bare`"
+        );
+        program.run(&["run", "campaign", &file]).refuses(&[
+            &says,
+            "at a time",
+            "name different `targets`",
+        ]);
+        assert!(!program.database().exists(), "nothing has begun");
+    }
+}
+
 /// Restarts the target of a latency while it holds. What the run says, and whether a rule is there again before its end.
 fn restarted(policy: &str) -> (String, bool) {
     let program = Program::new();
