@@ -127,7 +127,6 @@ fn shared(subject: &Subject, one: &Planned<'_>, other: &Planned<'_>) -> Option<S
 }
 
 /// Milliseconds as people write them.
-
 fn seconds(milliseconds: u64) -> f64 {
     milliseconds as f64 / 1000.0
 }
