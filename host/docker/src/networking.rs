@@ -21,6 +21,14 @@ impl Networking for Docker {
         self.connect_to(container, port).await
     }
 
+    async fn connect_at(
+        &self,
+        container: &ContainerId,
+        address: SocketAddr,
+    ) -> EngineResult<Box<dyn Connection>> {
+        self.connect_once(container, address).await
+    }
+
     async fn send_packets(
         &self,
         container: &ContainerId,

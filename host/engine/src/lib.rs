@@ -10,6 +10,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use strum::{Display, EnumString, VariantNames};
 
+mod address_book;
 mod arrangement;
 pub mod compose;
 mod contract;
@@ -20,6 +21,7 @@ mod requirement;
 mod snapshot;
 mod task;
 
+pub use address_book::{AddressBook, Place};
 pub use arrangement::{
     Arranged, Arrangement, ContainerCopy, LABEL_ARRANGEMENT, LABEL_OFFLINE, Overrides,
 };

@@ -4,6 +4,8 @@
 //! suddenly means this machine, by any of its addresses, or its neighbours on the link (DNS rebinding) leads nowhere: the addresses
 //! that were checked are the ones that are connected to.
 
+mod repeated;
+
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,6 +16,8 @@ use reqwest::{Method, Url};
 
 use duress_engine::{Engine, EngineError, Project, is_near};
 use duress_model::{HttpRequest, innermost};
+
+pub use repeated::{Repeated, Trouble};
 
 /// The most that a response's body may hold, in bytes: states and metrics are far smaller, and a plugin gets it whole.
 pub const RESPONSE_LIMIT: usize = 4 << 20;
@@ -63,7 +67,9 @@ impl Resolve for Elsewhere {
     fn resolve(&self, name: Name) -> Resolving {
         Box::pin(async move {
             let name = name.as_str().to_owned();
-            let found = tokio::net::lookup_host((name.as_str(), 0)).await?;
+            let found = tokio::net::lookup_host((name.as_str(), 0))
+                .await
+                .map_err(|error| NameError(format!("find the address of `{name}`: {error}")))?;
             let is_local_name = name == "localhost" || name.ends_with(".localhost");
             let allowed: Vec<SocketAddr> = found
                 .filter(|found| is_local_name || !(is_near(found.ip()) || is_own(found.ip())))
@@ -72,13 +78,18 @@ impl Resolve for Elsewhere {
                 let why = format!(
                     "`{name}` means this machine or its link: grant the address itself if that is meant"
                 );
-                return Err(why.into());
+                return Err(NameError(why).into());
             }
             let addresses: Addrs = Box::new(allowed.into_iter());
             Ok(addresses)
         })
     }
 }
+
+/// Why a name has no address to connect to.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+struct NameError(String);
 
 /// Whether an address is one of this machine's, on whatever interface: a bridge of the engine's, say. The kernel is asked which address
 /// it would send from; to an address of its own it sends from that one. Nothing is sent.
@@ -144,13 +155,8 @@ impl Client {
     /// A client without redirects, proxies or connections that outlive their use: a container's address may belong to another
     /// container a moment later.
     pub fn new() -> duress_model::Result<Self> {
-        choose_cryptography();
-        reqwest::Client::builder()
-            .redirect(reqwest::redirect::Policy::none())
-            .dns_resolver(Arc::new(Elsewhere))
-            .no_proxy()
+        builder()
             .pool_max_idle_per_host(0)
-            .user_agent(concat!("duress/", env!("CARGO_PKG_VERSION")))
             .build()
             .map(|client| Self(Transport::Sockets(client)))
             .map_err(|error| {
@@ -199,12 +205,19 @@ impl Client {
     }
 }
 
-/// Returns the URL to connect to, and the `Host` header when it differs: a container's name becomes its address.
-async fn destination(
-    reach: Reach<'_>,
-    text: &str,
-) -> Result<(Url, Option<HeaderValue>), HttpError> {
-    let mut url = Url::parse(text)
+/// What all clients have in common.
+fn builder() -> reqwest::ClientBuilder {
+    choose_cryptography();
+    reqwest::Client::builder()
+        .redirect(reqwest::redirect::Policy::none())
+        .dns_resolver(Arc::new(Elsewhere))
+        .no_proxy()
+        .user_agent(concat!("duress/", env!("CARGO_PKG_VERSION")))
+}
+
+/// Returns a request's URL, its host and its port.
+fn parse(text: &str) -> Result<(Url, String, u16), HttpError> {
+    let url = Url::parse(text)
         .map_err(|error| HttpError::Invalid(format!("`{text}` is not a URL: {error}")))?;
     if !matches!(url.scheme(), "http" | "https") {
         return Err(HttpError::Invalid(format!(
@@ -218,6 +231,20 @@ async fn destination(
     }
     let host = url.host_str().unwrap_or_default().to_owned();
     let port = url.port_or_known_default().unwrap_or(80);
+    Ok((url, host, port))
+}
+
+fn host_header(authority: &str) -> Result<HeaderValue, HttpError> {
+    HeaderValue::from_str(authority)
+        .map_err(|_| HttpError::Invalid(format!("`{authority}` cannot stand in a header")))
+}
+
+/// Returns the URL to connect to, and the `Host` header when it differs: a container's name becomes its address.
+async fn destination(
+    reach: Reach<'_>,
+    text: &str,
+) -> Result<(Url, Option<HeaderValue>), HttpError> {
+    let (mut url, host, port) = parse(text)?;
     let authority = format!("{host}:{port}");
     if reach.hosts.contains(&authority) {
         return Ok((url, None));
@@ -244,8 +271,7 @@ async fn destination(
         .endpoint(&container.id, port)
         .await
         .map_err(|error| unreachable(text, &error))?;
-    let header = HeaderValue::from_str(&authority)
-        .map_err(|_| HttpError::Invalid(format!("`{authority}` cannot stand in a header")))?;
+    let header = host_header(&authority)?;
     url.set_ip_host(address.ip())
         .and_then(|()| url.set_port(Some(address.port())))
         .map_err(|()| HttpError::Invalid(format!("`{text}` cannot be sent to {address}")))?;

@@ -19,6 +19,15 @@ pub trait Networking: Send + Sync {
         container: &ContainerId,
         port: u16,
     ) -> EngineResult<Box<dyn Connection>>;
+    /// As [`Networking::connect`], to an address that [`Networking::endpoint`] returned a moment ago: where connections are many, the
+    /// engine is not asked for each of them. The address may be another container's by now.
+    async fn connect_at(
+        &self,
+        container: &ContainerId,
+        address: SocketAddr,
+    ) -> EngineResult<Box<dyn Connection>> {
+        self.connect(container, address.port()).await
+    }
     /// Sends one packet to each of these places from a container's network, TCP (the first packet of a connection) or UDP. Whether
     /// that is possible here; whether a packet arrives is not known.
     async fn send_packets(
