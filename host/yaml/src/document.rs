@@ -137,6 +137,35 @@ impl Document {
         self.problem_in(span, pointer.to_owned(), message.into())
     }
 
+    /// A mistake in a piece of the text at a JSON Pointer, given as bytes of that text. Where the file writes the text otherwise
+    /// (with escapes, over several lines), the place is the whole.
+    pub fn problem_within(
+        &self,
+        pointer: &str,
+        piece: std::ops::Range<usize>,
+        message: impl Into<String>,
+    ) -> Problem {
+        let mut problem = self.problem(pointer, message);
+        let text = self.value.pointer(pointer).and_then(Value::as_str);
+        let written = |text: &str, from: usize| {
+            self.source
+                .text
+                .get(from..)
+                .is_some_and(|rest| rest.starts_with(text))
+        };
+        let start = problem.span.0;
+        if let Some(text) = text
+            && text.get(piece.clone()).is_some()
+            && self.places.contains_key(pointer)
+            // A quotation mark may stand before the text.
+            && let Some(from) = [start, start + 1].into_iter().find(|from| written(text, *from))
+        {
+            problem.span = (from + piece.start, piece.len());
+            (problem.line, problem.column) = self.source.position(problem.span.0);
+        }
+        problem
+    }
+
     /// Returns what messages call the part at a JSON Pointer.
     pub fn name_of(&self, pointer: &str) -> String {
         if let Some(Place {

@@ -35,6 +35,9 @@ fn without_null(schema: &mut Schema) {
             object.insert("type".to_owned(), only);
         }
     }
+    if let Some(Value::Array(words)) = object.get_mut("enum") {
+        words.retain(|word| !word.is_null());
+    }
     if object.get("default").is_some_and(Value::is_null) {
         object.remove("default");
     }

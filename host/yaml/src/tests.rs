@@ -133,6 +133,23 @@ fn an_anchor_may_be_used_again() {
 }
 
 #[test]
+fn a_mistake_within_a_text_has_its_own_place() {
+    let column = |text: &str| {
+        let document = Document::parse("example.yaml", text).expect("it is YAML");
+        let problem = document.problem_within("/name", 2..4, "wrong");
+        (problem.line, problem.column, problem.span.1)
+    };
+    assert_eq!(column("name: abcdef\n"), (1, 9, 2));
+    assert_eq!(column("name: \"abcdef\"\n"), (1, 10, 2));
+    assert_eq!(column("name: 'abcdef'\n"), (1, 10, 2));
+    // Written otherwise than it is read: the whole text is the place.
+    assert_eq!(column("name: \"a\\x62cdef\"\n").1, 7);
+    // Beyond the text, and in the middle of a character.
+    assert_eq!(column("name: abc\n").1, 7);
+    assert_eq!(column("name: abcéf\n").1, 7);
+}
+
+#[test]
 fn a_long_line_is_not_drawn() {
     let text = format!("name: a\nparallel: \"{}\"\n", "x".repeat(1000));
     assert_snapshot!(seen(&text));
