@@ -1,12 +1,31 @@
 //! Experiments: which load a system gets, what is measured, what is expected of it, and when a trial is ended for safety.
 //!
-//! A campaign's keys `workload` and `experiment` are read and checked here, and become the [`Load`] and the metrics that a trial is
-//! run with. What is measured arrives as [`Sample`]s; nothing in this crate asks for one.
+//! A campaign's keys `workload` and `experiment` are read and checked here ([`check`]), and become a [`Plan`]. What is measured arrives
+//! as [`Sample`]s; nothing in this crate asks for one.
 
+mod check;
+mod condition;
+mod format;
+pub mod limits;
 mod load;
+mod plan;
+mod promql;
+mod quantity;
 mod sample;
 mod source;
+#[cfg(test)]
+mod tests;
 
+pub use check::{Known, check};
+pub use condition::Operator;
+pub use format::{
+    Abort, AbortEntry, Expect, ExpectEntry, Experiment, HttpWorkload, Lag, Method, MetricEntry,
+    UnitName, Workload, WorkloadMeasure,
+};
 pub use load::{Load, LoadClient, Operation};
+pub use plan::{
+    AbortBound, AbortNoData, AbortRule, Allowance, BoundTerm, Condition, ExpectNoData, Expectation,
+    OnAbort, Plan, Threshold,
+};
 pub use sample::{NoData, Sample};
 pub use source::{ContainerMeasure, Metric, Parse, Reading, Source, Unit};

@@ -1,5 +1,6 @@
 //! Where a metric's values come from, checked and complete.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// A metric of an experiment.
@@ -55,6 +56,8 @@ pub enum Source {
     Workload {
         /// `throughput`, `error_rate`, `errors`, `p50`, `p90`, `p99` or `max`.
         measure: String,
+        /// The last whole seconds that it is taken over, in milliseconds.
+        window_ms: u64,
     },
     /// What the engine and the kernel account to containers.
     Container {
@@ -78,7 +81,7 @@ pub enum Reading {
 }
 
 /// How a program's end becomes a value.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Parse {
     /// Its output, which must be a number and nothing else.
@@ -88,7 +91,7 @@ pub enum Parse {
 }
 
 /// What is accounted to a container.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum ContainerMeasure {
     /// Processors in use since the look before, e.g. 0.5.
@@ -108,12 +111,16 @@ pub enum Unit {
     /// A number of something, or a ratio.
     #[default]
     Number,
-    /// Seconds; conditions may say `ms`, `s`, `m`, `h`.
+    /// Seconds; conditions may say `us`, `ms`, `s`, `m`, `h`.
     Seconds,
+    /// Milliseconds; conditions may say the same as of seconds.
+    Milliseconds,
     /// Bytes; conditions may say `KiB`, `MiB`, `GiB`, `kB`, `MB`, `GB`.
     Bytes,
     /// A share from 0 to 1; conditions may say `%`.
     Share,
+    /// A share from 0 to 100; conditions may say `%`.
+    Percent,
     /// Per second; conditions may say `/s`.
     PerSecond,
 }
