@@ -217,9 +217,8 @@ fn threshold(
                 }
             ),
         };
-        let help =
-            format!("the metric's unit is set by its `unit` (s, ms, B, share, %, /s, number)");
-        return Err((message, suffix.map(|_| help)));
+        let help = "the metric's unit is set by its `unit` (s, ms, B, share, %, /s, number)";
+        return Err((message, suffix.map(|_| help.to_owned())));
     };
     reachable(role, parsed.operator, value, metric)?;
     Ok(Threshold::Fixed(value))

@@ -52,16 +52,13 @@ pub fn check(
     let load = checking
         .read::<Workload>(workload)
         .and_then(|entry| checking.workload(workload, &entry));
-    let read = checking.read::<Experiment>(experiment);
-    let mut plan = match &read {
-        Some(entry) => Some(checking.experiment(experiment, entry, has_workload)),
-        None => None,
+    let mut plan = match checking.read::<Experiment>(experiment) {
+        Some(entry) => Some(Plan {
+            load,
+            ..checking.experiment(experiment, &entry, has_workload)
+        }),
+        None => load.map(Plan::of_load),
     };
-    if plan.is_none() {
-        plan = load.clone().map(Plan::of_load);
-    } else if let Some(plan) = &mut plan {
-        plan.load = load;
-    }
     if !checking.problems.is_empty() || !checking.complete {
         plan = None;
     }
