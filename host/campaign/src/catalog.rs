@@ -12,6 +12,8 @@ pub struct Subject {
     pub services: Vec<String>,
     /// The services that faults may touch at most, as its manifest says; absent where that is not known.
     pub targets: Option<Vec<String>>,
+    /// It is a system that already runs.
+    pub attached: bool,
     /// The number of containers of each service that does not have one; `None` where only the compose tool knows.
     pub scale: BTreeMap<String, Option<u64>>,
     /// Its own faults first, then those of the plugins for any subject: of two with one name the first is meant.

@@ -122,14 +122,17 @@ pub struct ChaosType {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 0.0, max = limits::SECONDS))]
     pub reset_timeout_seconds: Option<f64>,
-    /// The services that may be hurt; an empty list: all that the fault allows.
+    /// The services that may be hurt; an empty list: all that the fault allows. Or a share of their containers.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(length(max = limits::LIST), extend("uniqueItems" = true))]
-    pub targets: Option<Vec<String>>,
+    pub targets: Option<Targets>,
     /// How many containers are hurt at once.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 1, max = limits::LIST))]
     pub target_count: Option<u32>,
+    /// How many containers among those that may be hurt must stay healthy: a fault that would leave fewer is not injected.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(max = limits::LIST))]
+    pub keep_healthy: Option<u32>,
     /// What becomes of a fault that ends by itself, most often because its container was started again. Without it, `record`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub on_target_restart: Option<OnTargetRestart>,
@@ -154,14 +157,17 @@ pub struct Step {
     #[serde(rename = "for", default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = limits::LINE), regex(pattern = TIME), extend("patternErrorMessage" = TIME_IN_WORDS))]
     pub hold: Option<String>,
-    /// The services that it may hurt. Without it, those of the whole.
+    /// The services that it may hurt, or a share of their containers. Without it, those of the whole.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(length(max = limits::LIST), extend("uniqueItems" = true))]
-    pub targets: Option<Vec<String>>,
+    pub targets: Option<Targets>,
     /// How many containers it hurts. Without it, as many as the whole says.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 1, max = limits::LIST))]
     pub target_count: Option<u32>,
+    /// How many containers among those that may be hurt must stay healthy: a fault that would leave fewer is not injected.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(max = limits::LIST))]
+    pub keep_healthy: Option<u32>,
 }
 
 /// What holds for every chaos type that does not say otherwise.
@@ -180,14 +186,74 @@ pub struct Defaults {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 0.0, max = limits::SECONDS))]
     pub reset_timeout_seconds: Option<f64>,
-    /// The services that may be hurt; empty: all that a fault allows.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    #[schemars(length(max = limits::LIST), extend("uniqueItems" = true))]
-    pub targets: Vec<String>,
+    /// The services that may be hurt; an empty list: all that a fault allows. Or a share of their containers.
+    #[serde(default, skip_serializing_if = "Targets::is_any")]
+    pub targets: Targets,
     /// How many containers are hurt at once. Without it, 1.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 1, max = limits::LIST))]
     pub target_count: Option<u32>,
+    /// How many containers among those that may be hurt must stay healthy: a fault that would leave fewer is not injected.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(max = limits::LIST))]
+    pub keep_healthy: Option<u32>,
+}
+
+/// Which containers a fault may hurt, and perhaps what share of them.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(untagged)]
+pub enum Targets {
+    /// The containers of these services; of an empty list, of all that the fault allows.
+    Services(#[schemars(length(max = limits::LIST), extend("uniqueItems" = true))] Vec<String>),
+    /// A share of them.
+    Share(Share),
+}
+
+/// A share of the containers that a fault may hurt.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Share {
+    /// Of these services; of an empty list, of all that the fault allows.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = limits::LIST), extend("uniqueItems" = true))]
+    pub services: Vec<String>,
+    /// How many of a hundred, e.g. `30%`: counted when the fault is injected, and rounded down, so that never more are hurt.
+    #[schemars(regex(pattern = PERCENT), extend("patternErrorMessage" = PERCENT_IN_WORDS))]
+    pub percent: String,
+}
+
+/// A share of a hundred, as people write it.
+pub(super) const PERCENT: &str = r"^(100(\.0+)?|[0-9]{1,2}(\.[0-9]{1,6})?)%$";
+/// The same in words.
+const PERCENT_IN_WORDS: &str = "a share of a hundred (`30%`)";
+
+impl Default for Targets {
+    fn default() -> Self {
+        Self::Services(Vec::new())
+    }
+}
+
+impl Targets {
+    /// Returns whether neither services nor a share of them are named.
+    pub fn is_any(&self) -> bool {
+        *self == Self::default()
+    }
+
+    /// Returns the services.
+    pub fn services(&self) -> &[String] {
+        match self {
+            Self::Services(services) => services,
+            Self::Share(share) => &share.services,
+        }
+    }
+
+    /// Returns the share, in percent.
+    pub fn percent(&self) -> Option<f64> {
+        match self {
+            Self::Services(_) => None,
+            Self::Share(share) => share.percent.strip_suffix('%')?.parse().ok(),
+        }
+    }
 }
 
 impl Campaign {

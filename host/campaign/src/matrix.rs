@@ -293,10 +293,11 @@ fn fault(
     let defaults = &campaign.defaults;
     let step = entry.steps.get(check.part);
     let time = |text: Option<&String>| text.and_then(|text| time(text));
-    let mut targets = step
-        .and_then(|step| step.targets.clone())
-        .or_else(|| entry.targets.clone())
-        .unwrap_or_else(|| defaults.targets.clone());
+    let chosen = step
+        .and_then(|step| step.targets.as_ref())
+        .or(entry.targets.as_ref())
+        .unwrap_or(&defaults.targets);
+    let mut targets = chosen.services().to_vec();
     if let Some(subject) = catalog.subjects.get(&check.subject)
         && let Some(fault) = subject.fault(&format!("{}:{}", check.plugin, check.fault))
     {
@@ -315,6 +316,12 @@ fn fault(
             .or(entry.target_count)
             .or(defaults.target_count)
             .unwrap_or(1),
+        target_percent: chosen.percent(),
+        keep_healthy: step
+            .and_then(|step| step.keep_healthy)
+            .or(entry.keep_healthy)
+            .or(defaults.keep_healthy)
+            .unwrap_or(0),
     }
 }
 

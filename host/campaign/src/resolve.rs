@@ -54,6 +54,7 @@ impl Draft {
             resolving.entry(entry);
         }
         resolving.default_targets();
+        resolving.one_at_a_time();
         let Resolving {
             mut problems,
             checks,
@@ -201,6 +202,9 @@ impl<'a> Resolving<'a> {
             for problem in targets.problems(self.document, &found) {
                 self.tell(problem);
             }
+            for problem in targets.unnamed(self.document, part, &found) {
+                self.tell(problem);
+            }
             for problem in targets.too_few(self.document, entry, part, &found) {
                 self.tell(problem);
             }
@@ -327,6 +331,28 @@ impl<'a> Resolving<'a> {
             }
         }
         problems
+    }
+
+    /// Trials on one running system would disturb each other.
+    fn one_at_a_time(&mut self) {
+        let parallel = self.document.value().get("parallel");
+        if parallel
+            .and_then(serde_json::Value::as_u64)
+            .is_none_or(|n| n <= 1)
+        {
+            return;
+        }
+        let subjects = entry::texts(self.document, "/subjects");
+        let is_attached = |name: &str| {
+            let subject = self.catalog.subjects.get(name);
+            subject.is_some_and(|subject| subject.attached)
+        };
+        if let Some((_, name)) = subjects.iter().find(|(_, name)| is_attached(name)) {
+            let message = format!(
+                "subject `{name}` is a system that already runs: its trials run one at a time"
+            );
+            self.tell(self.document.problem("/parallel", message));
+        }
     }
 
     fn default_targets(&mut self) {

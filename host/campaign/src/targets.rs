@@ -7,9 +7,11 @@ use duress_yaml::{Document, Problem, list_of, shown};
 
 /// A list of targets, with the pointers of its items.
 pub(super) struct Targets<'a> {
-    /// Of the list itself.
+    /// Of the whole.
     pointer: String,
     items: Vec<(String, &'a str)>,
+    /// They are a share of their containers.
+    is_share: bool,
     /// It stands in the entry, and not in `defaults`.
     own: bool,
 }
@@ -17,24 +19,55 @@ pub(super) struct Targets<'a> {
 impl<'a> Targets<'a> {
     /// Returns what holds for one fault of an entry.
     pub(super) fn of(document: &'a Document, part: &Part<'_>) -> Self {
-        let Some(pointer) = part.targets.clone() else {
-            return Self::defaults(document);
-        };
-        Self {
-            items: entry::texts(document, &pointer),
-            pointer,
-            own: true,
+        match part.targets.clone() {
+            Some(pointer) => Self::at(document, pointer, true),
+            None => Self::defaults(document),
         }
     }
 
     /// Returns what `defaults` says.
     pub(super) fn defaults(document: &'a Document) -> Self {
-        let pointer = "/defaults/targets".to_owned();
+        Self::at(document, "/defaults/targets".to_owned(), false)
+    }
+
+    fn at(document: &'a Document, pointer: String, own: bool) -> Self {
+        let value = document.value().pointer(&pointer);
+        let is_share = value.is_some_and(serde_json::Value::is_object);
+        let items = match is_share {
+            true => entry::texts(document, &format!("{pointer}/services")),
+            false => entry::texts(document, &pointer),
+        };
         Self {
-            items: entry::texts(document, &pointer),
             pointer,
-            own: false,
+            items,
+            is_share,
+            own,
         }
+    }
+
+    /// Returns what is wrong where a subject is a system that already runs: what is hurt there is said, and not left to chance.
+    pub(super) fn unnamed(
+        &self,
+        document: &Document,
+        part: &Part<'_>,
+        found: &[(&str, &Subject, &FaultType)],
+    ) -> Vec<Problem> {
+        let is_open = |subject: &Subject| {
+            let allowed = subject.targets.as_deref().unwrap_or_default();
+            subject.attached && allowed.iter().any(|pattern| pattern == "*")
+        };
+        if self.is_share || !self.items.is_empty() {
+            return Vec::new();
+        }
+        let open = found.iter().filter(|(_, subject, _)| is_open(subject));
+        open.map(|(name, _, _)| {
+            let message = format!(
+                "subject `{name}` is a system that already runs, and nothing says which of its containers may be hurt"
+            );
+            let problem = document.problem(&part.pointer, message);
+            problem.help("add `targets: [SERVICE]`, or `targets: {percent: 30%}`")
+        })
+        .collect()
     }
 
     /// Returns what is wrong with them for an entry, of which these are the subjects and the fault of each.
@@ -95,6 +128,16 @@ impl<'a> Targets<'a> {
         let Some((pointer, count)) = said else {
             return Vec::new();
         };
+        if self.is_share {
+            // A number among the defaults is meant for those that have no share.
+            return match pointer.starts_with("/defaults") && self.own {
+                true => Vec::new(),
+                false => vec![document.problem_at_key(
+                    &pointer,
+                    "`target_count` beside a share: `percent` says how many are hurt",
+                )],
+            };
+        }
         let mut problems = Vec::new();
         for (name, subject, fault) in found {
             if fault.choice == Choice::ByFault || subject.services.is_empty() {

@@ -83,10 +83,15 @@ impl PluginScope {
 }
 
 impl TrialScope {
+    /// Returns whether the trial is about a system that already runs.
+    pub fn is_attached(&self) -> bool {
+        self.project.selection().is_some()
+    }
+
     /// Returns the engine, as a plugin's call needs it.
     pub(super) fn engine(&self) -> Result<&Arc<dyn Engine>, GuestError> {
         self.engine.as_ref().ok_or_else(|| {
-            GuestError::Denied("this subject has no compose file, and so no containers".into())
+            GuestError::Denied("this subject has neither a compose file nor a running system, and so no containers".into())
         })
     }
 

@@ -1,4 +1,5 @@
-//! `stack`: the lifecycle of the trial's own compose project. Only subjects are linked with it.
+//! `stack`: the lifecycle of the trial's own compose project. Only subjects are linked with it. A system that already runs is brought
+//! neither up nor down: there the calls succeed without an effect, and what waits for its health waits for what is there.
 
 use std::time::Duration;
 
@@ -18,6 +19,9 @@ impl Host for Ctx {
             |scope| async move {
                 let trial = scope.trial()?;
                 scope.refuse(scope.grants.unasked_stack())?;
+                if trial.is_attached() {
+                    return Ok(());
+                }
                 Ok(trial
                     .engine()?
                     .stack_up(trial.compose()?, limit(timeout))
@@ -34,6 +38,9 @@ impl Host for Ctx {
             |scope| async move {
                 let trial = scope.trial()?;
                 scope.refuse(scope.grants.unasked_stack())?;
+                if trial.is_attached() {
+                    return Ok(());
+                }
                 Ok(trial
                     .engine()?
                     .stack_down(trial.compose()?, limit(timeout))

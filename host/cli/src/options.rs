@@ -13,9 +13,19 @@ pub(crate) struct RunOptions {
     /// Refuse plugins whose digests are not in duress.lock
     #[arg(long)]
     pub(crate) locked: bool,
+    #[command(flatten)]
+    pub(crate) guardian: Guardian,
+    /// Do not ask for confirmation before the first run against a system that runs already
+    #[arg(long)]
+    pub(crate) yes: bool,
+}
+
+/// What becomes of the faults of a process that ends or stands still.
+#[derive(Debug, Clone, Copy, Args)]
+pub(crate) struct Guardian {
     /// Time for which this process may be dead or stopped before a guardian reverts every fault; `off`: no guardian
-    #[arg(long, value_name = "SECONDS|off", env = "DURESS_GUARDIAN", hide_env_values = true, default_value = "5", value_parser = grace)]
-    pub(crate) guardian: Grace,
+    #[arg(long = "guardian", value_name = "SECONDS|off", env = "DURESS_GUARDIAN", hide_env_values = true, default_value = "5", value_parser = grace)]
+    pub(crate) grace: Grace,
 }
 
 /// How long a run may be silent before its guardian acts; `None` without a guardian.

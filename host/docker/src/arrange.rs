@@ -296,7 +296,9 @@ fn aside_of(id: &ContainerId) -> String {
 /// Returns whether a container is the one that was made for a copy.
 fn is_it(copy: &ContainerCopy, found: &ContainerInspectResponse) -> bool {
     let labels = found.config.as_ref().and_then(|own| own.labels.as_ref());
+    let name = name_of(found);
     labels.and_then(listing::plugin_name) == Some(copy.name.clone())
+        || name.strip_suffix(NEXT).unwrap_or(&name) == copy.name
 }
 
 fn is_up(found: &ContainerInspectResponse) -> bool {

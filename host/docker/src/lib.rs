@@ -2,6 +2,7 @@
 
 mod address;
 mod arrange;
+mod attached;
 mod calls;
 mod confined;
 mod connect;
@@ -55,6 +56,8 @@ pub struct Docker {
     helper: Arc<OnceCell<lend::Helper>>,
     /// Held while a toolbox is looked for and made, so that none is made twice.
     toolboxes: Arc<Mutex<()>>,
+    /// The labels for what is made beside containers that duress did not make.
+    adopted: Arc<std::sync::Mutex<attached::Adopted>>,
 }
 
 impl Docker {

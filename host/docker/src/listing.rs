@@ -12,7 +12,7 @@ use super::{Docker, arrange};
 use duress_engine::{
     Container, ContainerId, Details, EngineError, EngineResult, Health, LABEL_DATABASE,
     LABEL_DATABASE_ID, LABEL_HOST, LABEL_MACHINE, LABEL_PROJECT, LABEL_TRIAL, Leftover, Network,
-    Project, State,
+    Project, Selection, State,
 };
 
 /// Labels that both compose tools put on what they make.
@@ -57,9 +57,13 @@ impl Docker {
 
     /// What is part of a stack now: without what is set aside, or not yet in its place.
     pub(super) async fn in_place(&self, project: &Project) -> EngineResult<Vec<ContainerSummary>> {
-        let all = self
-            .summaries(&format!("{COMPOSE_PROJECT}={project}"))
-            .await?;
+        let all = match project.selection() {
+            Some(selection) => self.selected(&selection).await?,
+            None => {
+                self.summaries(&format!("{COMPOSE_PROJECT}={project}"))
+                    .await?
+            }
+        };
         let is_in_place = |summary: &ContainerSummary| {
             let mut names = summary.names.iter().flatten();
             names.all(|name| arrange::is_in_place(name))
@@ -68,9 +72,16 @@ impl Docker {
     }
 
     pub(super) async fn summaries(&self, label: &str) -> EngineResult<Vec<ContainerSummary>> {
+        self.filtered(filters(label)).await
+    }
+
+    pub(super) async fn filtered(
+        &self,
+        filters: HashMap<String, Vec<String>>,
+    ) -> EngineResult<Vec<ContainerSummary>> {
         let options = ListContainersOptions {
             all: true,
-            filters: Some(filters(label)),
+            filters: Some(filters),
             ..ListContainersOptions::default()
         };
         within("list containers", self.api.list_containers(Some(options))).await
@@ -134,13 +145,11 @@ fn leftover(kind: &'static str, name: String, labels: Option<Labels>) -> Leftove
 }
 
 fn container(project: &Project, summary: ContainerSummary) -> Option<Container> {
-    let labels = summary.labels.unwrap_or_default();
-    let service = labels.get(COMPOSE_SERVICE)?.clone();
-    let name = plugin_name(&labels)?;
+    let Named { name, service } = named(project, &summary)?;
     let networks = summary
         .network_settings
         .and_then(|settings| settings.networks);
-    let prefix = format!("{project}_");
+    let prefix = network_prefix(project);
     let mut addresses: Vec<_> = networks
         .into_iter()
         .flatten()
@@ -176,6 +185,41 @@ fn container(project: &Project, summary: ContainerSummary) -> Option<Container> 
         health: health(summary.status.as_deref().unwrap_or_default()),
         addresses,
     })
+}
+
+/// How plugins know a container.
+pub(super) struct Named {
+    pub(super) name: String,
+    pub(super) service: String,
+}
+
+/// Returns how plugins know a container of a project: by its service, or, where containers of several projects may be together, by its own
+/// name.
+pub(super) fn named(project: &Project, summary: &ContainerSummary) -> Option<Named> {
+    if let Some(Selection::Labels(_) | Selection::Containers(_)) = project.selection() {
+        let name = own_name(summary)?;
+        let service = name.clone();
+        return Some(Named { name, service });
+    }
+    let labels = summary.labels.as_ref()?;
+    Some(Named {
+        name: plugin_name(labels)?,
+        service: labels.get(COMPOSE_SERVICE)?.clone(),
+    })
+}
+
+/// Returns the name that the engine knows a container by.
+pub(super) fn own_name(summary: &ContainerSummary) -> Option<String> {
+    let name = summary.names.as_ref()?.first()?;
+    Some(name.trim_start_matches('/').to_owned())
+}
+
+/// Returns what the compose tool puts before the names of a project's networks.
+pub(super) fn network_prefix(project: &Project) -> String {
+    match project.selection() {
+        Some(Selection::Project(name)) => format!("{name}_"),
+        _ => format!("{project}_"),
+    }
 }
 
 /// Returns what plugins call a container of a stack.
@@ -263,5 +307,6 @@ pub(super) fn details_of(container: ContainerInspectResponse) -> Details {
 /// Returns the name of a container that was inspected.
 pub(super) fn name_of(container: &ContainerInspectResponse) -> Option<String> {
     let labels = container.config.as_ref()?.labels.as_ref()?;
-    labels.get(COMPOSE_SERVICE).cloned()
+    let own = || Some(container.name.as_ref()?.trim_start_matches('/').to_owned());
+    labels.get(COMPOSE_SERVICE).cloned().or_else(own)
 }

@@ -80,6 +80,7 @@ impl Docker {
             data_root,
             helper: Arc::default(),
             toolboxes: Arc::default(),
+            adopted: Arc::default(),
         })
     }
 }

@@ -1,5 +1,6 @@
 //! Stacks: by the compose tool, and by labels.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -31,6 +32,14 @@ impl Stacks for Docker {
 
     async fn leftovers(&self) -> EngineResult<Vec<Leftover>> {
         self.labelled().await
+    }
+
+    async fn adopt(
+        &self,
+        project: &Project,
+        labels: &BTreeMap<String, String>,
+    ) -> EngineResult<()> {
+        self.adopt_selected(project, labels).await
     }
 
     async fn containers(&self, project: &Project) -> EngineResult<Vec<Container>> {

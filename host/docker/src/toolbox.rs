@@ -143,9 +143,17 @@ impl Docker {
             });
         }
         let _one_at_a_time = self.toolboxes.lock().await;
+        let adopted = self.adopted_labels(id);
         for summary in self.summaries(&format!("{LABEL_TARGET}={}", id.0)).await? {
             let label = |name: &str| summary.labels.as_ref().and_then(|labels| labels.get(name));
             if label(LABEL_SHARES).is_some_and(|other| other != shares.name()) {
+                continue;
+            }
+            // Beside a container that duress did not make, each run has a toolbox of its own: it is removed with the run.
+            let of_this_run = |labels: &HashMap<String, String>| {
+                labels.get(LABEL_PROJECT) == label(LABEL_PROJECT)
+            };
+            if adopted.as_ref().is_some_and(|labels| !of_this_run(labels)) {
                 continue;
             }
             let of_now = label(LABEL_SINCE) == Some(&since);
@@ -184,6 +192,7 @@ impl Docker {
             .into_iter()
             .filter_map(|name| Some((name.to_owned(), of_target?.get(name)?.clone())))
             .collect();
+        labels.extend(self.adopted_labels(id).unwrap_or_default());
         labels.insert(LABEL_TARGET.to_owned(), id.0.clone());
         labels.insert(LABEL_SINCE.to_owned(), since);
         labels.insert(LABEL_SHARES.to_owned(), shares.name().to_owned());

@@ -10,7 +10,7 @@ use futures::future::join_all;
 use tokio::time::Instant;
 
 use super::Docker;
-use super::listing::{plugin_name, state_of};
+use super::listing::{named, network_prefix, state_of};
 use duress_engine::{
     Attachment, ContainerId, Daemon as _, EngineError, EngineResult, Project, Snapshot, State,
 };
@@ -23,8 +23,8 @@ impl Docker {
     pub(super) async fn look_at(&self, project: &Project) -> EngineResult<Vec<Snapshot>> {
         let summaries = self.in_place(project).await?;
         let each = summaries.into_iter().filter_map(|summary| {
+            let name = named(project, &summary)?.name;
             let id = ContainerId(summary.id?);
-            let name = plugin_name(&summary.labels.unwrap_or_default())?;
             Some(async move {
                 match self.inspect(&id).await {
                     Ok(found) => Ok(Some(snapshot(project, id, name, found))),
@@ -66,7 +66,7 @@ fn snapshot(
 ) -> Snapshot {
     let state = state_of(&found);
     let runs = matches!(state, State::Running | State::Paused);
-    let prefix = format!("{project}_");
+    let prefix = network_prefix(project);
     let networks = found.network_settings.and_then(|own| own.networks);
     let mut attachments = BTreeMap::new();
     for (network, endpoint) in networks.into_iter().flatten().filter(|_| runs) {

@@ -18,6 +18,7 @@ mod limits;
 mod near;
 pub mod network_program;
 mod requirement;
+mod selection;
 mod snapshot;
 mod task;
 
@@ -32,6 +33,7 @@ pub use limits::{Limits, LimitsRecord, PERIOD};
 pub use near::is_near;
 pub use requirement::Requirement;
 pub use requirement::which;
+pub use selection::Selection;
 pub use snapshot::{Attachment, Snapshot};
 pub use task::{Beside, Distribution, DnsLie, PacketQueue, Process, Work};
 

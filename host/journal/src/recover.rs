@@ -2,7 +2,7 @@
 
 use super::Actor;
 use super::revert::{REVERT_LIMIT, take_back};
-use duress_engine::Project;
+use duress_engine::{LABEL_HOST, LABEL_PROJECT, LABEL_TRIAL, Project};
 use duress_model::Result;
 use duress_store::{ChangeRow, Store, TrialRow};
 
@@ -37,6 +37,9 @@ pub async fn recover(
     let mut recovered = Recovered::default();
     let mut notes = Vec::new();
     let mut in_force = changes.clone();
+    for row in &trials {
+        adopt(actor, row).await;
+    }
     for row in changes {
         let what = format!("{} on {}", row.summary, row.container_name);
         match take_back(store, actor, &row, &in_force, REVERT_LIMIT).await {
@@ -72,4 +75,19 @@ pub async fn recover(
         store.abandon_trial(&trial).await?;
     }
     Ok(recovered)
+}
+
+/// What is made to revert a fault in a system that runs on is found and removed with what its trial made.
+async fn adopt(actor: &Actor, row: &TrialRow) {
+    let labels = [
+        (LABEL_PROJECT, &row.project),
+        (LABEL_TRIAL, &row.id),
+        (LABEL_HOST, &row.host_id),
+    ];
+    let labels = labels.map(|(label, value)| (label.to_owned(), value.clone()));
+    let project = Project(row.project.clone());
+    // Without it the revert works all the same.
+    if let Err(error) = actor.engine.adopt(&project, &labels.into()).await {
+        tracing::info!("{error}");
+    }
 }

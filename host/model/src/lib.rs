@@ -29,4 +29,4 @@ pub use phase::Phase;
 pub use random::SeededRandom;
 pub use request::HttpRequest;
 pub use services::Services;
-pub use trial::{OnTargetRestart, PlannedFault, TrialSpec};
+pub use trial::{HealthGate, OnTargetRestart, PlannedFault, TrialSpec};

@@ -29,6 +29,9 @@ pub struct TrialSpec {
     pub reset_timeout_ms: u64,
     /// What becomes of a fault that ends by itself.
     pub on_target_restart: OnTargetRestart,
+    /// Whether the subject's health counts.
+    #[serde(default)]
+    pub health: HealthGate,
 }
 
 impl TrialSpec {
@@ -53,6 +56,7 @@ impl TrialSpec {
             recovery_timeout_ms: 0,
             reset_timeout_ms: 0,
             on_target_restart: OnTargetRestart::default(),
+            health: HealthGate::default(),
         }
     }
 }
@@ -74,6 +78,12 @@ pub struct PlannedFault {
     pub targets: Vec<String>,
     /// How many containers are hurt at once.
     pub target_count: u32,
+    /// Instead of that number: what share of the containers that run when it is injected, in percent, rounded down.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub target_percent: Option<f64>,
+    /// How many of those that may be hurt must stay healthy.
+    #[serde(default)]
+    pub keep_healthy: u32,
 }
 
 /// What becomes of a fault that ends by itself.
@@ -85,4 +95,15 @@ pub enum OnTargetRestart {
     Record,
     /// It is written down, and made again.
     Reapply,
+}
+
+/// Whether the subject's health counts.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum HealthGate {
+    /// It comes up healthy before the fault, is watched, and must be healthy again.
+    #[default]
+    Kept,
+    /// Nobody asks for it: the fault is made, seen, and reverted, on whatever is there.
+    Open,
 }

@@ -13,6 +13,7 @@ use super::examine::Found;
 use super::lock::{LOCK_FILE, LockFile};
 use super::manifest::{PluginManifest, SubjectManifest};
 use super::runtime::{Runtime, sha256};
+use duress_engine::Selection;
 use duress_model::{Error, FaultType, Result, Services};
 
 /// Folders whose subjects and plugins are found beside those of the working directory, separated by `:`.
@@ -47,6 +48,11 @@ impl Subject {
             .compose
             .as_ref()
             .map(|file| self.directory.join(file))
+    }
+
+    /// Returns whether it has containers, of its own or of a system that already runs.
+    pub fn has_containers(&self) -> bool {
+        self.manifest.compose.is_some() || self.manifest.attach.is_some()
     }
 }
 
@@ -214,6 +220,28 @@ impl Catalog {
         self.subjects.contains_key(name)
     }
 
+    /// Adds a subject that no folder holds: containers that run already, of which nothing else is known. It is found by the name given.
+    ///
+    /// # Errors
+    /// As for [`Self::plugin`], of the plugin that knows such subjects.
+    pub async fn add_running(&mut self, name: &str, selection: Selection) -> Result<()> {
+        let manifest = SubjectManifest::of_running(name, selection);
+        let plugin = self.plugin(manifest.plugin()).await?;
+        let subject = Subject {
+            manifest,
+            directory: PathBuf::new(),
+            plugin,
+        };
+        let place = Place {
+            root: PathBuf::new(),
+            directory: PathBuf::new(),
+        };
+        self.subjects.insert(name.to_owned(), place);
+        let loaded = self.loaded_subjects.get_mut();
+        loaded.insert(name.to_owned(), Arc::new(subject));
+        Ok(())
+    }
+
     /// A subject with its plugin.
     ///
     /// # Errors
@@ -247,13 +275,7 @@ impl Catalog {
         if let Some(compose) = &manifest.compose {
             check_targets(&manifest, &document, &directory.join(compose))?;
         }
-        if manifest.plugin.is_none() && manifest.compose.is_none() {
-            return Err(Error::input(format!(
-                "{} names no compose file, and no plugin that needs none",
-                path.display()
-            ))
-            .hint("add `compose: docker-compose.yaml` with the file beside it"));
-        }
+        check_containers(&manifest, &document)?;
         let plugin = if manifest.plugin().starts_with('.') {
             self.load(root, &directory.join(manifest.plugin())).await?
         } else {
@@ -404,6 +426,25 @@ impl Catalog {
         let names: Vec<_> = known.collect();
         error.hint(format!("known {what}s: {}", names.join(", ")))
     }
+}
+
+/// A subject's containers are brought up from a compose file, or they run already, or its plugin needs none.
+fn check_containers(manifest: &SubjectManifest, document: &duress_yaml::Document) -> Result<()> {
+    let problem = match &manifest.attach {
+        Some(_) if manifest.compose.is_some() => document.problem_at_key(
+            "/attach",
+            "`attach` and `compose` exclude each other: the system either runs already, or is brought up",
+        ),
+        Some(selection) => match selection.flaw() {
+            Some(flaw) => document.problem("/attach", flaw),
+            None => return Ok(()),
+        },
+        None if manifest.plugin.is_none() && manifest.compose.is_none() => document
+            .problem("", "it names no compose file, no running system, and no plugin that needs neither")
+            .help("add `compose: docker-compose.yaml` with the file beside it, or `attach: {project: NAME}`"),
+        None => return Ok(()),
+    };
+    Err(duress_yaml::LoadError::from(document.invalid(vec![problem])).into())
 }
 
 /// Every one of a subject's targets must be a service of its compose file: one that is misspelt would allow nothing, in silence.

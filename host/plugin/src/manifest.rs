@@ -9,6 +9,7 @@ use serde_json::{Map, Value};
 
 use super::built_in::BuiltIn;
 use duress_capability::Permissions;
+use duress_engine::Selection;
 use duress_model::{Error, Result};
 
 /// What a plugin or a subject may be called.
@@ -117,6 +118,9 @@ pub struct SubjectManifest {
     /// The compose file, beside this file; absent for a subject without containers.
     #[serde(default)]
     pub compose: Option<PathBuf>,
+    /// Instead of a compose file: a system that already runs. duress brings it neither up nor down.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub attach: Option<Selection>,
     /// The services that faults may touch at most: names, or beginnings with `*` behind them. All, where it is left out; none of a list
     /// without any.
     #[serde(default = "every_service")]
@@ -146,6 +150,20 @@ pub struct Timeouts {
 }
 
 impl SubjectManifest {
+    /// Returns the manifest of containers of which nothing is known but that they run.
+    pub(super) fn of_running(name: &str, selection: Selection) -> Self {
+        Self {
+            name: name.to_owned(),
+            summary: format!("Containers that run already: {selection}"),
+            plugin: None,
+            compose: None,
+            attach: Some(selection),
+            targets: every_service(),
+            settings: Value::default(),
+            timeouts: Timeouts::default(),
+        }
+    }
+
     /// Returns the name or the path of the plugin that knows it.
     pub fn plugin(&self) -> &str {
         self.plugin

@@ -2,7 +2,7 @@
 //!
 //! Nothing is created and nothing is touched here; whatever is wrong is told now.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,7 +10,7 @@ use std::time::Duration;
 use serde_json::Value;
 
 use duress_campaign::{Draft, Plan};
-use duress_engine::{Engine, Project};
+use duress_engine::{Container, Engine, Project, Selection};
 use duress_model::{Error, Result, TrialSpec};
 use duress_plugin::{CallLimits, Catalog, LoadedPlugin, Subject, sha256};
 use duress_trial::Trial;
@@ -41,7 +41,38 @@ impl Prepared {
     pub fn needs_engine(&self) -> bool {
         self.trials
             .iter()
-            .any(|trial| trial.subject.manifest.compose.is_some())
+            .any(|trial| trial.subject.has_containers())
+    }
+
+    /// Returns the systems that run already and that its trials are about, each once.
+    pub fn attached(&self) -> Vec<Selection> {
+        let attached = self.trials.iter().map(|trial| trial.project.selection());
+        let each: BTreeSet<_> = attached.flatten().collect();
+        each.into_iter().collect()
+    }
+
+    /// Whether the containers that its trials attach to are there, and those among them that its faults are to hurt.
+    ///
+    /// # Errors
+    /// `Input`: which are not there, and which are. `Environment` where the engine cannot be asked.
+    pub async fn check_attached(&self, engine: &dyn Engine) -> Result<()> {
+        let mut seen = BTreeMap::new();
+        for trial in &self.trials {
+            let Some(selection) = trial.project.selection() else {
+                continue;
+            };
+            if !seen.contains_key(&selection) {
+                let found = engine.containers(&trial.project).await?;
+                are_there(&selection, &found)?;
+                seen.insert(selection.clone(), found);
+            }
+            let containers = seen.get(&selection).map_or(&[] as &[_], Vec::as_slice);
+            let targets = trial.spec.faults.iter().flat_map(|fault| &fault.targets);
+            for target in targets {
+                is_among(target, &selection, containers)?;
+            }
+        }
+        Ok(())
     }
 
     /// Whether every fault can work on this machine.
@@ -55,9 +86,50 @@ impl Prepared {
             .flat_map(|trial| &trial.faults)
             .map(|(plugin, fault)| ((&plugin.plugin.manifest.name, &fault.name), fault.as_ref()))
             .collect();
-        duress_engine::compose::version().await?;
+        let is_composed = |trial: &Trial| trial.subject.manifest.compose.is_some();
+        if self.trials.iter().any(is_composed) {
+            duress_engine::compose::version().await?;
+        }
         duress_doctor::check_faults(faults.into_values(), &engine.info().await?).await
     }
+}
+
+/// Something that runs must be there to attach to.
+fn are_there(selection: &Selection, found: &[Container]) -> Result<()> {
+    let hint =
+        "`docker ps -a` lists what there is; what duress made for a run of its own is left out";
+    if let Selection::Containers(names) = selection {
+        let is_there = |name: &&String| found.iter().any(|one| one.name == **name);
+        let missing: Vec<_> = names.iter().filter(|name| !is_there(name)).collect();
+        return match missing.as_slice() {
+            [] => Ok(()),
+            [name, ..] => Err(Error::input(format!("there is no container `{name}`")).hint(hint)),
+        };
+    }
+    if found.is_empty() {
+        let what = match selection {
+            Selection::Project(name) => format!("the compose project `{name}` has no containers"),
+            _ => format!("no container has {selection}"),
+        };
+        return Err(Error::input(what).hint(hint));
+    }
+    Ok(())
+}
+
+fn is_among(target: &str, selection: &Selection, found: &[Container]) -> Result<()> {
+    if found.iter().any(|one| one.service == target) {
+        return Ok(());
+    }
+    let services = found.iter().map(|one| one.service.as_str());
+    let error = Error::input(format!("`{target}` is no service of {selection}"));
+    Err(match duress_model::nearest(target, services.clone()) {
+        Some(near) => error.hint(format!("did you mean `{near}`?")),
+        None => {
+            let each: BTreeSet<&str> = services.collect();
+            let each: Vec<_> = each.into_iter().collect();
+            error.hint(format!("there are {}", each.join(", ")))
+        }
+    })
 }
 
 /// Checks a draft against everything that there is, and lay it out.
@@ -122,8 +194,11 @@ async fn digests(plan: &Plan, catalog: &Catalog) -> Result<BTreeMap<String, Stri
     for combination in &plan.combinations {
         let subject = catalog.subject(&combination.subject).await?;
         let name = &subject.manifest.name;
-        let file = of_file(subject.directory.join("subject.yaml"))?;
-        digests.insert(format!("subjects/{name}/subject.yaml"), file);
+        // Containers that were named on the command line have no folder.
+        if !subject.directory.as_os_str().is_empty() {
+            let file = of_file(subject.directory.join("subject.yaml"))?;
+            digests.insert(format!("subjects/{name}/subject.yaml"), file);
+        }
         if let (Some(file), Some(path)) = (&subject.manifest.compose, subject.compose_file()) {
             digests.insert(
                 format!("subjects/{name}/{}", file.display()),
@@ -163,11 +238,16 @@ async fn trial(spec: TrialSpec, catalog: &Catalog, dry_run: bool) -> Result<Tria
         faults.push((plugin, fault));
     }
     let id = uuid::Uuid::now_v7();
+    // The end of a version 7 UUID is random; its beginning is the time.
+    let project = Project(format!("duress-{}", &id.simple().to_string()[20..]));
+    let project = match &subject.manifest.attach {
+        Some(selection) => project.attached_to(selection),
+        None => project,
+    };
     Ok(Trial {
         spec,
         id: id.to_string(),
-        // The end of a version 7 UUID is random; its beginning is the time.
-        project: Project(format!("duress-{}", &id.simple().to_string()[20..])),
+        project,
         subject,
         faults,
         dry_run,
@@ -216,6 +296,7 @@ fn describe(subject: &Subject, general: &[Arc<LoadedPlugin>]) -> Result<duress_c
     Ok(duress_campaign::Subject {
         services,
         targets: Some(subject.manifest.targets.clone()),
+        attached: subject.manifest.attach.is_some(),
         scale,
         faults: plugins
             .flat_map(|plugin| plugin.faults.iter())

@@ -109,7 +109,7 @@ impl Remains {
 
 /// Whether a host of this database has ended: neither the folder of locks beside the database nor that of the machine says that it lives.
 /// A copy of a database, or one whose folder of locks is gone, is thus no reason to revert what a living host has in force.
-fn is_dead(store: &Store) -> impl Fn(&str) -> bool {
+pub fn is_dead(store: &Store) -> impl Fn(&str) -> bool {
     let (locks, machine) = (store.host_locks(), Machine::this());
     move |host| HostLock::is_dead(&locks, host) && !machine.lives(host)
 }

@@ -236,6 +236,20 @@ impl Store {
         .await
     }
 
+    /// Returns whether any trial attached to the containers of a selection, by its text.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub async fn has_trials_on(&self, selection: &str) -> Result<bool> {
+        let end = format!("@{selection}");
+        self.read("look for trials", move |connection| {
+            let query =
+                "SELECT EXISTS (SELECT 1 FROM trials WHERE substr(project, -length(?1)) = ?1)";
+            connection.query_row(query, [&end], |row| row.get(0))
+        })
+        .await
+    }
+
     /// Notes the containers that were changed.
     pub fn post_targets(&self, id: &str, targets: &[String]) {
         let (id, targets) = (id.to_owned(), Value::from(targets));

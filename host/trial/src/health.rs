@@ -65,6 +65,12 @@ impl Run<'_> {
             let injection = self.timeline.next().map(|at| begun + at);
             let due = [Some(end), injection, self.next_take_back()];
             let due = due.into_iter().flatten().min().unwrap_or(end);
+            if !self.asks_for_health() {
+                let next = (Instant::now() + LOOKING).min(due);
+                self.unless_cancelled(tokio::time::sleep_until(next))
+                    .await?;
+                continue;
+            }
             let asked = Instant::now();
             // A subject that does not answer keeps no fault from its time.
             let answer = tokio::time::timeout_at(due, self.unless_cancelled(self.health())).await;

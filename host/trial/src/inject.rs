@@ -45,16 +45,18 @@ impl Run<'_> {
         let (plugin, fault) = &self.trial.faults[number];
         let planned = &self.trial.spec.faults[number];
         let candidates = self.candidates(fault, planned).await?;
+        let count = self.count(&candidates, planned)?;
+        self.check_left_healthy(&candidates, count, planned).await?;
         let targets = match fault.choice {
             Choice::ByFault => candidates,
-            Choice::ByHost => self.pick(candidates, planned.target_count)?,
+            Choice::ByHost => self.pick(candidates, count),
         };
         // A fault that picks by itself picks as many as the campaign says; the host counts.
         match fault.choice {
             Choice::ByFault => self
                 .scope
                 .radius()
-                .may_choose(targets.iter().cloned(), planned.target_count),
+                .may_choose(targets.iter().cloned(), count),
             Choice::ByHost => self.scope.radius().extend(targets.iter().cloned()),
         }
         let before = self.held().len();

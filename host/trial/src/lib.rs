@@ -35,7 +35,9 @@ use duress_engine::{
 };
 use duress_http::Client;
 use duress_journal::{Actor, TrialJournal};
-use duress_model::{Circumstances, Error, FaultType, Outcome, Phase, SeededRandom, TrialSpec};
+use duress_model::{
+    Circumstances, Error, FaultType, HealthGate, Outcome, Phase, SeededRandom, TrialSpec,
+};
 use duress_plugin::{CallLimits, LoadedPlugin, Subject, merged};
 use duress_store::{PhaseRow, Store, TrialEnd};
 
@@ -255,7 +257,8 @@ impl Trial {
             .any(|fault| fault.parameters.get("allow_root_filesystem") == Some(&Value::Bool(true)))
     }
 
-    fn stack(&self, host: &Host) -> Option<Stack> {
+    /// Returns the labels of everything that is made for it.
+    fn labels(&self, host: &Host) -> std::collections::BTreeMap<String, String> {
         let labels = [
             (LABEL_PROJECT, self.project.to_string()),
             (LABEL_TRIAL, self.id.clone()),
@@ -264,11 +267,15 @@ impl Trial {
             (LABEL_HOST, host.id.clone()),
             (LABEL_MACHINE, host.machine.clone()),
         ];
+        labels.map(|(key, value)| (key.to_owned(), value)).into()
+    }
+
+    fn stack(&self, host: &Host) -> Option<Stack> {
         Some(Stack {
             project: self.project.clone(),
             compose_file: self.subject.compose_file()?,
             environment: std::collections::BTreeMap::new(),
-            labels: labels.map(|(key, value)| (key.to_owned(), value)).into(),
+            labels: self.labels(host),
         })
     }
 }
@@ -383,6 +390,15 @@ impl Run<'_> {
     }
 
     async fn init(&mut self) -> Result<(), Failed> {
+        if let Some(engine) = &self.host.engine {
+            let labels = self.trial.labels(self.host);
+            self.unless_cancelled(engine.adopt(&self.scope.project, &labels))
+                .await?
+                .map_err(|error| Failed::new(Outcome::Environment, Error::from(error)))?;
+        }
+        if !self.asks_for_health() {
+            return Ok(());
+        }
         let subject = &self.trial.subject.plugin;
         let scope = self.scope_of(subject);
         self.unless_cancelled(subject.plugin.reset(&scope, self.limits.reset))
@@ -395,7 +411,15 @@ impl Run<'_> {
             })
     }
 
+    /// Whether the subject's health counts.
+    fn asks_for_health(&self) -> bool {
+        self.trial.spec.health == HealthGate::Kept
+    }
+
     async fn baseline(&mut self) -> Result<(), Failed> {
+        if !self.asks_for_health() {
+            return Ok(());
+        }
         let health = self.unless_cancelled(self.health()).await?;
         if !health.healthy {
             return Err(Failed::new(
@@ -423,42 +447,65 @@ impl Run<'_> {
     }
 
     async fn validate(&mut self) -> Result<(), Failed> {
+        if !self.asks_for_health() {
+            return Ok(());
+        }
         self.await_recovery().await?;
         self.end.state_after = Some(self.capture(Outcome::Failed).await?);
         Ok(())
     }
 
-    /// Removes the stack and store the result.
+    /// Removes what was made for the trial. A system that ran before goes on running.
+    async fn remove_stack(&self, failed: &mut Option<Failed>) {
+        let Some(engine) = &self.host.engine else {
+            return;
+        };
+        let (project, is_attached) = (&self.scope.project, self.scope.is_attached());
+        if self.scope.stack.is_none() && !is_attached {
+            return;
+        }
+        self.await_engine().await;
+        if is_attached {
+            self.settle().await;
+        }
+        let removed = match &self.scope.stack {
+            Some(stack) if !self.cancel.is_cancelled() => {
+                engine.stack_down(stack, TEARDOWN_LIMIT).await
+            }
+            // The compose tool takes its time.
+            _ => engine.remove_project(project).await,
+        };
+        if let Err(error) = removed {
+            let error = Error::from(error)
+                .context(format_args!("remove the stack {project}"))
+                .hint("`duress recover` removes it once the engine answers");
+            // A network or a volume that stays gives no response of the subject: it is told, and the outcome stands.
+            let containers = engine.containers(project).await;
+            if is_attached || containers.is_ok_and(|containers| containers.is_empty()) {
+                let leftovers = format!("leftovers: {error}");
+                self.scope.audit.log("warn", "duress", &leftovers);
+                self.observer.important(leftovers);
+            } else {
+                self.observer.important(error.to_string());
+                failed.get_or_insert(Failed::new(Outcome::Environment, error));
+            }
+        }
+        // What could not be reverted in a container is void once the container is gone.
+        self.settle().await;
+    }
+
+    /// Reverts what is still in force, or notes that it is gone.
+    async fn settle(&self) {
+        if let Changes::Made(journal) = &self.scope.changes {
+            let _ = journal.roll_back().await;
+        }
+    }
+
+    /// Removes the stack and stores the result.
     async fn finish(mut self, result: Result<(), Failed>) -> duress_model::Result<Finished> {
         self.observer.phase(Phase::Report);
         let mut failed = result.err();
-        if let (Some(engine), Some(stack)) = (&self.host.engine, &self.scope.stack) {
-            self.await_engine().await;
-            let removed = match self.cancel.is_cancelled() {
-                false => engine.stack_down(stack, TEARDOWN_LIMIT).await,
-                // The compose tool takes its time.
-                true => engine.remove_project(&stack.project).await,
-            };
-            if let Err(error) = removed {
-                let error = Error::from(error)
-                    .context(format_args!("remove the stack {}", stack.project))
-                    .hint("`duress recover` removes it once the engine answers");
-                // A network or a volume that stays gives no response of the subject: it is told, and the outcome stands.
-                let containers = engine.containers(&stack.project).await;
-                if containers.is_ok_and(|containers| containers.is_empty()) {
-                    let leftovers = format!("leftovers: {error}");
-                    self.scope.audit.log("warn", "duress", &leftovers);
-                    self.observer.important(leftovers);
-                } else {
-                    self.observer.important(error.to_string());
-                    failed.get_or_insert(Failed::new(Outcome::Environment, error));
-                }
-            }
-            if let Changes::Made(journal) = &self.scope.changes {
-                // What could not be reverted in a container is void once the container is gone.
-                let _ = journal.roll_back().await;
-            }
-        }
+        self.remove_stack(&mut failed).await;
         self.end.outcome = failed
             .as_ref()
             .map_or(Outcome::Passed, |failed| failed.outcome);

@@ -1,7 +1,7 @@
 //! The blast radius: which containers a trial's fault may take. The host picks, from the trial's seed, so that it can be repeated.
 
 use super::{Failed, Run};
-use duress_engine::State;
+use duress_engine::{Container, Health, State};
 use duress_model::{Error, FaultType, Outcome, PlannedFault, Services};
 
 impl Run<'_> {
@@ -57,26 +57,51 @@ impl Run<'_> {
         allowed
     }
 
-    /// As many of the candidates as the campaign says, in their order. Fewer would be another experiment.
-    pub(super) fn pick(
+    /// How many of the candidates a fault may hurt: a share of those that run now, or the campaign's number.
+    pub(super) fn count(
         &self,
-        mut candidates: Vec<String>,
-        count: u32,
-    ) -> Result<Vec<String>, Failed> {
+        candidates: &[String],
+        planned: &PlannedFault,
+    ) -> Result<u32, Failed> {
         // Without an engine there are no containers to choose from, and none is hurt.
-        if !candidates.is_empty() && candidates.len() < count as usize {
+        if candidates.is_empty() {
+            return Ok(0);
+        }
+        let there = candidates.len();
+        let Some(percent) = planned.target_percent else {
+            let count = planned.target_count;
+            // Fewer would be another experiment.
+            if there < count as usize {
+                return Err(Failed::new(
+                    Outcome::Failed,
+                    Error::failed(format!(
+                        "`target_count` is {count}, and {there} running containers may be hurt: {}",
+                        candidates.join(", ")
+                    ))
+                    .hint("lower `target_count`, or widen `targets` in the campaign and in subject.yaml"),
+                ));
+            }
+            return Ok(count);
+        };
+        let count = share_of(there, percent);
+        if count == 0 {
             return Err(Failed::new(
                 Outcome::Failed,
                 Error::failed(format!(
-                    "`target_count` is {count}, and {} running containers may be hurt: {}",
-                    candidates.len(),
+                    "{percent} % of {there} running containers ({}) is less than one, and never more are hurt than asked",
                     candidates.join(", ")
                 ))
-                .hint(
-                    "lower `target_count`, or widen `targets` in the campaign and in subject.yaml",
-                ),
+                .hint(format!("one of {there} is {} %", smallest_share(there))),
             ));
         }
+        self.observer.note(format!(
+            "{percent} % of {there} running containers: {count} (rounded down)"
+        ));
+        Ok(count)
+    }
+
+    /// So many of the candidates, by the trial's seed, in their order.
+    pub(super) fn pick(&self, mut candidates: Vec<String>, count: u32) -> Vec<String> {
         let mut random = self
             .scope
             .random
@@ -86,7 +111,78 @@ impl Run<'_> {
             let unlucky = random.below(candidates.len());
             candidates.remove(unlucky);
         }
-        Ok(candidates)
+        candidates
+    }
+
+    /// Refuses a fault that would leave fewer healthy containers than the campaign wants. Whichever is hurt may be a healthy one.
+    pub(super) async fn check_left_healthy(
+        &self,
+        candidates: &[String],
+        count: u32,
+        planned: &PlannedFault,
+    ) -> Result<(), Failed> {
+        let Some(engine) = self
+            .host
+            .engine
+            .as_ref()
+            .filter(|_| planned.keep_healthy > 0)
+        else {
+            return Ok(());
+        };
+        let containers = self
+            .unless_cancelled(engine.containers(&self.scope.project))
+            .await?
+            .map_err(|error| Failed::new(Outcome::Environment, Error::from(error)))?;
+        let healthy: Vec<_> = containers
+            .iter()
+            .filter(|one| candidates.contains(&one.name) && is_healthy(one))
+            .map(|one| one.name.as_str())
+            .collect();
+        let left = healthy.len().saturating_sub(count as usize);
+        if left >= planned.keep_healthy as usize {
+            return Ok(());
+        }
+        Err(Failed::new(
+            Outcome::Environment,
+            Error::failed(format!(
+                "`keep_healthy` is {}: `{}` would hurt {count} of {} healthy containers ({}) and leave {left}",
+                planned.keep_healthy,
+                planned.name,
+                healthy.len(),
+                shown_names(&healthy)
+            ))
+            .hint("hurt fewer, or wait until more are healthy"),
+        ))
+    }
+}
+
+/// Running, and not told otherwise by its health check.
+fn is_healthy(container: &Container) -> bool {
+    let is_well = matches!(container.health, Health::None | Health::Healthy);
+    container.state == State::Running && is_well
+}
+
+/// Returns a share of a number of containers, rounded down.
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    clippy::cast_precision_loss,
+    reason = "containers of a stack are far fewer than 2^31, and a share is from 0 to 100"
+)]
+fn share_of(there: usize, percent: f64) -> u32 {
+    // 29 % of 100 is 28.999999999999996.
+    (there as f64 * percent / 100.0 + 1e-9).floor() as u32
+}
+
+/// Returns the least share of a number of containers that is one of them, in whole percent.
+fn smallest_share(there: usize) -> usize {
+    100_usize.div_ceil(there.max(1))
+}
+
+fn shown_names(names: &[&str]) -> String {
+    match names {
+        [] => "none".to_owned(),
+        names => names.join(", "),
     }
 }
 
@@ -95,5 +191,30 @@ fn shown(services: &[String], without: &str) -> String {
         without.to_owned()
     } else {
         services.join(", ")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_share_is_never_more_than_was_asked_for() {
+        for (there, percent, count) in [
+            (10, 30.0, 3),
+            (10, 39.9, 3),
+            (3, 33.0, 0),
+            (3, 34.0, 1),
+            (100, 29.0, 29),
+            (7, 100.0, 7),
+            (1, 99.0, 0),
+        ] {
+            assert_eq!(share_of(there, percent), count, "{percent} % of {there}");
+        }
+        for there in 1..60 {
+            #[expect(clippy::cast_precision_loss, reason = "small numbers")]
+            let least = smallest_share(there) as f64;
+            assert_eq!(share_of(there, least), 1, "{least} % of {there}");
+        }
     }
 }

@@ -48,6 +48,8 @@ mod tests {
             hold_ms,
             targets: Vec::new(),
             target_count: 1,
+            target_percent: None,
+            keep_healthy: 0,
         }
     }
 

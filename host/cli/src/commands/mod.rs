@@ -6,6 +6,7 @@ mod doctor;
 mod fault;
 pub(crate) mod guard;
 mod halt;
+mod inject;
 mod list;
 mod plugin;
 mod recover;
@@ -13,6 +14,7 @@ mod resume;
 mod run;
 mod schema;
 mod show;
+mod status;
 mod subject;
 
 use clap::Subcommand;
@@ -24,6 +26,10 @@ use super::context::Context;
 pub(crate) enum Verb {
     /// Run a campaign from a file, trials of one kind from flags, or one trial again
     Run(Box<run::Arguments>),
+    /// Inject one fault into containers that run already, and revert it
+    Inject(Box<inject::Arguments>),
+    /// List the faults in force
+    Status,
     /// Resume a campaign that was interrupted
     Resume(resume::Arguments),
     /// Stop every campaign on this machine, and start none until released
@@ -62,6 +68,8 @@ impl Verb {
     pub(crate) async fn run(self, context: &Context) -> Done {
         match self {
             Self::Run(arguments) => run::main(context, *arguments).await,
+            Self::Inject(arguments) => inject::main(context, *arguments).await,
+            Self::Status => status::main(context).await,
             Self::Resume(arguments) => resume::main(context, arguments).await,
             Self::Halt(arguments) => halt::main(context, arguments).await,
             Self::List(arguments) => list::main(context, arguments).await,

@@ -18,9 +18,9 @@ use tokio_util::sync::CancellationToken;
 
 use super::Done;
 use super::context::Context;
-use super::options::{Grace, RunOptions};
+use super::options::{self, Grace, RunOptions};
 use super::ui::progress::{self, Detail};
-use super::ui::{format, recovered, summary};
+use super::ui::{confirm, format, recovered, summary};
 pub(crate) use resume::resume;
 use signals::{Signals, stop_when_asked};
 
@@ -32,7 +32,44 @@ pub(crate) async fn run(
     options: RunOptions,
 ) -> Done {
     let job = job(prepared, record, options.parallel)?;
-    run_job(context, job, options.guardian).await
+    let how = How {
+        grace: options.guardian.grace,
+        is_confirmed: options.yes,
+        ending: Ending::Summary,
+    };
+    run_job(context, job, &how).await
+}
+
+/// Runs the one trial of a fault on containers that the user named.
+pub(crate) async fn inject(
+    context: &Context,
+    prepared: Prepared,
+    guardian: options::Guardian,
+) -> Done {
+    let job = job(prepared, Record::New { source: None }, None)?;
+    let how = How {
+        grace: guardian.grace,
+        is_confirmed: true,
+        ending: Ending::Injection,
+    };
+    run_job(context, job, &how).await
+}
+
+/// How a run is begun and ended.
+struct How {
+    grace: Grace,
+    /// The user has said that the systems which run already are meant.
+    is_confirmed: bool,
+    ending: Ending,
+}
+
+/// What is printed at the end.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Ending {
+    /// A table of what the trials came to.
+    Summary,
+    /// Whether the fault is gone.
+    Injection,
 }
 
 fn job(mut prepared: Prepared, record: Record, parallel: Option<u64>) -> Result<Job, Error> {
@@ -53,9 +90,10 @@ fn job(mut prepared: Prepared, record: Record, parallel: Option<u64>) -> Result<
     })
 }
 
-async fn run_job(context: &Context, job: Job, grace: Grace) -> Done {
+async fn run_job(context: &Context, job: Job, how: &How) -> Done {
     let engine = if job.prepared.needs_engine() {
         let engine = context.engine().await.map_err(Error::from)?;
+        job.prepared.check_attached(engine.as_ref()).await?;
         job.prepared.check_machine(engine.as_ref()).await?;
         Some(engine)
     } else {
@@ -64,6 +102,9 @@ async fn run_job(context: &Context, job: Job, grace: Grace) -> Done {
     let machine = Machine::this();
     let presence = machine.enter(context.database()?)?;
     let store = context.store()?;
+    if !how.is_confirmed && !job.prepared.dry_run {
+        confirm(&store, &job.prepared).await?;
+    }
     let http = Client::new()?;
     match &engine {
         Some(engine) => {
@@ -74,7 +115,7 @@ async fn run_job(context: &Context, job: Job, grace: Grace) -> Done {
     }
     let lock = HostLock::acquire_as(&store.host_locks(), presence.id(), "")?;
     store.insert_host(lock.id()).await?;
-    let guardian = match grace.0 {
+    let guardian = match how.grace.0 {
         // Where nothing is changed there is nothing to guard.
         Some(grace) if engine.is_some() && !job.prepared.dry_run => {
             Some(Guardian::start(guarded(context, &store, lock.id(), grace))?)
@@ -130,10 +171,29 @@ async fn run_job(context: &Context, job: Job, grace: Grace) -> Done {
     if let Some(guardian) = guardian {
         guardian.dismiss();
     }
-    let exit = summary::print(context, &store, &campaign, tally).await;
+    let exit = match how.ending {
+        Ending::Summary => summary::print(context, &store, &campaign, tally).await,
+        Ending::Injection => summary::injection(context, &store, &campaign).await,
+    };
     store.close().await?;
     drop(lock);
     exit
+}
+
+/// Asks before faults are injected for the first time into a system that runs already: somebody else may depend on it.
+async fn confirm(store: &Store, prepared: &Prepared) -> Result<(), Error> {
+    for selection in prepared.attached() {
+        if store.has_trials_on(&selection.to_string()).await? {
+            continue;
+        }
+        let question = format!(
+            "{selection} runs already, and faults were never injected there from this database. Inject them?"
+        );
+        if !confirm::is_wanted(&question, "--yes runs without asking")? {
+            return Err(Error::input("nothing was injected: it was not confirmed"));
+        }
+    }
+    Ok(())
 }
 
 fn guarded(context: &Context, store: &Store, host: &str, grace: Duration) -> Guarded {

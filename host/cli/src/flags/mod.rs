@@ -3,6 +3,7 @@
 //! The flags become the same document that a file would be, with the command line as its text: so they go through the same
 //! checks, and a mistake is shown under the flag that it is in.
 
+mod inject;
 #[cfg(test)]
 mod tests;
 
@@ -12,6 +13,8 @@ use clap::Args;
 use duress_campaign::{Draft, limits};
 use duress_yaml::{Document, Place, Problem, shown};
 use serde_json::{Map, Value, json};
+
+pub(crate) use inject::InjectFlags;
 
 use super::options::{seconds, whole};
 
@@ -62,13 +65,7 @@ pub(crate) struct Flags {
 impl Flags {
     /// Returns the campaign that the flags stand for, with so many trials at once.
     pub(crate) fn draft(&self, parallel: Option<u64>) -> Draft {
-        let (document, problems) = self.document(parallel);
-        Draft::new(document).with_problems(problems)
-    }
-
-    /// Returns the document that they are, and what is wrong with them as flags.
-    fn document(&self, parallel: Option<u64>) -> (Document, Vec<Problem>) {
-        let mut line = Line::new();
+        let mut line = Line::new("duress run");
         let list = |line: &mut Line, flag, pointer: &str, items: &[String]| {
             for (index, item) in items.iter().enumerate() {
                 line.value(flag, item, &format!("{pointer}/{index}"));
@@ -80,7 +77,9 @@ impl Flags {
             line.value("--chaos", fault, &format!("{at}/type"));
             line.same(&format!("{at}/type"), &at);
         }
-        let (params, mistakes) = self.params(&mut line);
+        let misplaced = (self.chaos.len() != 1)
+            .then_some("`--param` needs exactly one `--chaos`; for more, write a campaign file");
+        let (params, mistakes) = parameters(&mut line, &self.params, misplaced);
         list(&mut line, "--target", "/defaults/targets", &self.targets);
 
         let mut defaults = Map::new();
@@ -147,39 +146,7 @@ impl Flags {
         campaign.insert("include_baseline".to_owned(), json!(self.baseline));
         campaign.insert("defaults".to_owned(), Value::Object(defaults));
 
-        let document = line.document(Value::Object(campaign));
-        let problem = |(at, message): (String, String)| document.problem_at_key(&at, message);
-        let problems = mistakes.into_iter().map(problem).collect();
-        (document, problems)
-    }
-
-    /// Returns the parameters, and what is wrong with how they are written: pointers and messages.
-    fn params(&self, line: &mut Line) -> (Map<String, Value>, Vec<(String, String)>) {
-        let mut params = Map::new();
-        let mut mistakes = Vec::new();
-        for (index, param) in self.params.iter().enumerate() {
-            let (name, text) = match param.split_once('=') {
-                Some((name, text)) if !name.is_empty() => (name, text),
-                _ => {
-                    let at = format!("/--param/{index}");
-                    line.value("--param", param, &at);
-                    let message = format!("`{}` must be NAME=VALUE", shown(param));
-                    mistakes.push((at, message));
-                    continue;
-                }
-            };
-            let at = line.param(name, text);
-            if self.chaos.len() != 1 {
-                let message =
-                    "`--param` needs exactly one `--chaos`; for more, write a campaign file";
-                mistakes.push((at, message.to_owned()));
-                continue;
-            }
-            if params.insert(name.to_owned(), value_of(text)).is_some() {
-                mistakes.push((at, format!("`--param {}` is given twice", shown(name))));
-            }
-        }
-        (params, mistakes)
+        line.draft(campaign, mistakes)
     }
 
     /// A name for lists and reports, e.g. `tikv-node_kill`.
@@ -201,6 +168,38 @@ impl Flags {
     }
 }
 
+/// A mistake of a flag: the pointer of where it stands, and what is wrong.
+type Mistake = (String, String);
+
+/// Returns the parameters, and what is wrong with how they are written. `misplaced` says why none may be given.
+fn parameters(
+    line: &mut Line,
+    params: &[String],
+    misplaced: Option<&str>,
+) -> (Map<String, Value>, Vec<Mistake>) {
+    let mut read = Map::new();
+    let mut mistakes = Vec::new();
+    for (index, param) in params.iter().enumerate() {
+        let (name, text) = match param.split_once('=') {
+            Some((name, text)) if !name.is_empty() => (name, text),
+            _ => {
+                let at = format!("/--param/{index}");
+                line.value("--param", param, &at);
+                let message = format!("`{}` must be NAME=VALUE", shown(param));
+                mistakes.push((at, message));
+                continue;
+            }
+        };
+        let at = line.param(name, text);
+        if let Some(why) = misplaced {
+            mistakes.push((at, why.to_owned()));
+        } else if read.insert(name.to_owned(), value_of(text)).is_some() {
+            mistakes.push((at, format!("`--param {}` is given twice", shown(name))));
+        }
+    }
+    (read, mistakes)
+}
+
 /// A parameter's value, as it would be in a file; what is not YAML is text.
 fn value_of(text: &str) -> Value {
     match Document::parse("", text) {
@@ -216,8 +215,8 @@ struct Line {
 }
 
 impl Line {
-    fn new() -> Self {
-        let text = "duress run".to_owned();
+    fn new(command: &str) -> Self {
+        let text = command.to_owned();
         let whole = (0, text.len());
         let place = |name: &str| Place {
             name: Some(name.to_owned()),
@@ -290,7 +289,12 @@ impl Line {
         }
     }
 
-    fn document(self, value: Value) -> Document {
-        Document::assembled("the command line", self.text, value, self.places)
+    /// Returns the campaign that it stands for, with the mistakes of its flags.
+    fn draft(self, campaign: Map<String, Value>, mistakes: Vec<Mistake>) -> Draft {
+        let campaign = Value::Object(campaign);
+        let document = Document::assembled("the command line", self.text, campaign, self.places);
+        let problem = |(at, message): Mistake| document.problem_at_key(&at, message);
+        let problems: Vec<Problem> = mistakes.into_iter().map(problem).collect();
+        Draft::new(document).with_problems(problems)
     }
 }

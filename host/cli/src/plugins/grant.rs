@@ -1,10 +1,9 @@
 //! The permissions that a plugin requests, the question, and the answer in `duress.lock`.
 
-use std::io::IsTerminal as _;
 use std::path::Path;
 use std::process::ExitCode;
 
-use duress_model::{Error, Result};
+use duress_model::Error;
 use duress_plugin::{Found, LOCK_FILE, LockFile, Locked};
 use serde_json::json;
 
@@ -13,7 +12,7 @@ use super::unpacked::Unpacked;
 use crate::Done;
 use crate::context::Context;
 use crate::ui::print::{self, print_line, say};
-use crate::ui::style;
+use crate::ui::{confirm, style};
 
 /// Shows the requested permissions, asks, and records the answer.
 pub(crate) async fn grant(
@@ -27,7 +26,7 @@ pub(crate) async fn grant(
     if !context.json {
         show(&found);
     }
-    if !yes && !is_wanted("Grant this?")? {
+    if !yes && !confirm::is_wanted("Grant this?", "--yes grants without asking")? {
         say!("Nothing was granted.");
         return Ok(ExitCode::from(1));
     }
@@ -94,17 +93,4 @@ fn told(context: &Context, name: &str, root: &Path) -> Done {
         );
     }
     Ok(ExitCode::SUCCESS)
-}
-
-/// Asks the user at the terminal.
-pub(crate) fn is_wanted(question: &str) -> Result<bool> {
-    if !std::io::stdin().is_terminal() {
-        return Err(
-            Error::input("cannot ask for confirmation: standard input is not a terminal")
-                .hint("--yes grants without asking"),
-        );
-    }
-    let answer = print::ask(&format!("{question} [y/N]"))
-        .map_err(|error| Error::environment(format!("ask: {error}")))?;
-    Ok(matches!(answer.as_str(), "y" | "yes"))
 }

@@ -2,6 +2,7 @@
 
 use std::process::ExitCode;
 
+use duress_model::Outcome;
 use duress_runner::Tally;
 use duress_store::Store;
 use serde_json::json;
@@ -47,6 +48,29 @@ pub(crate) async fn print(context: &Context, store: &Store, campaign: &str, tall
             style::HINT.paint("duress show TRIAL --audit --log")
         );
     }
+    Ok(exit)
+}
+
+/// Prints whether a fault that was injected by itself held and is gone. Who ended it early wanted it so.
+pub(crate) async fn injection(context: &Context, store: &Store, campaign: &str) -> Done {
+    let trials = store.trials_of_campaign(campaign, 1).await?;
+    let Some(trial) = trials.into_iter().next() else {
+        // It was stopped before anything was done.
+        return Ok(ExitCode::SUCCESS);
+    };
+    let in_force = store.unsettled_changes_of_trial(&trial.id).await?;
+    let well = matches!(trial.outcome, Some(Outcome::Passed | Outcome::Cancelled));
+    let exit = ExitCode::from(u8::from(!well || !in_force.is_empty()));
+    if context.json {
+        print::json(&json!({ "event": "injection", "trial": trial, "in_force": in_force }));
+        return Ok(exit);
+    }
+    if !in_force.is_empty() {
+        print::next("duress recover");
+    } else if well && !trial.dry_run {
+        print_line!("{} has been reverted.", trial.chaos);
+    }
+    print::next(format_args!("duress show {}", trial.id));
     Ok(exit)
 }
 

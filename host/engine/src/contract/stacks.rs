@@ -1,5 +1,6 @@
 //! Stacks of containers: brought up, listed and removed, a project for each.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -21,7 +22,16 @@ pub trait Stacks: Send + Sync {
     async fn remove_project(&self, project: &Project) -> EngineResult<()>;
     /// Everything that carries duress's labels, of whatever project.
     async fn leftovers(&self) -> EngineResult<Vec<Leftover>>;
-    /// Returns the containers of a project, by name.
+    /// Puts these labels on whatever it makes beside the containers that a project attaches to ([`Project::selection`]), so that it
+    /// is found and removed with the project.
+    async fn adopt(
+        &self,
+        _project: &Project,
+        _labels: &BTreeMap<String, String>,
+    ) -> EngineResult<()> {
+        Ok(())
+    }
+    /// Returns the containers of a project, or those that it attaches to, by name.
     async fn containers(&self, project: &Project) -> EngineResult<Vec<Container>>;
     /// Returns how each container of a project stands now, by name.
     async fn snapshots(&self, project: &Project) -> EngineResult<Vec<Snapshot>>;

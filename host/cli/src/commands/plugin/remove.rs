@@ -10,8 +10,9 @@ use serde_json::json;
 use crate::Done;
 use crate::context::Context;
 use crate::plugins::Change;
-use crate::plugins::grant::{is_wanted, unknown};
+use crate::plugins::grant::unknown;
 use crate::plugins::unpacked::remove_files;
+use crate::ui::confirm;
 use crate::ui::print::{self, print_line, say};
 
 #[derive(Debug, Args)]
@@ -37,7 +38,7 @@ pub(crate) fn main(context: &Context, arguments: &Arguments) -> Done {
     };
     if was_taken_in && !change.yes && std::io::stdin().is_terminal() {
         let question = format!("Remove plugins/{name} too?");
-        if !is_wanted(&question)? {
+        if !confirm::is_wanted(&question, "--yes removes without asking")? {
             say!("Nothing was removed.");
             return Ok(ExitCode::from(1));
         }
