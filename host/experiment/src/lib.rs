@@ -6,6 +6,7 @@
 mod check;
 mod condition;
 mod format;
+mod judge;
 pub mod limits;
 mod load;
 mod plan;
@@ -13,6 +14,7 @@ mod promql;
 mod quantity;
 mod sample;
 mod source;
+mod summary;
 #[cfg(test)]
 mod tests;
 
@@ -22,6 +24,10 @@ pub use format::{
     Abort, AbortEntry, Expect, ExpectEntry, Experiment, HttpWorkload, Lag, Method, MetricEntry,
     UnitName, Workload, WorkloadMeasure,
 };
+pub use judge::{
+    AbortDecision, AbortLook, BaselineCheck, BaselineCondition, ConditionVerdict, Counts, Event,
+    Judge, Judgement, Recovery, Verdict,
+};
 pub use load::{Load, LoadClient, Operation};
 pub use plan::{
     AbortBound, AbortNoData, AbortRule, Allowance, BoundTerm, Condition, ExpectNoData, Expectation,
@@ -29,3 +35,4 @@ pub use plan::{
 };
 pub use sample::{NoData, Sample};
 pub use source::{ContainerMeasure, Metric, Parse, Reading, Source, Unit};
+pub use summary::{MetricSummary, Summary};

@@ -2,3 +2,5 @@
 
 mod files;
 mod grammar;
+mod judge;
+mod properties;
