@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 pub struct Sample {
     /// Which metric.
     pub metric: String,
-    /// The value in the metric's unit, or why there is none.
+    /// The value in the metric's unit, or why it is missing.
     pub value: Result<f64, NoData>,
     /// When the value was so, in milliseconds since the Unix epoch: its own time where the source tells it.
     pub sampled_at: i64,
@@ -19,7 +19,7 @@ pub struct Sample {
     pub query: String,
 }
 
-/// Why there is no value. It never counts as a good one.
+/// Why a value is missing. It never counts as a good one.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct NoData {
     /// One line for a person.

@@ -77,7 +77,7 @@ impl Checking<'_> {
                 ("lag", experiment.lag.is_some()),
             ] {
                 if stands {
-                    let message = format!("`{key}` is about `abort`, and there is no abort");
+                    let message = format!("`{key}` is about `abort`, and no abort is given");
                     self.tell_at_key(&format!("{at}/{key}"), message);
                 }
             }
@@ -157,7 +157,7 @@ impl Checking<'_> {
                     return Some(Allowance { breaches, of });
                 }
                 format!(
-                    "`{}` allows every sample to be a breach: the condition would say nothing",
+                    "`{}` allows every sample to be a breach: the condition would check nothing",
                     shown(text)
                 )
             }
@@ -306,7 +306,7 @@ fn reachable(
             format!("`{name}` can never be {operator} {value}: its values are {range}")
         }
         (Role::Expect, false) => format!(
-            "`{name}` is always {operator} {value}: its values are {range}, so the condition says nothing"
+            "`{name}` is always {operator} {value}: its values are {range}, so the condition checks nothing"
         ),
         (Role::Abort, true) => format!(
             "this abort can never be met: `{name}` is never {operator} {value}, its values are {range}"

@@ -14,13 +14,13 @@ mod contradictions;
 mod metrics;
 mod workload;
 
-/// The evaluation interval of an experiment that says nothing of it, in milliseconds.
+/// The evaluation interval without `every`, in milliseconds.
 pub(crate) const EVERY_MS: u64 = 1_000;
-/// The shortest warm-up of one that says nothing of it, in milliseconds.
+/// The shortest warm-up where the file gives no other, in milliseconds.
 pub(crate) const WARM_UP_MS: u64 = 10_000;
-/// The shortest time for recovery of one that says nothing of it, in milliseconds.
+/// The shortest time for recovery where the file gives no other, in milliseconds.
 pub(crate) const RECOVER_WITHIN_MS: u64 = 60_000;
-/// The shortest hold of one that says nothing of it, in milliseconds.
+/// The shortest hold where the file gives no other, in milliseconds.
 pub(crate) const HOLD_MS: u64 = 5_000;
 
 /// What is known of the subjects that an experiment is to run on, as far as it is known.
@@ -34,7 +34,7 @@ pub struct Known {
 
 /// Checks the keys `workload` and `experiment`, which stand or would stand at these JSON Pointers of a document.
 ///
-/// Returns the plan and every mistake. There is no plan where there are mistakes, where neither key stands, or where the form of a key
+/// Returns the plan and every mistake. No plan is returned where there are mistakes, where neither key stands, or where the form of a key
 /// is wrong: that is told by the check of the whole document, and not here.
 pub fn check(
     document: &Document,

@@ -27,7 +27,7 @@ impl AbortDecision {
 /// A look that met an abort's rule. Times are milliseconds since the Unix epoch.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct AbortLook {
-    /// The value in the metric's unit, or why there is none and that counts as a breach.
+    /// The value in the metric's unit, or the reason why it is missing, which counts as a breach.
     pub value: Result<f64, String>,
     /// When the value was so.
     pub sampled_at: i64,

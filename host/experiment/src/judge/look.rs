@@ -13,9 +13,9 @@ pub(super) enum Look {
     Good,
     /// It does not, or a missing value counts so.
     Breach,
-    /// There is no value, and nobody knows.
+    /// The value is missing, and the condition is unknown.
     Unknown,
-    /// There is no value, and that does not matter.
+    /// The value is missing, and that does not matter.
     Ignored,
 }
 

@@ -105,7 +105,7 @@ pub struct ConditionVerdict {
 pub struct Judgement {
     /// Whether the baseline held; absent where it was not finished.
     pub baseline: Option<BaselineCheck>,
-    /// The whole hypothesis; absent where there is none.
+    /// The whole hypothesis; absent without conditions.
     pub hypothesis: Option<Verdict>,
     /// Each of its conditions.
     pub conditions: Vec<ConditionVerdict>,

@@ -331,7 +331,8 @@ fn recovery_is_a_curve() {
         )
     };
     let (good, bad) = (v(1.0), v(9.0));
-    let table: [(&str, &Values, (Option<i64>, Option<i64>, Option<i64>)); 9] = [
+    type Times = (Option<i64>, Option<i64>, Option<i64>);
+    let table: [(&str, &Values, Times); 9] = [
         ("m < 5", &[good; 4], (Some(0), Some(0), Some(3))),
         ("m < 5", &[good; 3], (Some(0), None, None)),
         (
