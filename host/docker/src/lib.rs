@@ -1,5 +1,6 @@
 //! Docker Engine, through its API ([Docker Engine API](https://docs.docker.com/reference/api/engine/)) and its compose tool.
 
+mod accounts;
 mod address;
 mod arrange;
 mod attached;

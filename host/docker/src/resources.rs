@@ -2,9 +2,9 @@
 
 use async_trait::async_trait;
 use bollard::models::ContainerUpdateBody;
-use bollard::query_parameters::StatsOptions;
-use duress_engine::{ContainerId, EngineError, EngineResult, Limits, LimitsRecord, Resources};
-use futures::StreamExt as _;
+use duress_engine::{
+    Accounts, ContainerId, EngineError, EngineResult, Limits, LimitsRecord, Resources,
+};
 
 use super::calls::call;
 use super::{Docker, limits, listing, short};
@@ -23,16 +23,8 @@ impl Docker {
 #[async_trait]
 impl Resources for Docker {
     async fn memory_in_use(&self, container: &ContainerId) -> EngineResult<u64> {
-        let options = StatsOptions {
-            stream: false,
-            one_shot: true,
-        };
         let what = format!("measure the memory of container {}", short(container));
-        let mut stats = self.api.stats(&container.0, Some(options));
-        let first = async { stats.next().await.transpose() };
-        let memory = call(&what, container, first)
-            .await?
-            .and_then(|stats| stats.memory_stats);
+        let memory = self.statistics(&what, container).await?.memory_stats;
         let Some(memory) = memory else {
             return Err(EngineError::Failed(format!(
                 "{what}: the engine does not say"
@@ -47,6 +39,10 @@ impl Resources for Docker {
             .usage
             .unwrap_or(0)
             .saturating_sub(reclaimable.unwrap_or(0)))
+    }
+
+    async fn accounts(&self, container: &ContainerId) -> EngineResult<Accounts> {
+        self.read_accounts(container).await
     }
 
     async fn machine_memory(&self) -> EngineResult<u64> {

@@ -27,7 +27,8 @@ pub use arrangement::{
     Arranged, Arrangement, ContainerCopy, LABEL_ARRANGEMENT, LABEL_OFFLINE, Overrides,
 };
 pub use contract::{
-    Arrangements, Daemon, Engine, Files, Lifecycle, Networking, Programs, Resources, Stacks, Tasks,
+    Accounts, Arrangements, Daemon, Engine, Files, Lifecycle, Networking, Programs, Resources,
+    Stacks, Tasks,
 };
 pub use limits::{Limits, LimitsRecord, PERIOD};
 pub use near::is_near;

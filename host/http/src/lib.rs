@@ -3,7 +3,10 @@
 //! The destination is checked before a socket is opened. Redirects are not followed and no proxy is used, and a granted name that
 //! suddenly means this machine, by any of its addresses, or its neighbours on the link (DNS rebinding) leads nowhere: the addresses
 //! that were checked are the ones that are connected to.
+//!
+//! What the user's own file names is another matter: [`Anywhere`].
 
+mod anywhere;
 mod repeated;
 
 use std::net::{IpAddr, SocketAddr};
@@ -17,6 +20,7 @@ use reqwest::{Method, Url};
 use duress_engine::{Engine, EngineError, Project, is_near};
 use duress_model::{HttpRequest, innermost};
 
+pub use anywhere::Anywhere;
 pub use repeated::{Repeated, Trouble};
 
 /// The most that a response's body may hold, in bytes: states and metrics are far smaller, and a plugin gets it whole.
@@ -309,6 +313,14 @@ fn headers(request: &HttpRequest, host: Option<HeaderValue>) -> Result<HeaderMap
 
 async fn receive(
     request: &HttpRequest,
+    response: reqwest::Response,
+) -> Result<HttpResponse, HttpError> {
+    receive_at_most(RESPONSE_LIMIT, request, response).await
+}
+
+async fn receive_at_most(
+    limit: usize,
+    request: &HttpRequest,
     mut response: reqwest::Response,
 ) -> Result<HttpResponse, HttpError> {
     let status = response.status().as_u16();
@@ -328,12 +340,12 @@ async fn receive(
         .await
         .map_err(|error| unavailable(request, &error))?
     {
-        if body.len() + chunk.len() > RESPONSE_LIMIT {
+        if body.len() + chunk.len() > limit {
             return Err(HttpError::Unavailable(format!(
                 "{} {} answered more than {} MiB",
                 request.method,
                 request.url,
-                RESPONSE_LIMIT >> 20
+                limit >> 20
             )));
         }
         body.extend_from_slice(&chunk);

@@ -97,6 +97,11 @@ impl Container {
         }
     }
 
+    /// Returns the time since it was started last.
+    pub(super) fn uptime(&self) -> Duration {
+        self.started.elapsed()
+    }
+
     /// Returns what its health check says.
     pub(super) fn health(&self) -> Health {
         match self.healthy_after {

@@ -1,7 +1,7 @@
 //! Memory and limits.
 
 use async_trait::async_trait;
-use duress_engine::{ContainerId, EngineResult, Limits, LimitsRecord, Resources};
+use duress_engine::{Accounts, ContainerId, EngineResult, Limits, LimitsRecord, Resources};
 
 use super::engine::SimulatedEngine;
 
@@ -13,6 +13,16 @@ impl Resources for SimulatedEngine {
     async fn memory_in_use(&self, id: &ContainerId) -> EngineResult<u64> {
         self.look("measure memory", |machine| {
             machine.container(&id.0).map(|_| 10 << 20)
+        })
+        .await
+    }
+
+    async fn accounts(&self, id: &ContainerId) -> EngineResult<Accounts> {
+        self.look("read accounts", |machine| {
+            machine.container(&id.0).map(|container| Accounts {
+                cpu_time: container.uptime() / 100,
+                oom_kills: Some(0),
+            })
         })
         .await
     }

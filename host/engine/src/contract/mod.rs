@@ -16,7 +16,7 @@ pub use self::files::Files;
 pub use self::lifecycle::Lifecycle;
 pub use self::networking::Networking;
 pub use self::programs::Programs;
-pub use self::resources::Resources;
+pub use self::resources::{Accounts, Resources};
 pub use self::stacks::Stacks;
 pub use self::tasks::Tasks;
 

@@ -1,8 +1,19 @@
 //! Memory in use, and the limits of a container.
 
+use std::time::Duration;
+
 use async_trait::async_trait;
 
 use crate::{ContainerId, EngineResult, Limits, LimitsRecord};
+
+/// What the kernel has accounted to a container since it was started last.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Accounts {
+    /// Processor time that its processes have used.
+    pub cpu_time: Duration,
+    /// Processes that were killed for want of memory; `None` where the count cannot be read.
+    pub oom_kills: Option<u64>,
+}
 
 /// Memory in use, and the limits of a container.
 ///
@@ -11,6 +22,8 @@ use crate::{ContainerId, EngineResult, Limits, LimitsRecord};
 pub trait Resources: Send + Sync {
     /// Returns the memory that it uses and that the kernel could not reclaim at once, in bytes.
     async fn memory_in_use(&self, container: &ContainerId) -> EngineResult<u64>;
+    /// Returns what the kernel has accounted to a container that runs.
+    async fn accounts(&self, container: &ContainerId) -> EngineResult<Accounts>;
     /// Returns the memory of the engine's machine, in bytes.
     async fn machine_memory(&self) -> EngineResult<u64> {
         Ok(u64::MAX)

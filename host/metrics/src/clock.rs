@@ -1,0 +1,36 @@
+//! The time that samples carry.
+
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+/// The time of this machine as it was at the start, and what has passed since: so that samples of one trial are in order whatever
+/// becomes of the machine's time, and simulated time passes here too.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Clock {
+    began_at: i64,
+    began: Instant,
+}
+
+impl Clock {
+    pub(crate) fn start() -> Self {
+        Self {
+            began_at: jiff::Timestamp::now().as_millisecond(),
+            began: Instant::now(),
+        }
+    }
+
+    /// Milliseconds since the Unix epoch.
+    pub(crate) fn now(&self) -> i64 {
+        self.began_at
+            .saturating_add_unsigned(millis(self.began.elapsed()))
+    }
+}
+
+pub(crate) fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
+
+pub(crate) fn micros(duration: Duration) -> u64 {
+    u64::try_from(duration.as_micros()).unwrap_or(u64::MAX)
+}
