@@ -90,8 +90,8 @@ impl Probe {
                 Box::new(State::new(field, context)),
                 format!("state {field}"),
             ),
-            Source::Workload { measure } => (
-                Box::new(Workload::new(measure, Duration::from_secs(1), context)),
+            Source::Workload { measure, window_ms } => (
+                Box::new(Workload::new(measure, Duration::from_millis(*window_ms), context)),
                 format!("workload {measure}"),
             ),
             Source::Container { measure, service } => {
