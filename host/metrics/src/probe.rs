@@ -91,7 +91,11 @@ impl Probe {
                 format!("state {field}"),
             ),
             Source::Workload { measure, window_ms } => (
-                Box::new(Workload::new(measure, Duration::from_millis(*window_ms), context)),
+                Box::new(Workload::new(
+                    measure,
+                    Duration::from_millis(*window_ms),
+                    context,
+                )),
                 format!("workload {measure}"),
             ),
             Source::Container { measure, service } => {
