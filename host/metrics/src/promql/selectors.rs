@@ -231,7 +231,7 @@ mod tests {
         ] {
             assert_eq!(found(query), [], "{query}");
         }
-        assert_eq!(found(&"a+b+c+d+e+f+g+h+i+j".to_owned()).len(), MOST);
+        assert_eq!(found("a+b+c+d+e+f+g+h+i+j").len(), MOST);
     }
 
     proptest::proptest! {
