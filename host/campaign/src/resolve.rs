@@ -202,7 +202,7 @@ impl<'a> Resolving<'a> {
             for problem in targets.problems(self.document, &found) {
                 self.tell(problem);
             }
-            for problem in targets.unnamed(self.document, part, &found) {
+            for problem in targets.unnamed(self.document, entry, part, &found) {
                 self.tell(problem);
             }
             for problem in targets.too_few(self.document, entry, part, &found) {

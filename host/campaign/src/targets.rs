@@ -49,14 +49,20 @@ impl<'a> Targets<'a> {
     pub(super) fn unnamed(
         &self,
         document: &Document,
+        entry: &Entry<'_>,
         part: &Part<'_>,
         found: &[(&str, &Subject, &FaultType)],
     ) -> Vec<Problem> {
+        let counted = [&part.pointer, &entry.pointer];
+        let is_counted = counted.iter().any(|place| {
+            let number = document.value().pointer(&format!("{place}/target_count"));
+            number.is_some()
+        });
         let is_open = |subject: &Subject| {
             let allowed = subject.targets.as_deref().unwrap_or_default();
             subject.attached && allowed.iter().any(|pattern| pattern == "*")
         };
-        if self.is_share || !self.items.is_empty() {
+        if self.is_share || is_counted || !self.items.is_empty() {
             return Vec::new();
         }
         let open = found.iter().filter(|(_, subject, _)| is_open(subject));
@@ -65,7 +71,7 @@ impl<'a> Targets<'a> {
                 "subject `{name}` is a system that already runs, and nothing says which of its containers may be hurt"
             );
             let problem = document.problem(&part.pointer, message);
-            problem.help("add `targets: [SERVICE]`, or `targets: {percent: 30%}`")
+            problem.help("add `targets: [SERVICE]`, `targets: {percent: 30%}`, or `target_count`")
         })
         .collect()
     }

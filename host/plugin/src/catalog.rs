@@ -436,7 +436,7 @@ fn check_containers(manifest: &SubjectManifest, document: &duress_yaml::Document
             "`attach` and `compose` exclude each other: the system either runs already, or is brought up",
         ),
         Some(selection) => match selection.flaw() {
-            Some(flaw) => document.problem("/attach", flaw),
+            Some(flaw) => document.problem("/attach", format!("`attach`: {flaw}")),
             None => return Ok(()),
         },
         None if manifest.plugin.is_none() && manifest.compose.is_none() => document

@@ -123,9 +123,15 @@ impl InjectFlags {
         }
         fault.insert("targets".to_owned(), targets);
         if self.percent.is_none() {
-            let named = u64::try_from(self.containers.len()).unwrap_or(1);
-            let count = self.target_count.or((named > 1).then_some(named));
-            line.number("--target-count", &at("target_count"), count, &mut fault);
+            // All that are named; one of those that a label or a project has.
+            let named = u64::try_from(self.containers.len()).unwrap_or(1).max(1);
+            fault.insert("target_count".to_owned(), json!(named));
+            line.number(
+                "--target-count",
+                &at("target_count"),
+                self.target_count,
+                &mut fault,
+            );
         }
         line.number(
             "--keep-healthy",

@@ -141,19 +141,21 @@ impl Container {
 
     /// Returns every rule of its network, as iptables-save(8) writes it, seen from the machine.
     pub fn rules(&self) -> Vec<String> {
-        let output = Command::new("nsenter")
-            .args([
-                "--target",
-                &self.inspect("{{.State.Pid}}"),
-                "--net",
-                "iptables-save",
-            ])
-            .output()
-            .expect("nsenter can be started");
-        let text = String::from_utf8_lossy(&output.stdout).into_owned();
+        let text = self.in_network(&["iptables-save"]);
         text.lines()
             .filter(|line| line.starts_with("-A"))
             .map(str::to_owned)
             .collect()
+    }
+
+    /// Runs one of this machine's programs in its network; its standard output.
+    pub fn in_network(&self, command: &[&str]) -> String {
+        let process = self.inspect("{{.State.Pid}}");
+        let output = Command::new("nsenter")
+            .args(["--target", &process, "--net"])
+            .args(command)
+            .output()
+            .expect("nsenter can be started");
+        String::from_utf8_lossy(&output.stdout).into_owned()
     }
 }

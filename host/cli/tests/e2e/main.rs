@@ -8,6 +8,7 @@
     reason = "a test that cannot go on ends with what it saw"
 )]
 
+mod attached;
 mod cache;
 mod confined;
 mod conformance;
