@@ -44,7 +44,7 @@ fn mistakes(text: &str) -> String {
     read(text).expect_err("this has mistakes")
 }
 
-const FULL: &str = r#"
+pub(super) const FULL: &str = r#"
 workload:
   http: {url: "http://web:8080/cart", rate: 50/s, timeout: 2s}
 experiment:

@@ -2,8 +2,8 @@
 
 use proptest::prelude::*;
 
-use super::files::plan;
-use crate::{Judge, NoData, Sample, Verdict};
+use super::files::{FULL, known, plan};
+use crate::{Judge, NoData, Plan, Sample, Verdict, check};
 
 /// Below 5 is good, above it is a breach.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -147,6 +147,53 @@ proptest! {
                 for summary in [metric.before, metric.during, metric.after] {
                     prop_assert!(summary.mean.is_none_or(f64::is_finite), "{:?}", summary);
                 }
+            }
+        }
+    }
+}
+
+/// A piece of what may stand in such a file.
+fn piece() -> impl Strategy<Value = String> {
+    prop_oneof![
+        "[ \n:\\-{}\\[\\],\"'<>=*%/]{1,4}",
+        "\\PC{0,8}",
+        "-?[0-9]{1,25}(\\.[0-9]{1,5})?(e[0-9]{1,3})?(ms|s|m|h|%|/s|MiB)?",
+        prop::sample::select(vec![
+            "every: 1s",
+            "after: 2",
+            "baseline * 3",
+            "up < 1",
+            "null",
+            ".inf",
+            "9999999999999999h",
+            "[5s]",
+            "0",
+            "1 of 3",
+        ])
+        .prop_map(str::to_owned),
+    ]
+}
+
+proptest! {
+    #[test]
+    fn a_spoilt_file_is_a_plan_or_has_mistakes(
+        edits in prop::collection::vec((any::<prop::sample::Index>(), 0_usize..12, piece()), 1..5),
+    ) {
+        let mut text: Vec<char> = FULL.chars().collect();
+        for (at, length, piece) in edits {
+            let start = at.index(text.len() + 1);
+            let end = (start + length).min(text.len());
+            text.splice(start..end, piece.chars());
+        }
+        let text: String = text.into_iter().collect();
+        if let Ok(document) = duress_yaml::Document::parse("spoilt.yaml", text) {
+            let (plan, problems) = check(&document, "/workload", "/experiment", &known());
+            prop_assert!(plan.is_none() || problems.is_empty());
+            if let Some(plan) = plan {
+                let json = serde_json::to_string(&plan).expect("JSON");
+                prop_assert_eq!(&serde_json::from_str::<Plan>(&json).expect("a plan"), &plan);
+                prop_assert_eq!(plan.abort_bounds().len(), plan.abort.len());
+                let _ = Judge::new(&plan).judgement();
             }
         }
     }
