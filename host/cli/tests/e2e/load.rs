@@ -7,7 +7,7 @@ use serde_json::json;
 
 use crate::docker::{Container, docker};
 use crate::stage::Stage;
-use crate::wait::until_true;
+use crate::wait::{until, until_true};
 use duress_engine::{ContainerId, LABEL_PROJECT, Work};
 
 /// Nanoseconds of processor time that a container has used.
@@ -48,6 +48,42 @@ async fn processors(container: &Container) -> (f64, f64) {
         (cpu_time(container) - before) as f64 / passed,
         (own_cpu_time() - own) as f64 / passed,
     )
+}
+
+/// Returns the number of the first processor that this process may use (proc_pid_status(5)).
+fn first_processor() -> String {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap();
+    let mut lines = status.lines();
+    let allowed = lines.find_map(|line| line.strip_prefix("Cpus_allowed_list:"));
+    let first = allowed.unwrap().trim().split([',', '-']).next();
+    first.unwrap().to_owned()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_busy_neighbour_takes_nothing_from_the_share_that_was_chosen() {
+    let stage = Stage::with_plugin("bare", "faults", &["bare"]).await;
+    let (target, neighbour) = (stage.container("bare"), stage.container("peer"));
+    // Both have one processor, with equal rights to it.
+    let processor = first_processor();
+    for container in [&target, &neighbour] {
+        docker(&["update", "--cpuset-cpus", &processor, &container.0]);
+    }
+    let spins = "while :; do :; done";
+    docker(&["exec", "--detach", &neighbour.0, "bash", "-c", spins]);
+    let parameters = json!({ "percent": 45, "workers": 1 });
+    let metadata = stage.break_it("cpu_stress", parameters, &["bare"]).await;
+    let used = || (cpu_time(&target), cpu_time(&neighbour));
+    let (own, others) = used();
+    // Its share of what both got, and not of the time that passed: whatever else the machine does takes from both.
+    let enough = Duration::from_secs(4).as_nanos() as u64;
+    let share = until("both have used enough of the processor", || {
+        let (now, beside) = used();
+        let both = (now - own) + (beside - others);
+        (both >= enough).then(|| (now - own) as f64 / both as f64)
+    });
+    assert!((0.39..0.57).contains(&share), "{share} of what both used");
+    stage.cleanup(&metadata).await;
+    assert_eq!(stage.unsettled().await, 0);
 }
 
 fn memory(container: &Container) -> u64 {
