@@ -30,14 +30,13 @@ pub(crate) fn run(names: &[String], lints: Lints) -> Result<bool> {
     })?;
     let documented = !is_whole || cmd!(sh, "cargo test --quiet --doc --workspace").succeeds()?;
     let current = pages_are_current(&sh)?;
-    let mut left = leftovers::all()?;
-    left.retain(|what| !before.contains(what));
+    let left = leftovers::since(&before)?;
     if is_whole {
         durations::print();
     }
     println!();
     for what in &left {
-        println!("left behind: {what}");
+        println!("left behind: {}", leftovers::described(what));
     }
     let word = |good: bool| if good { "passed" } else { "FAILED" };
     println!("tests: {}", word(passed));

@@ -2,7 +2,9 @@
 
 use crate::unchanged;
 use duress_sdk::bindings::duress::plugin::changes;
-use duress_sdk::{Action, Change, Error, Place, Probe, Program, Result, Scene, Step};
+use duress_sdk::{
+    Action, Change, Error, FileReplacement, Place, Probe, Program, Result, Scene, Step,
+};
 
 /// As it should be done.
 pub(crate) fn well(scene: &Scene) -> Step {
@@ -14,6 +16,20 @@ pub(crate) fn well(scene: &Scene) -> Step {
             .collect(),
         ..unchanged()
     }
+}
+
+/// Replaces a file of each target.
+pub(crate) fn with_another_file(scene: &Scene, paths: &[String]) -> Result<Step> {
+    let path = paths.first();
+    let path = path.ok_or_else(|| Error::Invalid("no path is given".into()))?;
+    let replaced = scene.targets.iter().map(|target| {
+        let summary = format!("replace {path} of {}", target.name);
+        FileReplacement::new(&target.name, summary, path, "new\n").into()
+    });
+    Ok(Step {
+        changes: replaced.collect(),
+        ..unchanged()
+    })
 }
 
 /// Makes a change, and leaves nothing to find it by again.

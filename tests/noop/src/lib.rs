@@ -5,6 +5,7 @@
 mod conduct;
 mod misbehave;
 mod reach;
+mod rebuild;
 
 use duress_sdk::{
     Fault, HealthReport, NoParameters, Result, State, Step, Subject, settings, stack,

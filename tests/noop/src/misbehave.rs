@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{conduct, reach, unchanged};
+use crate::{conduct, reach, rebuild, unchanged};
 use duress_sdk::schemars::JsonSchema;
 use duress_sdk::{Error, Fault, Parameters, Result, Scene, Step, host, http, info, schemars};
 
@@ -55,6 +55,10 @@ enum How {
     ChangeFlood,
     /// Do to its own target what its manifest does not ask for.
     Ungranted,
+    /// Make containers otherwise, replace files and start programs where it may not, and in ways that it may not.
+    Rebuild,
+    /// Not at all: it replaces a file of each target.
+    ReplaceFile,
     /// Not at all.
     Behave,
     /// Make a change, and leave nothing to find it by again.
@@ -135,6 +139,8 @@ fn act(misbehave: &Misbehave, scene: &Scene) -> Result<Step> {
         How::Shell => return Err(reach::shell(with)),
         How::Ungranted => return Err(reach::ungranted(scene)),
         How::ChangeFlood => return Err(reach::change_flood(scene)),
+        How::Rebuild => return Err(rebuild::all(scene, with)),
+        How::ReplaceFile => return conduct::with_another_file(scene, with),
         How::Behave => return Ok(conduct::well(scene)),
         How::Forget => return conduct::forgetfully(scene),
         How::Undo => return conduct::hastily(scene),

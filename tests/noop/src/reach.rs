@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use crate::rebuild;
 use duress_sdk::bindings::duress::plugin::changes::Limits;
 use duress_sdk::bindings::duress::plugin::{changes, containers, http, tcp};
 use duress_sdk::{Action, Change, Error, Fill, Place, Probe, Program, Result, Scene};
@@ -14,7 +15,7 @@ const FLOOD: usize = 300;
 const LIMIT: u64 = 2_000;
 
 /// Names that are no container's, and that a careless host would take for a path, an option, a command or an end.
-fn strange() -> Vec<String> {
+pub(crate) fn strange() -> Vec<String> {
     let mut names: Vec<String> = [
         "",
         ".",
@@ -49,13 +50,13 @@ fn strange() -> Vec<String> {
 
 /// What came of many attempts that must all fail.
 #[derive(Default)]
-struct Attempts {
+pub(crate) struct Attempts {
     refused: usize,
     wrong: Vec<String>,
 }
 
 impl Attempts {
-    fn must_fail<T>(&mut self, what: String, answer: Result<T>) {
+    pub(crate) fn must_fail<T>(&mut self, what: String, answer: Result<T>) {
         match answer {
             Ok(_) => self.wrong.push(format!("ALLOWED: {what}")),
             Err(error) if error.to_string().len() > REASON => {
@@ -65,7 +66,7 @@ impl Attempts {
         }
     }
 
-    fn told(self) -> Error {
+    pub(crate) fn told(self) -> Error {
         Error::Failed(match self.wrong.len() {
             0 => format!("all {} attempts were refused", self.refused),
             _ => self.wrong.join("; "),
@@ -73,7 +74,7 @@ impl Attempts {
     }
 }
 
-fn pause(container: &str) -> Change {
+pub(crate) fn pause(container: &str) -> Change {
     Change {
         container: container.to_owned(),
         summary: "pause what is not ours".into(),
@@ -245,6 +246,7 @@ pub(crate) fn ungranted(scene: &Scene) -> Error {
             attempts.must_fail(what.into(), changes::apply(&change));
         }
     }
+    rebuild::each(&mut attempts, &target.name, "");
     for program in ["sh", "/usr/bin/printf", "printf ", "PRINTF", "./printf"] {
         let command = [program.to_owned()];
         attempts.must_fail(program.into(), containers::exec("peer", &command, LIMIT));

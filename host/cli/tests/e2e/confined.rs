@@ -5,7 +5,7 @@ use std::process::{Child, Command};
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::docker::{Container, docker};
+use crate::docker::{Container, docker, remove_with_toolboxes};
 use duress_docker::Docker;
 use duress_engine::{
     ContainerId, Engine, EngineError, EngineResult, LABEL_PROJECT, NetDriver, Output, Program,
@@ -60,7 +60,14 @@ impl Lab {
     async fn down(self) {
         // The toolboxes, and then what was made here without the compose tool.
         self.engine.remove_project(&self.project).await.unwrap();
-        docker(&["rm", "--force", "--volumes", &self.id.0]);
+        drop(self);
+    }
+}
+
+impl Drop for Lab {
+    /// Whatever became of its test, nothing of it stays.
+    fn drop(&mut self) {
+        remove_with_toolboxes(&self.id.0);
     }
 }
 
@@ -186,6 +193,43 @@ async fn a_task_that_cannot_begin_leaves_nothing_to_end() {
     );
     assert!(!lab.engine.task_works(&lab.id, "load", &LOAD).await.unwrap());
     lab.engine.stop_task(&lab.id, "load", &LOAD).await.unwrap();
+    lab.down().await;
+}
+
+#[tokio::test]
+async fn a_program_goes_on_in_a_read_only_container_or_is_refused_with_what_to_do() {
+    let command = ["sleep", "4141"].map(str::to_owned).into();
+    let work = Work::RunProgram { command };
+    let running = |lab: &Lab| docker(&["top", &lab.id.0, "-eo", "pid,args"]).contains("sleep 4141");
+    let with_volume = ["--read-only", "--volume", "/data"];
+    for (driver, options) in [
+        (NetDriver::Toolbox, &with_volume[..]),
+        (NetDriver::Namespace, &with_volume[..1]),
+    ] {
+        let lab = Lab::new(driver, options).await;
+        let started = lab.engine.start_task(&lab.id, "goes-on", &work, None).await;
+        started.unwrap();
+        let works = lab.engine.task_works(&lab.id, "goes-on", &work).await;
+        assert!(works.unwrap() && running(&lab), "{driver:?}");
+        lab.engine
+            .stop_task(&lab.id, "goes-on", &work)
+            .await
+            .unwrap();
+        assert!(!running(&lab), "{driver:?}");
+        let (_, files) = lab
+            .container
+            .run(&["find", "/", "-xdev", "-name", "duress-helper"]);
+        assert!(!files.contains("/data"), "{driver:?}: {files}");
+        lab.down().await;
+    }
+    let lab = Lab::new(NetDriver::Toolbox, &["--read-only"]).await;
+    let refused = lab.engine.start_task(&lab.id, "goes-on", &work, None).await;
+    let Err(EngineError::Missing { message, hint }) = refused else {
+        panic!("{refused:?}");
+    };
+    assert!(message.contains("read-only"), "{message}");
+    assert!(hint.contains("a volume in the compose file"), "{hint}");
+    assert!(!running(&lab));
     lab.down().await;
 }
 

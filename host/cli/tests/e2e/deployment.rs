@@ -11,7 +11,7 @@ use duress_engine::{
 use serde_json::Value;
 use tempfile::TempDir;
 
-use crate::docker::{Container, attempt, docker, labelled};
+use crate::docker::{Container, attempt, docker, labelled, remove};
 
 const LIMIT: Duration = Duration::from_secs(60);
 
@@ -108,9 +108,7 @@ impl Drop for Stacked {
         let beside = format!("label={LABEL_PROJECT}={}", self.stack.project);
         let toolboxes = attempt(&["ps", "-aq", "--filter", &beside]).stdout;
         let toolboxes = String::from_utf8_lossy(&toolboxes).into_owned();
-        for toolbox in toolboxes.lines() {
-            attempt(&["rm", "-fv", toolbox]);
-        }
+        remove(&toolboxes.lines().collect::<Vec<_>>());
         let label = format!("label=com.docker.compose.project={}", self.stack.project);
         for (list, remove) in [
             (["ps", "-aq"].as_slice(), ["rm", "-fv"].as_slice()),

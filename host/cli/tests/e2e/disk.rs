@@ -3,7 +3,7 @@
 
 use std::time::{Duration, Instant};
 
-use crate::docker::{Container, attempt, docker};
+use crate::docker::{Container, attempt, docker, remove, remove_with_toolboxes};
 use duress_docker::Docker;
 use duress_engine::{ContainerId, Files as _, Fill, Limits, NetDriver, Resources as _};
 
@@ -43,13 +43,7 @@ impl Target {
 
 impl Drop for Target {
     fn drop(&mut self) {
-        // The engine's toolboxes beside it belong to no stack that would be removed.
-        let beside = format!("label=io.duress.toolbox-of={}", self.container.0);
-        let toolboxes = attempt(&["ps", "-aq", "--no-trunc", "--filter", &beside]).stdout;
-        let toolboxes = String::from_utf8_lossy(&toolboxes);
-        let mut remove = vec!["rm", "-f", "-v", &self.container.0];
-        remove.extend(toolboxes.lines());
-        attempt(&remove);
+        remove_with_toolboxes(&self.container.0);
         attempt(&["volume", "rm", "-f", &self.volume]);
     }
 }
@@ -169,7 +163,7 @@ async fn a_stopped_container_has_no_disk_to_fill_and_a_shared_one_is_told() {
     let engine = Docker::connect(None).await.unwrap();
     let sharers = engine.volume_sharers(&id, "/data/deep/down").await.unwrap();
     let elsewhere = engine.volume_sharers(&id, "/tmp").await.unwrap();
-    attempt(&["rm", "-f", &writes, &reads]);
+    remove(&[&writes, &reads]);
     assert_eq!(sharers.len(), 1, "{sharers:?}");
     assert_eq!(sharers[0].id.0, writes);
     assert!(elsewhere.is_empty());

@@ -1,6 +1,12 @@
 //! The engine as anybody sees it: by the command `docker`, not by duress.
 
 use std::process::{Command, Output};
+use std::time::{Duration, Instant};
+
+/// On each container that a test runs by itself. `cargo xtask test` looks for what is left of them.
+const TEST_LABEL: &str = "io.duress.test";
+/// How long the engine may take to remove a container.
+const REMOVAL_LIMIT: Duration = Duration::from_secs(30);
 
 /// Runs `docker`; its standard output. Panics when it fails.
 pub fn docker(arguments: &[&str]) -> String {
@@ -13,12 +19,46 @@ pub fn docker(arguments: &[&str]) -> String {
     String::from_utf8_lossy(&output.stdout).trim().to_owned()
 }
 
-/// Runs `docker`, whatever comes of it.
+/// Runs `docker`, whatever comes of it. A container that it runs carries the name of the test.
 pub fn attempt(arguments: &[&str]) -> Output {
-    Command::new("docker")
-        .args(arguments)
-        .output()
-        .expect("docker can be started")
+    let mut command = Command::new("docker");
+    let mut rest = arguments;
+    if let [verb @ ("run" | "create"), others @ ..] = arguments {
+        let thread = std::thread::current();
+        let test = thread.name().unwrap_or("a thread without a name");
+        let label = format!("{TEST_LABEL}={test}");
+        command.args([verb, "--label", label.as_str()]);
+        rest = others;
+    }
+    command.args(rest).output().expect("docker can be started")
+}
+
+/// Removes containers with their volumes, and sees that they are gone: the engine refuses to remove one that is just ending, because
+/// another that it shared a namespace with was removed.
+pub fn remove(containers: &[&str]) {
+    let deadline = Instant::now() + REMOVAL_LIMIT;
+    let is_there = |id: &&str| {
+        attempt(&["inspect", "--type", "container", id])
+            .status
+            .success()
+    };
+    let mut left: Vec<&str> = containers.to_vec();
+    while !left.is_empty() && Instant::now() < deadline {
+        attempt(&[&["rm", "--force", "--volumes"], left.as_slice()].concat());
+        left.retain(is_there);
+        if !left.is_empty() {
+            std::thread::sleep(Duration::from_millis(100));
+        }
+    }
+}
+
+/// Removes a container that a test made, after the engine's toolboxes beside it, which belong to no stack that would be removed.
+pub fn remove_with_toolboxes(id: &str) {
+    let beside = format!("label=io.duress.toolbox-of={id}");
+    let toolboxes = attempt(&["ps", "-aq", "--no-trunc", "--filter", &beside]).stdout;
+    let toolboxes = String::from_utf8_lossy(&toolboxes).into_owned();
+    remove(&toolboxes.lines().collect::<Vec<_>>());
+    remove(&[id]);
 }
 
 /// Everything that carries a label, as `kind name`.

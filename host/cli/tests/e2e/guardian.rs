@@ -131,6 +131,75 @@ fn a_living_duress_is_never_recovered_and_one_that_stands_still_is_taken_over() 
     assert_eq!(program.left(), [""; 0]);
 }
 
+/// A volume of no stack, with a file whose mode and owner are not those of a new one.
+struct KeptFile(String);
+
+impl KeptFile {
+    fn new() -> Self {
+        let name = format!("duress-kept-{}", uuid::Uuid::now_v7().simple());
+        docker(&["volume", "create", "--label", "io.duress.test", &name]);
+        let kept = Self(name);
+        let make =
+            "printf 'a\\0b\\377\\n' > /kept/file; chown 70:71 /kept/file; chmod 4640 /kept/file";
+        kept.run(make);
+        kept
+    }
+
+    fn run(&self, script: &str) -> String {
+        let mount = format!("{}:/kept", self.0);
+        let image = std::env::var("DURESS_BASE_IMAGE").unwrap();
+        docker(&["run", "--rm", "-v", &mount, &image, "sh", "-c", script])
+    }
+
+    /// All of the volume: its names, and the file's mode, owner and bytes.
+    fn seen(&self) -> String {
+        self.run("ls -A /kept; stat -c '%a %u %g' /kept/file; od -An -tx1 /kept/file")
+    }
+}
+
+impl Drop for KeptFile {
+    fn drop(&mut self) {
+        crate::docker::attempt(&["volume", "rm", "-f", &self.0]);
+    }
+}
+
+#[test]
+fn a_file_that_a_killed_duress_had_replaced_is_restored_byte_for_byte() {
+    for guardian in ["2", "off"] {
+        let program = Program::new();
+        let kept = KeptFile::new();
+        let before = kept.seen();
+        let compose = format!(
+            "services:\n  target:\n    image: ${{DURESS_BASE_IMAGE}}\n    command: [sleep, infinity]\n    init: true\n    \
+             volumes: ['kept:/kept']\nvolumes:\n  kept: {{external: true, name: {}}}\n",
+            kept.0
+        );
+        let permissions = "{actions: [pause], programs: {container: [/bin/true, printf], look: [/bin/true, printf]}, \
+                           files: {replace: [/kept/file]}, http: [stack], tcp: [stack], logs: true, stack: true}";
+        program.stack("replacing", permissions, &compose, "target");
+        let campaign = program.folder.path().join("replaced.yaml");
+        let text = "name: replaced\nsubjects: [replacing]\ndefaults: {duration_seconds: 600}\nchaos_types:\n  \
+                    - {type: misbehave, params: {how: replace_file, with: [/kept/file]}}\n";
+        std::fs::write(&campaign, text).unwrap();
+        let mut command = program.command(&["run", "campaign", campaign.to_str().unwrap()]);
+        command
+            .env("DURESS_PATH", program.folder.path())
+            .env("DURESS_GUARDIAN", guardian)
+            .process_group(0);
+        let running = Running::of(&mut command);
+        running.wait_for_change();
+        assert!(kept.seen().contains("6e 65 77"), "it says `new`");
+        running.signal_group("KILL");
+        running.end();
+        if guardian == "off" {
+            let recovered = program.run(&["recover"]);
+            assert_eq!(recovered.code(), 0, "{}", recovered.said());
+        }
+        all_is_gone(&program);
+        assert_eq!(kept.seen(), before, "guardian {guardian}");
+    }
+}
+
 #[test]
 fn a_guardian_that_was_stopped_or_killed_is_replaced_and_the_new_one_guards() {
     let program = Program::new();

@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use serde_json::json;
 
-use crate::docker::{attempt, docker};
+use crate::docker::{docker, remove};
 use crate::program::{Program, noop, on_etcd};
 
 const CAMPAIGN: &str = "
@@ -124,17 +124,17 @@ impl Secret {
 }
 
 /// A container that no duress made; it goes at the end.
-struct Victim(String);
+pub struct Victim(pub String);
 
 impl Victim {
-    fn new() -> Self {
+    pub fn new() -> Self {
         let image = std::env::var("DURESS_BASE_IMAGE").unwrap();
         Self(docker(&[
             "run", "--detach", "--init", &image, "sleep", "600",
         ]))
     }
 
-    fn is_untouched(&self) -> bool {
+    pub fn is_untouched(&self) -> bool {
         docker(&[
             "inspect",
             "--format",
@@ -146,7 +146,7 @@ impl Victim {
 
 impl Drop for Victim {
     fn drop(&mut self) {
-        attempt(&["rm", "--force", &self.0]);
+        remove(&[&self.0]);
     }
 }
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde_json::json;
 
-use crate::docker::{Container, docker};
+use crate::docker::{Container, docker, remove};
 use crate::stage::Stage;
 use crate::wait::{until, until_true};
 use duress_engine::{ContainerId, LABEL_PROJECT, Work};
@@ -185,7 +185,7 @@ async fn a_disk_is_kept_busy_and_nothing_stays_on_it() {
     let other = docker(&["run", "-d", "--rm", "-v", &mount, &image, "sleep", "600"]);
     let parameters = json!({ "workers": 1, "file_mb": 1, "path": "/data" });
     let shared = stage.inject("disk_stress", parameters, &["bare"]).await;
-    docker(&["rm", "-f", &other]);
+    remove(&[&other]);
     let why = shared.unwrap_err().to_string();
     assert!(why.contains("writes to the same volume"), "{why}");
 }

@@ -34,6 +34,7 @@ mod plugin;
 mod postgres;
 mod program;
 mod published;
+mod reach;
 mod recovery;
 mod registry;
 mod replacing;

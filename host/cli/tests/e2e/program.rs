@@ -93,6 +93,10 @@ impl Program {
     /// Puts a copy of the component that misbehaves, or bytes in its place, beside the database as a plugin of that name, and grant it
     /// what it asks for.
     pub fn plugin(&self, name: &str, component: &[u8], settings: &str) {
+        self.plugin_with(name, component, settings, PERMISSIONS);
+    }
+
+    fn plugin_with(&self, name: &str, component: &[u8], settings: &str, permissions: &str) {
         let folder = self.folder.path();
         let plugin = folder.join("plugins").join(name);
         fs::create_dir_all(&plugin).unwrap();
@@ -101,14 +105,31 @@ impl Program {
             plugin.join("plugin.yaml"),
             format!(
                 "name: {name}\nversion: 0.1.0\nsummary: s\nlicense: MIT\ncomponent: component.wasm\nwit: 0.1.1\n\
-                 permissions: {PERMISSIONS}\nsettings: {settings}\n"
+                 permissions: {permissions}\nsettings: {settings}\n"
             ),
         )
         .unwrap();
         fs::write(
             folder.join("duress.lock"),
             format!(
-                "plugins:\n  {name}: {{version: 0.1.0, source: here, grants: {PERMISSIONS}}}\n"
+                "plugins:\n  {name}: {{version: 0.1.0, source: here, grants: {permissions}}}\n"
+            ),
+        )
+        .unwrap();
+    }
+
+    /// Puts a subject of this compose file beside the database, of which faults may touch one service, with the component that
+    /// misbehaves as its plugin. Both have this name. Commands find it with `DURESS_PATH` at the folder.
+    pub fn stack(&self, name: &str, permissions: &str, compose: &str, target: &str) {
+        self.plugin_with(name, &noop(), "{stack: true}", permissions);
+        let subject = self.folder.path().join("subjects").join(name);
+        fs::create_dir_all(&subject).unwrap();
+        fs::write(subject.join("docker-compose.yaml"), compose).unwrap();
+        fs::write(
+            subject.join("subject.yaml"),
+            format!(
+                "name: {name}\nsummary: s\nplugin: {name}\ncompose: docker-compose.yaml\ntargets: [{target}]\n\
+                 timeouts: {{reset_seconds: 60, recovery_seconds: 5, fault_seconds: 90}}\n"
             ),
         )
         .unwrap();
