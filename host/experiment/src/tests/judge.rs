@@ -387,6 +387,19 @@ fn a_source_that_repeats_an_old_value_recovers_nothing() {
 }
 
 #[test]
+fn a_source_whose_clock_is_ahead_shortens_no_hold() {
+    let mut trial = Trial::new(&of("m < 5", ""));
+    trial.baseline(&[v(1.0)]);
+    trial.fault(&[v(9.0)]);
+    trial.judge.rolled_back(trial.now);
+    for ahead in [0, 60_000, 120_000] {
+        let sample = sample("m", v(1.0), trial.now + ahead);
+        trial.judge.observe(&sample, trial.now);
+    }
+    assert!(!trial.judge.has_recovered());
+}
+
+#[test]
 fn every_condition_must_hold_at_once() {
     let plan = plan(
         "experiment: {hold: 3s, metrics: {m: {state: m}, n: {state: n}}, expect: [m < 5, n < 5]}",
