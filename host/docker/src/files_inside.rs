@@ -1,7 +1,9 @@
 //! A container's files where only the engine reaches them: by duress's helper. The container's own tools would take a path, and what
 //! a path leads to can change between a look and the act.
 
-use super::{Docker, toolbox};
+use duress_tasks::Request;
+
+use super::{Docker, short, toolbox};
 use duress_engine::{Beside, ContainerId, EngineError, EngineResult, FileSystem, Fill};
 
 impl Docker {
@@ -9,12 +11,12 @@ impl Docker {
     async fn by_helper<T: serde::de::DeserializeOwned>(
         &self,
         id: &ContainerId,
-        words: &[&str],
+        request: Request,
     ) -> EngineResult<T> {
         if !self.info.toolbox {
             return Err(toolbox::missing());
         }
-        let said = self.helper_says(id, Beside::Processes, words).await?;
+        let said = self.helper_says(id, Beside::Processes, &request).await?;
         // Of what prints nothing there is nothing to read.
         let said = if said.trim().is_empty() {
             "null"
@@ -22,26 +24,12 @@ impl Docker {
             &said
         };
         serde_json::from_str(said).map_err(|error| {
-            EngineError::Failed(format!("read what `{}` said: {error}", words.join(" ")))
+            EngineError::Failed(format!(
+                "{} of container {}: read what the helper answered: {error}",
+                request.name(),
+                short(id)
+            ))
         })
-    }
-
-    /// A verb of the helper about a fill.
-    async fn about_fill<T: serde::de::DeserializeOwned>(
-        &self,
-        id: &ContainerId,
-        verb: &str,
-        fill: Fill<'_>,
-    ) -> EngineResult<T> {
-        let size = fill.size.to_string();
-        let mut words = vec![verb, fill.path, &size];
-        if let Some(mark) = fill.mark {
-            words.extend(["--mark", mark]);
-        }
-        if fill.root_filesystem {
-            words.push("--root-filesystem");
-        }
-        self.by_helper(id, &words).await
     }
 
     pub(super) async fn file_system_inside(
@@ -49,11 +37,12 @@ impl Docker {
         id: &ContainerId,
         path: &str,
     ) -> EngineResult<FileSystem> {
-        self.by_helper(id, &["file-system", path]).await
+        let path = path.to_owned();
+        self.by_helper(id, Request::FileSystem { path }).await
     }
 
     pub(super) async fn fill_inside(&self, id: &ContainerId, fill: Fill<'_>) -> EngineResult<()> {
-        self.about_fill(id, "fill", fill).await
+        self.by_helper(id, Request::Fill(request(fill))).await
     }
 
     pub(super) async fn fill_is_inside(
@@ -61,10 +50,20 @@ impl Docker {
         id: &ContainerId,
         fill: Fill<'_>,
     ) -> EngineResult<bool> {
-        self.about_fill(id, "fill-is-there", fill).await
+        self.by_helper(id, Request::FillIsThere(request(fill)))
+            .await
     }
 
     pub(super) async fn remove_inside(&self, id: &ContainerId, fill: Fill<'_>) -> EngineResult<()> {
-        self.about_fill(id, "remove-fill", fill).await
+        self.by_helper(id, Request::RemoveFill(request(fill))).await
+    }
+}
+
+fn request(fill: Fill<'_>) -> duress_tasks::Fill {
+    duress_tasks::Fill {
+        path: fill.path.to_owned(),
+        size: fill.size,
+        mark: fill.mark.map(str::to_owned),
+        root_filesystem: fill.root_filesystem,
     }
 }

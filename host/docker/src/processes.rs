@@ -4,9 +4,14 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 
+use duress_tasks::Request;
+
 use super::toolbox::failed;
 use super::{Docker, listing, short};
 use duress_engine::{Beside, ContainerId, EngineError, EngineResult, Process, State, Tasks, Work};
+
+/// The most processes that are signalled by one request: each takes at most 35 bytes of its argument.
+const AT_ONCE: usize = 1_000;
 
 #[async_trait]
 impl Tasks for Docker {
@@ -23,8 +28,9 @@ impl Tasks for Docker {
     async fn processes(&self, id: &ContainerId) -> EngineResult<Vec<Process>> {
         // Of frozen processes the kernel does not say whether a signal has stopped them.
         self.refuse_frozen(id).await?;
-        let words = ["processes", "--container", &id.0];
-        let said = self.helper_says(id, Beside::PidNamespace, &words).await?;
+        let container = Some(id.0.clone());
+        let request = Request::Processes { container };
+        let said = self.helper_says(id, Beside::PidNamespace, &request).await?;
         let read: Result<_, serde_json::Error> = said.lines().map(serde_json::from_str).collect();
         read.map_err(|error| {
             EngineError::Failed(format!(
@@ -35,23 +41,29 @@ impl Tasks for Docker {
     }
 
     async fn task_works(&self, id: &ContainerId, task: &str, work: &Work) -> EngineResult<bool> {
-        let mut words = vec!["runs", "--id", task];
-        let beside = reached(work, id, &mut words);
-        let output = self.run_helper(id, beside, &words).await?;
+        let (beside, container) = reached(work, id);
+        let request = Request::Runs {
+            id: task.to_owned(),
+            container,
+        };
+        let output = self.run_helper(id, beside, &request).await?;
         match output.exit_code {
             0 => Ok(true),
             1 if output.stderr.is_empty() => Ok(false),
-            _ => Err(failed("look for a task", id, &output)),
+            _ => Err(failed(request.name(), id, &output)),
         }
     }
 
     async fn stop_task(&self, id: &ContainerId, task: &str, work: &Work) -> EngineResult<()> {
-        let mut words = vec!["stop", "--id", task];
-        let beside = reached(work, id, &mut words);
+        let (beside, container) = reached(work, id);
+        let request = Request::Stop {
+            id: task.to_owned(),
+            container,
+        };
         if beside == Beside::PidNamespace {
             self.refuse_frozen(id).await?;
         }
-        self.helper_says(id, beside, &words).await.map(drop)
+        self.helper_says(id, beside, &request).await.map(drop)
     }
 
     async fn signal_processes(
@@ -61,16 +73,15 @@ impl Tasks for Docker {
         signal: &str,
     ) -> EngineResult<()> {
         self.refuse_frozen(id).await?;
-        let mut words = vec!["signal", "--signal", signal, "--container", &id.0];
-        let numbers: Vec<(String, String)> = processes
-            .iter()
-            .map(|(pid, started)| (pid.to_string(), started.to_string()))
-            .collect();
-        for (pid, started) in &numbers {
-            words.extend(["--pid", pid, "--started", started]);
+        for processes in processes.chunks(AT_ONCE) {
+            let request = Request::Signal {
+                signal: signal.to_owned(),
+                processes: processes.to_vec(),
+                container: Some(id.0.clone()),
+            };
+            self.helper_says(id, Beside::PidNamespace, &request).await?;
         }
-        let sent = self.helper_says(id, Beside::PidNamespace, &words).await;
-        sent.map(drop)
+        Ok(())
     }
 }
 
@@ -86,8 +97,9 @@ impl Docker {
             Err(_) => return true,
         };
         let signal = signal.unwrap_or_else(|| "SIGTERM".to_owned());
-        let words = ["heeds", "--signal", &signal, "--container", &id.0];
-        let heeds = self.run_helper(id, Beside::PidNamespace, &words).await;
+        let container = Some(id.0.clone());
+        let request = Request::Heeds { signal, container };
+        let heeds = self.run_helper(id, Beside::PidNamespace, &request).await;
         !heeds.is_ok_and(|output| output.exit_code == 1 && output.stderr.is_empty())
     }
 
@@ -105,12 +117,9 @@ impl Docker {
 }
 
 /// Returns where a task that was started is found again: in the network's toolbox, or among the container's processes.
-fn reached<'a>(work: &Work, id: &'a ContainerId, words: &mut Vec<&'a str>) -> Beside {
+fn reached(work: &Work, id: &ContainerId) -> (Beside, Option<String>) {
     match work.beside() {
-        Beside::Network => Beside::Network,
-        Beside::Processes | Beside::PidNamespace => {
-            words.extend(["--container", id.0.as_str()]);
-            Beside::PidNamespace
-        }
+        Beside::Network => (Beside::Network, None),
+        Beside::Processes | Beside::PidNamespace => (Beside::PidNamespace, Some(id.0.clone())),
     }
 }

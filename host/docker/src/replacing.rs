@@ -9,6 +9,7 @@ use bollard::query_parameters::{
     ContainerArchiveInfoOptions, DownloadFromContainerOptions, UploadToContainerOptions,
 };
 use duress_disk::{MESSAGE_LIMIT, OwnedReplacement};
+use duress_tasks::Request;
 use futures::StreamExt as _;
 
 use super::calls::call;
@@ -60,7 +61,9 @@ impl Docker {
         match self.reach(id).await? {
             Reach::Beside(root) => files::read(root, path).await,
             Reach::Helper => {
-                let message = self.exchange(id, &["read-file", path], Vec::new()).await?;
+                let path = path.to_owned();
+                let request = Request::ReadFile { path };
+                let message = self.exchange(id, &request, Vec::new()).await?;
                 Standing::receive(&message[..]).map_err(files::told)
             }
             Reach::Archive => self.read_archived(id, path).await,
@@ -78,14 +81,14 @@ impl Docker {
             (Reach::Beside(root), Way::There) => files::replace(root, new).await,
             (Reach::Beside(root), Way::Back) => files::restore(root, new).await,
             (Reach::Helper, way) => {
-                let verb = match way {
-                    Way::There => "replace-file",
-                    Way::Back => "restore-file",
+                let request = match way {
+                    Way::There => Request::ReplaceFile,
+                    Way::Back => Request::RestoreFile,
                 };
                 let mut message = Vec::new();
                 let sent = OwnedReplacement::from(new).send(&mut message);
                 sent.map_err(files::told)?;
-                self.exchange(id, &[verb], message).await.map(drop)
+                self.exchange(id, &request, message).await.map(drop)
             }
             (Reach::Archive, Way::There) => self.replace_archived(id, new).await,
             (Reach::Archive, Way::Back) => self.restore_archived(id, new).await,
@@ -96,17 +99,15 @@ impl Docker {
     async fn exchange(
         &self,
         id: &ContainerId,
-        words: &[&str],
+        request: &Request,
         message: Vec<u8>,
     ) -> EngineResult<Vec<u8>> {
-        let words: Vec<String> = words.iter().map(|&word| word.to_owned()).collect();
-        let what = words.first().cloned().unwrap_or_default();
         let output = self
-            .converse(id, Beside::Processes, words, message, MESSAGE_LIMIT)
+            .converse(id, Beside::Processes, request, message, MESSAGE_LIMIT)
             .await?;
         match output.exit_code {
             0 => Ok(output.stdout),
-            _ => Err(toolbox::failed(&what, id, &output)),
+            _ => Err(toolbox::failed(request.name(), id, &output)),
         }
     }
 

@@ -15,6 +15,7 @@ use bollard::models::{
     ContainerCreateBody, ContainerInspectResponse, ContainerSummaryStateEnum, HostConfig,
 };
 use bollard::query_parameters::{CreateContainerOptions, StartContainerOptions};
+use duress_tasks::{ArgumentError, Request, TOOLBOX_IMAGE, Task};
 use futures::{Stream, TryStreamExt as _};
 use tokio::io::{AsyncWrite, AsyncWriteExt as _};
 
@@ -27,10 +28,6 @@ use duress_engine::{
     Output, Program, Project, Work,
 };
 
-/// What the image is called, unless `DURESS_TOOLBOX_IMAGE` says otherwise.
-const IMAGE: &str = "duress/toolbox:local";
-/// Tells the helper after how many seconds a task ends by itself.
-const ENDS_AFTER: &str = "DURESS_ENDS_AFTER";
 /// The label that names the container whose network a toolbox shares.
 const LABEL_TARGET: &str = "io.duress.toolbox-of";
 /// The label that says what a toolbox shares with that container.
@@ -99,12 +96,12 @@ impl Shares {
     }
 }
 
-/// Returns the toolbox's image.
+/// Returns the toolbox's image: [`TOOLBOX_IMAGE`], unless `DURESS_TOOLBOX_IMAGE` says otherwise.
 pub(super) fn image() -> String {
     std::env::var("DURESS_TOOLBOX_IMAGE")
         .ok()
         .filter(|name| !name.is_empty())
-        .unwrap_or_else(|| IMAGE.to_owned())
+        .unwrap_or_else(|| TOOLBOX_IMAGE.to_owned())
 }
 
 pub(super) fn missing() -> EngineError {
@@ -251,7 +248,6 @@ impl Docker {
         ends_after: Option<Duration>,
     ) -> EngineResult<()> {
         let what = format!("start work beside container {}", short(id));
-        let environment = ends_after.map(|limit| format!("{ENDS_AFTER}={}", limit.as_secs()));
         let user = match work {
             Work::RunProgram { .. } => self
                 .inspect(id)
@@ -260,14 +256,14 @@ impl Docker {
                 .and_then(|config| config.user),
             _ => None,
         };
+        let arguments = Task {
+            work: work.clone(),
+            user: user.unwrap_or_default(),
+            ends_after_seconds: ends_after.map(|limit| limit.as_secs()),
+        };
+        let arguments = arguments.arguments(task).map_err(unsendable(&what))?;
         let mut output = self
-            .exec_helper(
-                &what,
-                id,
-                work.beside(),
-                work.arguments_as(task, &user.unwrap_or_default()),
-                environment.into_iter().collect(),
-            )
+            .exec_helper(&what, id, work.beside(), arguments)
             .await?
             .1;
         let mut said = Vec::new();
@@ -297,13 +293,11 @@ impl Docker {
         &self,
         id: &ContainerId,
         beside: Beside,
-        arguments: &[&str],
+        request: &Request,
     ) -> EngineResult<Output> {
-        let what = format!("run the helper beside container {}", short(id));
-        let arguments = arguments.iter().map(|&word| word.to_owned()).collect();
-        let (exec, output) = self
-            .exec_helper(&what, id, beside, arguments, Vec::new())
-            .await?;
+        let what = format!("{} beside container {}", request.name(), short(id));
+        let arguments = request.arguments().map_err(unsendable(&what))?;
+        let (exec, output) = self.exec_helper(&what, id, beside, arguments).await?;
         let ended = self.collect(&exec, output);
         call_within(&what, id, PATIENCE, ended).await
     }
@@ -313,13 +307,13 @@ impl Docker {
         &self,
         id: &ContainerId,
         beside: Beside,
-        arguments: &[&str],
+        request: &Request,
     ) -> EngineResult<String> {
-        let output = self.run_helper(id, beside, arguments).await?;
+        let output = self.run_helper(id, beside, request).await?;
         if output.exit_code == 0 {
             return Ok(String::from_utf8_lossy(&output.stdout).into_owned());
         }
-        Err(failed(arguments.first().unwrap_or(&""), id, &output))
+        Err(failed(request.name(), id, &output))
     }
 
     /// Runs the helper to its end with something to read, and returns at most `limit` bytes of what it prints.
@@ -327,11 +321,12 @@ impl Docker {
         &self,
         id: &ContainerId,
         beside: Beside,
-        arguments: Vec<String>,
+        request: &Request,
         message: Vec<u8>,
         limit: usize,
     ) -> EngineResult<Output> {
-        let what = format!("run the helper beside container {}", short(id));
+        let what = format!("{} beside container {}", request.name(), short(id));
+        let arguments = request.arguments().map_err(unsendable(&what))?;
         let options = CreateExecOptions {
             attach_stdin: Some(true),
             ..CreateExecOptions::default()
@@ -355,12 +350,8 @@ impl Docker {
         id: &ContainerId,
         beside: Beside,
         arguments: Vec<String>,
-        environment: Vec<String>,
     ) -> EngineResult<(String, Said)> {
-        let options = CreateExecOptions {
-            env: Some(environment),
-            ..CreateExecOptions::default()
-        };
+        let options = CreateExecOptions::default();
         let begun = self.start_exec(what, id, beside, arguments, options).await;
         begun.map(|(exec, output, _)| (exec, output))
     }
@@ -400,12 +391,25 @@ impl Docker {
     }
 }
 
+/// How the helper ends that does not understand its arguments.
+const NOT_UNDERSTOOD: i32 = 2;
+
 /// Returns what the helper said when it failed.
 pub(super) fn failed(what: &str, id: &ContainerId, output: &Output) -> EngineError {
+    let what = format!("{what} beside container {}", short(id));
+    if output.exit_code == NOT_UNDERSTOOD {
+        return EngineError::Missing {
+            message: format!(
+                "{what}: the helper in image {} is of another version of duress",
+                image()
+            ),
+            hint: "`cargo xtask setup` makes the image".into(),
+        };
+    }
     let said = String::from_utf8_lossy(&output.stderr);
-    EngineError::Failed(format!(
-        "{what} beside container {}: {}",
-        short(id),
-        said.trim()
-    ))
+    EngineError::Failed(format!("{what}: {}", said.trim()))
+}
+
+fn unsendable(what: &str) -> impl Fn(ArgumentError) -> EngineError {
+    move |error| EngineError::Failed(format!("{what}: what the helper is to do {error}"))
 }

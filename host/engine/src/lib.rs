@@ -20,7 +20,6 @@ pub mod network_program;
 mod requirement;
 mod selection;
 mod snapshot;
-mod task;
 
 pub use address_book::{AddressBook, Place};
 pub use arrangement::{
@@ -30,13 +29,13 @@ pub use contract::{
     Accounts, Arrangements, Daemon, Engine, Files, Lifecycle, Networking, Programs, Resources,
     Stacks, Tasks,
 };
+pub use duress_tasks::{Beside, Distribution, DnsLie, PacketQueue, Process, Work};
 pub use limits::{Limits, LimitsRecord, PERIOD};
 pub use near::is_near;
 pub use requirement::Requirement;
 pub use requirement::which;
 pub use selection::Selection;
 pub use snapshot::{Attachment, Snapshot};
-pub use task::{Beside, Distribution, DnsLie, PacketQueue, Process, Work};
 
 /// The label that names the compose project of everything that duress made.
 pub const LABEL_PROJECT: &str = "io.duress.project";

@@ -3,7 +3,6 @@
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result};
-use clap::Args;
 use rustix::time::{ClockId, clock_gettime};
 
 /// Length of one round of work and rest: short enough that an average over a second is true, long
@@ -16,20 +15,9 @@ const BACKLOG_LIMIT: Duration = Duration::from_millis(500);
 /// Spins between two looks at the clock: some microseconds.
 const SPINS: u32 = 200;
 
-/// How much.
-#[derive(Debug, Args)]
-pub(crate) struct Load {
-    /// How much of a processor each worker uses, in percent
-    #[arg(long)]
-    percent: u8,
-    /// How many workers; 0: one for each processor that this program may use
-    #[arg(long)]
-    workers: u32,
-}
-
-pub(crate) fn run(load: &Load) -> Result<()> {
-    let percent = load.percent.min(100);
-    let workers = match load.workers {
+/// Uses this part of a processor in each worker; with no workers, in one for each processor that this program may use.
+pub(crate) fn run(percent: u8, workers: u32) -> Result<()> {
+    let workers = match workers {
         0 => std::thread::available_parallelism()?.get(),
         workers => workers as usize,
     };

@@ -5,40 +5,20 @@ use std::os::fd::OwnedFd;
 use std::os::unix::fs::FileExt as _;
 
 use anyhow::{Context as _, Result};
-use clap::Args;
 use rustix::fs::{Mode, OFlags};
 
 /// Written and read at once.
 const BLOCK: usize = 64 << 10;
 
-/// How much, and where.
-#[derive(Debug, Args)]
-pub(crate) struct Load {
-    /// A folder on the file system
-    #[arg(long)]
-    folder: String,
-    /// How many workers, each with a file of its own
-    #[arg(long)]
-    workers: u32,
-    /// How large each file becomes, in bytes
-    #[arg(long)]
-    file_bytes: u64,
-    /// It may lie on a disk that is not the container's alone
-    #[arg(long, action = clap::ArgAction::Set, default_value_t = false)]
-    root_filesystem: bool,
-}
-
-pub(crate) fn run(load: &Load) -> Result<()> {
-    let folder = duress_disk::open_folder(
-        crate::files::root()?,
-        &load.folder,
-        load.root_filesystem,
-        &crate::files::mounts()?,
-    )?;
+/// Has each worker write and read a file of its own in a folder, which may lie on a disk that is not the container's alone only where
+/// that is allowed.
+pub(crate) fn run(path: &str, workers: u32, file_bytes: u64, root_allowed: bool) -> Result<()> {
+    let root = crate::files::root()?;
+    let folder = duress_disk::open_folder(root, path, root_allowed, &crate::files::mounts()?)?;
     let (failed, failure) = std::sync::mpsc::channel();
-    for _ in 0..load.workers {
-        let file = nameless(&folder, &load.folder)?;
-        let (failed, file_bytes) = (failed.clone(), load.file_bytes);
+    for _ in 0..workers {
+        let file = nameless(&folder, path)?;
+        let failed = failed.clone();
         std::thread::Builder::new().spawn(move || {
             loop {
                 if let Err(error) = once(&file, file_bytes) {

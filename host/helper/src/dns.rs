@@ -4,11 +4,12 @@
 
 use std::io::{Read as _, Write as _};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener, TcpStream, UdpSocket};
+use std::str::FromStr as _;
 use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result};
-use clap::{Args, ValueEnum};
+use duress_tasks::DnsLie;
 use hickory_proto::op::{Message, MessageType, OpCode, ResponseCode};
 use hickory_proto::rr::rdata::{A, AAAA};
 use hickory_proto::rr::{Name, RData, Record, RecordType};
@@ -22,32 +23,33 @@ const PATIENCE: Duration = Duration::from_secs(5);
 /// The largest message (RFC 1035, 4.2.2).
 const LARGEST: usize = u16::MAX as usize;
 
-/// What it does.
-#[derive(Debug, Args)]
+/// How it answers.
+#[derive(Debug)]
 pub(crate) struct Server {
-    /// Where it listens, on 127.0.0.1, by UDP and TCP
-    #[arg(long)]
-    port: u16,
-    /// How it lies
-    #[arg(long)]
-    mode: Mode,
-    /// The names that it lies about, with all beneath each; none: every name
-    #[arg(long)]
-    domain: Vec<Name>,
-    /// The address that it gives with `wrong-address`
-    #[arg(long, default_value = "192.0.2.1")]
+    lie: DnsLie,
+    /// The names that it lies about, with all beneath each; none: every name.
+    domains: Vec<Name>,
+    /// What it gives with [`DnsLie::WrongAddress`].
     address: IpAddr,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum Mode {
-    Nxdomain,
-    Servfail,
-    WrongAddress,
+impl Server {
+    pub(crate) fn new(lie: DnsLie, domains: &[String], address: IpAddr) -> Result<Self> {
+        let read = |name: &String| {
+            Name::from_str(name).with_context(|| format!("`{name}` is not a DNS name"))
+        };
+        let domains = domains.iter().map(read).collect::<Result<_>>()?;
+        Ok(Self {
+            lie,
+            domains,
+            address,
+        })
+    }
 }
 
-pub(crate) fn run(server: Server) -> Result<()> {
-    let here = SocketAddr::from((Ipv4Addr::LOCALHOST, server.port));
+/// Answers at this port of 127.0.0.1, by UDP and TCP.
+pub(crate) fn run(port: u16, server: Server) -> Result<()> {
+    let here = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
     let udp = UdpSocket::bind(here).with_context(|| format!("listen at {here} by UDP"))?;
     let tcp = TcpListener::bind(here).with_context(|| format!("listen at {here} by TCP"))?;
     let resolvers = resolvers()?;
@@ -92,26 +94,26 @@ impl Server {
         }
         let query = asked.queries.first()?;
         let name = query.name();
-        if !self.domain.is_empty() && !self.domain.iter().any(|domain| domain.zone_of(name)) {
+        if !self.domains.is_empty() && !self.domains.iter().any(|domain| domain.zone_of(name)) {
             return None;
         }
         let mut answer = Message::response(asked.metadata.id, OpCode::Query);
         answer.metadata.recursion_desired = asked.metadata.recursion_desired;
         answer.metadata.recursion_available = true;
         answer.add_query(query.clone());
-        match (self.mode, query.query_type(), self.address) {
-            (Mode::Nxdomain, _, _) => answer.metadata.response_code = ResponseCode::NXDomain,
-            (Mode::Servfail, _, _) => answer.metadata.response_code = ResponseCode::ServFail,
-            (Mode::WrongAddress, RecordType::A, IpAddr::V4(address)) => {
+        match (self.lie, query.query_type(), self.address) {
+            (DnsLie::Nxdomain, _, _) => answer.metadata.response_code = ResponseCode::NXDomain,
+            (DnsLie::Servfail, _, _) => answer.metadata.response_code = ResponseCode::ServFail,
+            (DnsLie::WrongAddress, RecordType::A, IpAddr::V4(address)) => {
                 let record = Record::from_rdata(name.clone(), 0, RData::A(A(address)));
                 answer.add_answer(record);
             }
-            (Mode::WrongAddress, RecordType::AAAA, IpAddr::V6(address)) => {
+            (DnsLie::WrongAddress, RecordType::AAAA, IpAddr::V6(address)) => {
                 let record = Record::from_rdata(name.clone(), 0, RData::AAAA(AAAA(address)));
                 answer.add_answer(record);
             }
             // There is such a name, and nothing of what was asked for.
-            (Mode::WrongAddress, _, _) => {}
+            (DnsLie::WrongAddress, _, _) => {}
         }
         answer.to_vec().ok()
     }
@@ -196,16 +198,9 @@ mod tests {
 
     use super::*;
 
-    fn server(mode: Mode, domains: &[&str]) -> Server {
-        Server {
-            port: 0,
-            mode,
-            domain: domains
-                .iter()
-                .map(|name| Name::from_ascii(name).expect("a name"))
-                .collect(),
-            address: "192.0.2.7".parse().expect("an address"),
-        }
+    fn server(lie: DnsLie, domains: &[&str]) -> Server {
+        let domains: Vec<String> = domains.iter().map(|&name| name.to_owned()).collect();
+        Server::new(lie, &domains, "192.0.2.7".parse().expect("an address")).expect("names")
     }
 
     fn answer(server: &Server, name: &str, kind: RecordType) -> Option<Message> {
@@ -218,7 +213,7 @@ mod tests {
 
     #[test]
     fn a_name_and_all_beneath_it_are_lied_about_and_no_other() {
-        let server = server(Mode::Nxdomain, &["example.com."]);
+        let server = server(DnsLie::Nxdomain, &["example.com."]);
         let lie = answer(&server, "a.Example.com.", RecordType::A).expect("a lie");
         assert_eq!(lie.metadata.response_code, ResponseCode::NXDomain);
         assert_eq!(lie.queries.len(), 1);
@@ -229,14 +224,14 @@ mod tests {
 
     #[test]
     fn without_domains_every_name_is_meant() {
-        let server = server(Mode::Servfail, &[]);
+        let server = server(DnsLie::Servfail, &[]);
         let lie = answer(&server, "etcd0.", RecordType::A).expect("a lie");
         assert_eq!(lie.metadata.response_code, ResponseCode::ServFail);
     }
 
     #[test]
     fn a_wrong_address_is_given_to_those_who_ask_for_its_kind() {
-        let server = server(Mode::WrongAddress, &["etcd0"]);
+        let server = server(DnsLie::WrongAddress, &["etcd0"]);
         let lie = answer(&server, "etcd0.", RecordType::A).expect("a lie");
         assert_eq!(lie.answers[0].data, RData::A(A([192, 0, 2, 7].into())));
         let other = answer(&server, "etcd0.", RecordType::AAAA).expect("an answer");
@@ -246,6 +241,6 @@ mod tests {
 
     #[test]
     fn what_is_no_question_is_passed_on() {
-        assert!(server(Mode::Nxdomain, &[]).lie(b"nonsense").is_none());
+        assert!(server(DnsLie::Nxdomain, &[]).lie(b"nonsense").is_none());
     }
 }

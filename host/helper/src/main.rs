@@ -1,7 +1,7 @@
 //! What duress runs beside a container. It is one static program, so that it runs in any container, whatever that holds.
 //!
-//! A task (`cpu`, `memory`, `disk`, `dns`, `queue`) says `ready` on its standard output once it works, and goes on until `stop` ends it,
-//! its container ends, or the time is over that `--ends-after` gives it. A task is found again by its `--id`, in the processes of the
+//! `duress-tasks` holds what it is told. A task says `ready` on its standard output once it works, and goes on until a request ends it,
+//! its container ends, or the time is over that it was given. A task is found again by its `--id`, in the processes of the
 //! container that it runs in, so that another duress can end it too.
 
 #![allow(
@@ -23,7 +23,10 @@ use std::io::Write as _;
 use std::process::ExitCode;
 
 use anyhow::{Context as _, Result};
-use clap::{Args, Parser, Subcommand};
+use clap::{Parser, Subcommand};
+use duress_tasks::{Request, Task, Work};
+
+use self::processes::Whose;
 
 /// Work beside a container, for duress.
 #[derive(Debug, Parser)]
@@ -40,101 +43,21 @@ struct Cli {
 enum Verb {
     /// Do nothing, until it is ended: the first process of the container that lends its tools
     Wait,
-    /// Use processor time
-    Cpu {
-        #[command(flatten)]
-        task: Task,
-        #[command(flatten)]
-        load: cpu::Load,
-    },
-    /// Hold memory
-    Memory {
-        #[command(flatten)]
-        task: Task,
-        /// How much, in bytes
+    /// Do work until it is ended
+    Task {
+        /// What it is found by again
         #[arg(long)]
-        bytes: usize,
-    },
-    /// Write and read files
-    Disk {
-        #[command(flatten)]
+        id: String,
+        /// The work, as JSON
+        #[arg(value_parser = Task::from_argument)]
         task: Task,
-        #[command(flatten)]
-        load: disk::Load,
     },
-    /// Answer some names wrongly, and have the resolver that was there answer the others
-    Dns {
-        #[command(flatten)]
-        task: Task,
-        #[command(flatten)]
-        server: dns::Server,
+    /// Answer a question, or do something that is soon over
+    Request {
+        /// Which, as JSON
+        #[arg(value_parser = Request::from_argument)]
+        request: Request,
     },
-    /// Delay, lose, damage or reorder the packets of a netfilter queue
-    Queue {
-        #[command(flatten)]
-        task: Task,
-        #[command(flatten)]
-        rules: queue::Rules,
-    },
-    /// Run a program until it ends, or is ended with all that it has started
-    Program {
-        #[command(flatten)]
-        task: Task,
-        #[command(flatten)]
-        program: program::Program,
-    },
-    /// Look at files, fill and remove them
-    #[command(flatten)]
-    Files(files::Verb),
-    /// Print every process as a line of JSON
-    Processes(processes::Whose),
-    /// Send a signal to processes that are still those that were meant
-    Signal(processes::Meant),
-    /// Whether a signal has any effect on the first process: exit code 0 when it has, else 1
-    Heeds(processes::First),
-    /// Whether a task runs: exit code 0 when it does, else 1
-    Runs {
-        #[command(flatten)]
-        task: Task,
-        #[command(flatten)]
-        whose: processes::Whose,
-    },
-    /// End a task; one that does not run is not an error
-    Stop {
-        #[command(flatten)]
-        task: Task,
-        #[command(flatten)]
-        whose: processes::Whose,
-    },
-}
-
-#[derive(Debug, Args)]
-struct Task {
-    /// What it is found by again
-    #[arg(long)]
-    id: String,
-    /// End by itself after so many seconds, though nobody ends it
-    #[arg(long, env = "DURESS_ENDS_AFTER", value_name = "SECONDS")]
-    ends_after: Option<u64>,
-}
-
-impl Task {
-    /// Sets the time at which the task ends even if its starter is gone.
-    fn set_end(&self) -> Result<()> {
-        let Some(seconds) = self.ends_after else {
-            return Ok(());
-        };
-        std::thread::Builder::new()
-            .spawn(move || {
-                std::thread::sleep(std::time::Duration::from_secs(seconds));
-                // Where it cannot be told what a program has started, the program itself ends with this process.
-                let _ = program::end_descendants();
-                // All that a task holds goes with its process.
-                std::process::exit(0);
-            })
-            .map(drop)
-            .context("start the clock that ends this task")
-    }
 }
 
 fn main() -> ExitCode {
@@ -150,38 +73,82 @@ fn run(cli: Cli) -> Result<ExitCode> {
         let own = std::env::current_exe().context("find this program's own file")?;
         std::fs::remove_file(&own).with_context(|| format!("remove {}", own.display()))?;
     }
-    if let Verb::Cpu { task, .. }
-    | Verb::Memory { task, .. }
-    | Verb::Disk { task, .. }
-    | Verb::Dns { task, .. }
-    | Verb::Queue { task, .. }
-    | Verb::Program { task, .. } = &cli.verb
-    {
-        task.set_end()?;
-    }
     match cli.verb {
         Verb::Wait => loop {
             std::thread::park();
         },
-        Verb::Cpu { load, .. } => cpu::run(&load)?,
-        Verb::Memory { bytes, .. } => memory::run(bytes)?,
-        Verb::Disk { load, .. } => disk::run(&load)?,
-        Verb::Dns { server, .. } => dns::run(server)?,
-        Verb::Queue { rules, .. } => queue::run(&rules)?,
-        Verb::Program { program, .. } => program::run(&program)?,
-        Verb::Files(verb) => files::run(&verb)?,
-        Verb::Processes(whose) => processes::print(&whose)?,
-        Verb::Signal(meant) => processes::signal(&meant)?,
-        Verb::Heeds(first) if !processes::heeds(&first)? => return Ok(ExitCode::FAILURE),
-        Verb::Heeds(_) => {}
-        Verb::Runs { task, whose } => {
-            if processes::of_task(&task.id, &whose)?.is_empty() {
-                return Ok(ExitCode::FAILURE);
-            }
-        }
-        Verb::Stop { task, whose } => processes::stop(&task.id, &whose)?,
+        Verb::Task { task, .. } => work(task).map(|()| ExitCode::SUCCESS),
+        Verb::Request { request } => answer(request),
     }
-    Ok(ExitCode::SUCCESS)
+}
+
+fn work(task: Task) -> Result<()> {
+    if let Some(seconds) = task.ends_after_seconds {
+        set_end(seconds)?;
+    }
+    match task.work {
+        Work::BurnCpu { percent, workers } => cpu::run(percent, workers),
+        Work::HoldMemory { bytes } => memory::run(bytes),
+        Work::WriteDisk {
+            folder,
+            workers,
+            file_bytes,
+            root_filesystem_allowed,
+        } => disk::run(&folder, workers, file_bytes, root_filesystem_allowed),
+        Work::AnswerDns {
+            port,
+            lie,
+            domains,
+            address,
+        } => dns::run(port, dns::Server::new(lie, &domains, address)?),
+        Work::QueuePackets(rules) => queue::run(&rules),
+        Work::RunProgram { command } => program::run(&command, &task.user),
+    }
+}
+
+fn answer(request: Request) -> Result<ExitCode> {
+    let yes = match request {
+        Request::FileSystem { path } => files::print_file_system(&path).map(|()| true),
+        Request::Fill(fill) => files::fill(&fill).map(|()| true),
+        Request::FillIsThere(fill) => files::print_is_there(&fill).map(|()| true),
+        Request::RemoveFill(fill) => files::remove(&fill).map(|()| true),
+        Request::ReadFile { path } => files::print_file(&path).map(|()| true),
+        Request::ReplaceFile => files::replace().map(|()| true),
+        Request::RestoreFile => files::restore().map(|()| true),
+        Request::Processes { container } => processes::print(&Whose(container)).map(|()| true),
+        Request::Signal {
+            signal,
+            processes,
+            container,
+        } => processes::signal(&signal, &processes, &Whose(container)).map(|()| true),
+        Request::Heeds { signal, container } => processes::heeds(&signal, &Whose(container)),
+        Request::Runs { id, container } => {
+            processes::of_task(&id, &Whose(container)).map(|found| !found.is_empty())
+        }
+        Request::Stop { id, container } => processes::stop(&id, &Whose(container)).map(|()| true),
+    };
+    Ok(match yes? {
+        true => ExitCode::SUCCESS,
+        false => ExitCode::FAILURE,
+    })
+}
+
+/// Sets the time at which the task ends even if its starter is gone.
+#[expect(
+    clippy::exit,
+    reason = "the task has the main thread, and nothing to tidy up"
+)]
+fn set_end(seconds: u64) -> Result<()> {
+    std::thread::Builder::new()
+        .spawn(move || {
+            std::thread::sleep(std::time::Duration::from_secs(seconds));
+            // Where it cannot be told what a program has started, the program itself ends with this process.
+            let _ = program::end_descendants();
+            // All that a task holds goes with its process.
+            std::process::exit(0);
+        })
+        .map(drop)
+        .context("start the clock that ends this task")
 }
 
 /// Tells the starter of this task that it works.

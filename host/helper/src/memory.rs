@@ -16,16 +16,16 @@ const TOUCHES: Duration = Duration::from_secs(1);
 /// containers need meanwhile.
 const RESERVE_PERCENT: u64 = 10;
 
-pub(crate) fn run(bytes: usize) -> Result<()> {
+pub(crate) fn run(bytes: u64) -> Result<()> {
     end_first();
     let machine = Meminfo::current().context("read /proc/meminfo")?;
     fits(
-        bytes as u64,
+        bytes,
         machine.mem_total,
         machine.mem_available.unwrap_or(machine.mem_free),
     )?;
     let mut pieces: Vec<Vec<u8>> = Vec::new();
-    let mut left = bytes;
+    let mut left = usize::try_from(bytes).context("this machine cannot address so much memory")?;
     while left > 0 {
         let size = left.min(PIECE);
         let mut piece = Vec::new();

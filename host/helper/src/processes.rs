@@ -6,55 +6,22 @@
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail};
-use clap::Args;
 use procfs::process::Process;
 use rustix::io::Errno;
 use rustix::process::{Pid, Signal, kill_process};
-use serde::Serialize;
 
 use crate::program;
 
 /// How long a process that was killed may take to end.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-#[derive(Debug, Serialize)]
-struct Line {
-    pid: i32,
-    /// The program's name, at most 15 characters.
-    name: String,
-    command: Vec<String>,
-    /// When it started, in clock ticks since the machine did: with the pid, it names a process for ever.
-    started: u64,
-    /// A signal has stopped it.
-    stopped: bool,
-}
-
-/// Whose processes are meant.
-#[derive(Debug, Args)]
-pub(crate) struct Whose {
-    /// The engine's full ID of the container; without it, every process that can be seen
-    #[arg(long)]
-    container: Option<String>,
-}
-
-/// Processes, and what is sent to them.
-#[derive(Debug, Args)]
-pub(crate) struct Meant {
-    /// Once for each process
-    #[arg(long, required = true)]
-    pid: Vec<i32>,
-    /// When each started, in clock ticks since the machine did, in the same order
-    #[arg(long, required = true)]
-    started: Vec<u64>,
-    /// The signal's name, e.g. SIGKILL
-    #[arg(long, value_parser = named)]
-    signal: Signal,
-    #[command(flatten)]
-    whose: Whose,
-}
+/// Whose processes are meant: those of the container with this full ID of the engine's; without one, every process that can be
+/// seen.
+#[derive(Debug)]
+pub(crate) struct Whose(pub(crate) Option<String>);
 
 /// Returns the signals that can be asked for, by name (signal(7)).
-fn named(name: &str) -> Result<Signal, String> {
+fn named(name: &str) -> Result<Signal> {
     Ok(match name {
         "SIGKILL" => Signal::KILL,
         "SIGTERM" => Signal::TERM,
@@ -66,7 +33,7 @@ fn named(name: &str) -> Result<Signal, String> {
         "SIGCONT" => Signal::CONT,
         "SIGUSR1" => Signal::USR1,
         "SIGUSR2" => Signal::USR2,
-        other => return Err(format!("`{other}` is not a signal that can be sent")),
+        other => bail!("`{other}` is not a signal that can be sent"),
     })
 }
 
@@ -80,7 +47,7 @@ pub(crate) fn print(whose: &Whose) -> Result<()> {
         if stat.state == 'Z' {
             continue;
         }
-        let line = Line {
+        let line = duress_tasks::Process {
             pid: process.pid,
             name: stat.comm,
             command,
@@ -94,18 +61,15 @@ pub(crate) fn print(whose: &Whose) -> Result<()> {
 
 /// Sends the signal, unless a process has ended; a pid that now belongs to another process is left
 /// alone. A failure with one does not keep it from the others.
-pub(crate) fn signal(meant: &Meant) -> Result<()> {
+pub(crate) fn signal(name: &str, meant: &[(i32, u64)], whose: &Whose) -> Result<()> {
+    let signal = named(name)?;
     let mut failed = None;
-    for (pid, started) in meant.pid.iter().zip(&meant.started) {
+    for (pid, started) in meant {
         let is_meant = Process::new(*pid).is_ok_and(|process| {
-            process.stat().is_ok_and(|stat| stat.starttime == *started)
-                && meant.whose.owns(&process)
+            process.stat().is_ok_and(|stat| stat.starttime == *started) && whose.owns(&process)
         });
         if is_meant {
-            let sent = kill_process(
-                Pid::from_raw(*pid).context("a pid is above 0")?,
-                meant.signal,
-            );
+            let sent = kill_process(Pid::from_raw(*pid).context("a pid is above 0")?, signal);
             match sent {
                 // It has ended just now.
                 Ok(()) | Err(Errno::SRCH) => {}
@@ -119,26 +83,17 @@ pub(crate) fn signal(meant: &Meant) -> Result<()> {
     }
 }
 
-/// The first process of a container, and a signal that it may heed.
-#[derive(Debug, Args)]
-pub(crate) struct First {
-    /// The signal's name, e.g. SIGTERM
-    #[arg(long, value_parser = named)]
-    signal: Signal,
-    #[command(flatten)]
-    whose: Whose,
-}
-
 /// Returns whether a signal has any effect on the first process of a container. The kernel drops
 /// what number 1 of a pid namespace neither handles nor blocks (pid_namespaces(7)).
-pub(crate) fn heeds(first: &First) -> Result<bool> {
+pub(crate) fn heeds(signal: &str, whose: &Whose) -> Result<bool> {
+    let signal = named(signal)?;
     let process = Process::new(1).context("look at process 1")?;
     // In a namespace of several containers the first process is an ordinary one.
-    if !first.whose.owns(&process) {
+    if !whose.owns(&process) {
         return Ok(true);
     }
     let status = process.status().context("look at process 1")?;
-    let bit = 1_u64 << (first.signal.as_raw() - 1);
+    let bit = 1_u64 << (signal.as_raw() - 1);
     // What is blocked may be waited for (sigwait(3), signalfd(2)).
     Ok((status.sigcgt | status.sigblk) & bit != 0)
 }
@@ -146,25 +101,29 @@ pub(crate) fn heeds(first: &First) -> Result<bool> {
 /// Returns the processes that work at a task.
 pub(crate) fn of_task(id: &str, whose: &Whose) -> Result<Vec<i32>> {
     let mine = |process: &Process| {
-        let Ok(command) = process.cmdline() else {
-            return false;
-        };
-        // Behind `--` stands a program of a plugin's own, with whatever words.
-        let command = command
-            .split(|word| word == "--")
-            .next()
-            .unwrap_or_default();
-        // `stop --id X` and `runs --id X` name the task too.
-        let works = !command
-            .iter()
-            .any(|word| matches!(word.as_str(), "stop" | "runs"));
-        works && command.windows(2).any(|pair| pair == ["--id", id])
+        process
+            .cmdline()
+            .is_ok_and(|command| works_at(&command, id))
     };
     Ok(others(whose)?
         .into_iter()
         .filter(mine)
         .map(|process| process.pid)
         .collect())
+}
+
+/// Returns whether this is the argument vector of a task, of this duress (`task --id X JSON`) or of an older one (`cpu --id X ...`).
+fn works_at(command: &[String], id: &str) -> bool {
+    // Of an older duress: behind `--` stands a program of a plugin's own, with whatever words.
+    let command = command
+        .split(|word| word == "--")
+        .next()
+        .unwrap_or_default();
+    // Of an older duress: `stop --id X` and `runs --id X` name the task too.
+    let works = !command
+        .iter()
+        .any(|word| matches!(word.as_str(), "stop" | "runs"));
+    works && command.windows(2).any(|pair| pair == ["--id", id])
 }
 
 /// Ends a task, and sees that it has ended.
@@ -203,7 +162,7 @@ impl Whose {
     /// Returns whether a process is in the container's cgroup, or in one beneath it. The ID is part
     /// of the cgroup's path with every driver of the engine, in both versions of cgroups.
     fn owns(&self, process: &Process) -> bool {
-        let Some(id) = &self.container else {
+        let Some(id) = &self.0 else {
             return true;
         };
         process
@@ -246,12 +205,35 @@ mod tests {
     }
 
     #[test]
-    fn a_process_of_another_cgroup_is_not_listed() {
-        let nobodys = Whose {
-            container: Some("no-such-container".into()),
+    fn tasks_of_this_and_of_an_older_duress_are_found() {
+        let is_found = |line: &str| {
+            let words: Vec<String> = line.split(' ').map(str::to_owned).collect();
+            works_at(&words, "own")
         };
+        for task in [
+            "/duress-helper task --id own {\"work\":{}}",
+            "/duress-helper --vanish task --id own {}",
+            "/duress-helper cpu --id own --percent=50 --workers=1",
+            "/duress-helper program --id own -- sh stop",
+        ] {
+            assert!(is_found(task), "{task}");
+        }
+        for other in [
+            "/duress-helper task --id other {}",
+            "/duress-helper request {\"stop\":{\"id\":\"own\"}}",
+            "/duress-helper stop --id own",
+            "/duress-helper runs --id own --container c",
+            "/duress-helper program --id other -- sh --id own",
+        ] {
+            assert!(!is_found(other), "{other}");
+        }
+    }
+
+    #[test]
+    fn a_process_of_another_cgroup_is_not_listed() {
+        let nobodys = Whose(Some("no-such-container".into()));
         assert!(others(&nobodys).expect("processes").is_empty());
-        let all = Whose { container: None };
+        let all = Whose(None);
         let mut child = std::process::Command::new("sleep")
             .arg("60")
             .spawn()

@@ -8,7 +8,6 @@ use std::os::unix::process::CommandExt as _;
 use std::process::{Command, ExitStatus, Stdio};
 
 use anyhow::{Context as _, Result, bail};
-use clap::Args;
 use procfs::process::Process;
 use rustix::process::{Pid, Signal};
 
@@ -17,30 +16,19 @@ use crate::ready;
 /// How much of what the program writes to its standard error is kept, in bytes: the beginning says why it failed.
 const COMPLAINT_LIMIT: u64 = 4 << 10;
 
-#[derive(Debug, Args)]
-pub(crate) struct Program {
-    /// As whom it runs, as the container's image or compose file names its user; without it, as this process
-    #[arg(long)]
-    user: Option<String>,
-    /// The program and its arguments
-    #[arg(last = true, required = true)]
-    command: Vec<String>,
-}
-
-/// Runs a program until it ends.
-pub(crate) fn run(program: &Program) -> Result<()> {
+/// Runs a program until it ends, as this user: as the container's image or compose file names it; empty: as this process.
+pub(crate) fn run(words: &[String], user: &str) -> Result<()> {
     // What outlives its parent comes here, and so is found.
     rustix::process::set_child_subreaper(Some(rustix::process::getpid()))
         .context("become the parent of what loses its own")?;
-    let name = &program.command[0];
+    let (name, arguments) = words.split_first().context("there is no program to run")?;
     let mut command = Command::new(name);
     command
-        .args(&program.command[1..])
-        .env_remove("DURESS_ENDS_AFTER")
+        .args(arguments)
         .stdin(Stdio::null())
         .stdout(Stdio::null())
         .stderr(Stdio::piped());
-    if let Some(user) = program.user.as_deref().filter(|user| !user.is_empty()) {
+    if !user.is_empty() {
         let (user, group) = resolve(user)?;
         command.gid(group).uid(user);
     }

@@ -6,7 +6,7 @@ use std::collections::BinaryHeap;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result};
-use clap::{Args, ValueEnum};
+use duress_tasks::{Distribution, PacketQueue};
 use nfq::{Message, Queue, Verdict};
 use rand::rngs::StdRng;
 use rand::{RngExt as _, SeedableRng as _};
@@ -20,61 +20,7 @@ const NONE_OF_IT: u16 = 0;
 /// All of a packet.
 const ALL_OF_IT: u16 = 65_535;
 
-/// What happens to the packets. The words are netem's (tc-netem(8)).
-#[derive(Debug, Args)]
-pub(crate) struct Rules {
-    /// The queue's number
-    #[arg(long)]
-    number: u16,
-    /// How long packets wait, in milliseconds
-    #[arg(long, default_value_t = 0.0)]
-    delay_ms: f64,
-    /// How much longer or shorter some wait, in milliseconds
-    #[arg(long, default_value_t = 0.0)]
-    jitter_ms: f64,
-    /// How much a packet's wait depends on that of the one before, in percent
-    #[arg(long, default_value_t = 0.0)]
-    delay_correlation_percent: f64,
-    /// How the waits are spread
-    #[arg(long, default_value = "uniform")]
-    distribution: Distribution,
-    /// How many packets are lost, in percent
-    #[arg(long, default_value_t = 0.0)]
-    loss_percent: f64,
-    /// How much a packet's loss depends on that of the one before, in percent
-    #[arg(long, default_value_t = 0.0)]
-    loss_correlation_percent: f64,
-    /// How likely the link turns bad at a packet, in percent (Gilbert-Elliott)
-    #[arg(long, default_value_t = 0.0)]
-    enter_percent: f64,
-    /// How likely it turns good again, in percent
-    #[arg(long, default_value_t = 100.0)]
-    leave_percent: f64,
-    /// How many packets are lost while it is bad, in percent
-    #[arg(long, default_value_t = 100.0)]
-    burst_loss_percent: f64,
-    /// How many packets are sent at once although the others wait, in percent
-    #[arg(long, default_value_t = 0.0)]
-    reorder_percent: f64,
-    /// How much a packet's overtaking depends on that of the one before, in percent
-    #[arg(long, default_value_t = 0.0)]
-    reorder_correlation_percent: f64,
-    /// How many packets have a bit flipped, in percent
-    #[arg(long, default_value_t = 0.0)]
-    corrupt_percent: f64,
-    /// How much a packet's damage depends on that of the one before, in percent
-    #[arg(long, default_value_t = 0.0)]
-    corrupt_correlation_percent: f64,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum Distribution {
-    Uniform,
-    Normal,
-    Pareto,
-}
-
-pub(crate) fn run(rules: &Rules) -> Result<()> {
+pub(crate) fn run(rules: &PacketQueue) -> Result<()> {
     let mut queue = open(rules).context("take the packets of a netfilter queue")?;
     // A wait of tens of microseconds is not to become one of a hundred.
     rustix::thread::set_current_timer_slack(std::num::NonZeroU64::new(1))
@@ -125,7 +71,7 @@ pub(crate) fn run(rules: &Rules) -> Result<()> {
     }
 }
 
-fn open(rules: &Rules) -> std::io::Result<Queue> {
+fn open(rules: &PacketQueue) -> std::io::Result<Queue> {
     let mut queue = Queue::open()?;
     queue.bind(rules.number)?;
     queue.set_queue_max_len(rules.number, LENGTH)?;
@@ -224,7 +170,7 @@ impl Fate {
         }
     }
 
-    fn of(&mut self, rules: &Rules) -> Verdicts {
+    fn of(&mut self, rules: &PacketQueue) -> Verdicts {
         if self.is_lost(rules) {
             return Verdicts::Lost;
         }
@@ -248,7 +194,7 @@ impl Fate {
         Verdicts::Passed { after, damaged }
     }
 
-    fn is_lost(&mut self, rules: &Rules) -> bool {
+    fn is_lost(&mut self, rules: &PacketQueue) -> bool {
         if rules.enter_percent > 0.0 {
             let turns = if self.bad {
                 rules.leave_percent
@@ -270,7 +216,7 @@ impl Fate {
         draw * 100.0 < rules.loss_percent
     }
 
-    fn wait(&mut self, rules: &Rules) -> Duration {
+    fn wait(&mut self, rules: &PacketQueue) -> Duration {
         let draw = correlated(
             &mut self.random,
             &mut self.delay,
@@ -319,24 +265,21 @@ fn pareto(draw: f64) -> f64 {
 mod tests {
     use super::*;
 
-    fn rules(words: &[&str]) -> Rules {
-        #[derive(clap::Parser)]
-        struct Line {
-            #[command(flatten)]
-            rules: Rules,
+    fn rules() -> PacketQueue {
+        PacketQueue {
+            leave_percent: 100.0,
+            burst_loss_percent: 100.0,
+            ..PacketQueue::default()
         }
-        let words = ["queue", "--number", "1"].iter().chain(words);
-        <Line as clap::Parser>::parse_from(words).rules
     }
 
-    fn fates(words: &[&str], number: usize) -> Vec<Verdicts> {
-        let rules = rules(words);
+    fn fates(rules: &PacketQueue, number: usize) -> Vec<Verdicts> {
         let mut fate = Fate::new(StdRng::seed_from_u64(7));
-        (0..number).map(|_| fate.of(&rules)).collect()
+        (0..number).map(|_| fate.of(rules)).collect()
     }
 
-    fn waits(words: &[&str]) -> Vec<f64> {
-        let waits = fates(words, 10_000).into_iter().map(|fate| match fate {
+    fn waits(rules: &PacketQueue) -> Vec<f64> {
+        let waits = fates(rules, 10_000).into_iter().map(|fate| match fate {
             Verdicts::Passed { after, .. } => after.as_secs_f64() * 1000.0,
             Verdicts::Lost => panic!("none is to be lost"),
         });
@@ -349,25 +292,27 @@ mod tests {
 
     #[test]
     fn a_delay_has_its_mean_and_stays_within_its_jitter() {
-        let waits = waits(&["--delay-ms", "100", "--jitter-ms", "20"]);
+        let waits = waits(&PacketQueue {
+            delay_ms: 100.0,
+            jitter_ms: 20.0,
+            ..rules()
+        });
         assert!((mean(&waits) - 100.0).abs() < 1.0, "{}", mean(&waits));
         assert!(waits.iter().all(|wait| (80.0..=120.0).contains(wait)));
     }
 
     #[test]
     fn every_distribution_has_the_mean_that_was_asked_for() {
-        for name in ["normal", "pareto"] {
-            let waits = waits(&[
-                "--delay-ms",
-                "100",
-                "--jitter-ms",
-                "10",
-                "--distribution",
-                name,
-            ]);
+        for distribution in [Distribution::Normal, Distribution::Pareto] {
+            let waits = waits(&PacketQueue {
+                delay_ms: 100.0,
+                jitter_ms: 10.0,
+                distribution,
+                ..rules()
+            });
             assert!(
                 (mean(&waits) - 100.0).abs() < 2.0,
-                "{name}: {}",
+                "{distribution:?}: {}",
                 mean(&waits)
             );
         }
@@ -375,20 +320,31 @@ mod tests {
 
     #[test]
     fn as_many_are_lost_as_was_said() {
-        let lost = |words: &[&str]| {
-            let fates = fates(words, 10_000);
+        let lost = |rules: PacketQueue| {
+            let fates = fates(&rules, 10_000);
             fates.iter().filter(|fate| **fate == Verdicts::Lost).count()
         };
-        assert_eq!(lost(&[]), 0);
-        assert!((2_800..3_200).contains(&lost(&["--loss-percent", "30"])));
+        assert_eq!(lost(rules()), 0);
+        assert!((2_800..3_200).contains(&lost(PacketQueue {
+            loss_percent: 30.0,
+            ..rules()
+        })));
         // Bad a tenth of the time: it enters with 1 of 100, and leaves with 9 of 100.
-        let burst = lost(&["--enter-percent", "1", "--leave-percent", "9"]);
+        let burst = lost(PacketQueue {
+            enter_percent: 1.0,
+            leave_percent: 9.0,
+            ..rules()
+        });
         assert!((700..1_300).contains(&burst), "{burst}");
     }
 
     #[test]
     fn who_overtakes_does_not_wait() {
-        let waits = waits(&["--delay-ms", "50", "--reorder-percent", "25"]);
+        let waits = waits(&PacketQueue {
+            delay_ms: 50.0,
+            reorder_percent: 25.0,
+            ..rules()
+        });
         let at_once = waits.iter().filter(|wait| **wait == 0.0).count();
         assert!((2_200..2_800).contains(&at_once), "{at_once}");
     }

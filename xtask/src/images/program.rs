@@ -14,7 +14,7 @@ use crate::sh::{CmdExt as _, shell};
 use crate::workspace;
 
 /// The toolbox, as `duress` itself calls it.
-pub(crate) const TOOLBOX: &str = "duress/toolbox:local";
+pub(crate) const TOOLBOX: &str = "duress/toolbox:protocol-2";
 const PD: &str = "duress/pd-standin:local";
 const TIKV: &str = "duress/tikv-standin:local";
 const BARE: &str = "duress/bare:local";
@@ -114,4 +114,13 @@ fn on_base(program: &Path, image: &'static str) -> Result<&'static str> {
     cmd!(sh, "docker rm {container}").capture()?;
     made?;
     Ok(image)
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn the_toolbox_is_called_as_duress_looks_for_it() {
+        // xtask itself is built before anything else, and so without the crate.
+        assert_eq!(super::TOOLBOX, duress_tasks::TOOLBOX_IMAGE);
+    }
 }

@@ -1,4 +1,4 @@
-//! What duress's own helper does beside a container: see `host/helper`.
+//! Work that goes on beside a container until it is ended.
 
 use serde::{Deserialize, Serialize};
 
@@ -119,21 +119,6 @@ pub struct PacketQueue {
     pub corrupt_correlation_percent: f64,
 }
 
-/// A process of a container.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-pub struct Process {
-    /// As the container numbers it.
-    pub pid: i32,
-    /// The program's name, at most 15 characters.
-    pub name: String,
-    /// Its argument vector.
-    pub command: Vec<String>,
-    /// When it started, in clock ticks since the machine did: with the pid, it names a process for ever.
-    pub started: u64,
-    /// It was stopped by a signal.
-    pub stopped: bool,
-}
-
 impl Work {
     /// Returns where it is done.
     pub fn beside(&self) -> Beside {
@@ -145,83 +130,12 @@ impl Work {
             Self::AnswerDns { .. } | Self::QueuePackets(_) => Beside::Network,
         }
     }
-
-    /// Returns the helper's arguments for it, in a container with this user.
-    pub fn arguments_as(&self, id: &str, user: &str) -> Vec<String> {
-        let mut arguments = self.arguments(id);
-        if let (Self::RunProgram { .. }, false) = (self, user.is_empty()) {
-            arguments.insert(3, format!("--user={user}"));
-        }
-        arguments
-    }
-
-    /// Returns the helper's arguments for it.
-    fn arguments(&self, id: &str) -> Vec<String> {
-        if let Self::RunProgram { command } = self {
-            let words = ["program", "--id", id, "--"].map(str::to_owned);
-            return words.into_iter().chain(command.iter().cloned()).collect();
-        }
-        let (verb, options): (&str, Vec<(&str, String)>) = match self {
-            Self::BurnCpu { percent, workers } => (
-                "cpu",
-                vec![
-                    ("percent", percent.to_string()),
-                    ("workers", workers.to_string()),
-                ],
-            ),
-            Self::HoldMemory { bytes } => ("memory", vec![("bytes", bytes.to_string())]),
-            Self::WriteDisk {
-                folder,
-                workers,
-                file_bytes,
-                root_filesystem_allowed,
-            } => {
-                let mut options = vec![
-                    ("folder", folder.clone()),
-                    ("workers", workers.to_string()),
-                    ("file-bytes", file_bytes.to_string()),
-                ];
-                if *root_filesystem_allowed {
-                    options.push(("root-filesystem", "true".to_owned()));
-                }
-                ("disk", options)
-            }
-            Self::AnswerDns {
-                port,
-                lie,
-                domains,
-                address,
-            } => {
-                let mode = match lie {
-                    DnsLie::Nxdomain => "nxdomain",
-                    DnsLie::Servfail => "servfail",
-                    DnsLie::WrongAddress => "wrong-address",
-                };
-                let mut options = vec![
-                    ("port", port.to_string()),
-                    ("mode", mode.to_owned()),
-                    ("address", address.to_string()),
-                ];
-                options.extend(domains.iter().map(|domain| ("domain", domain.clone())));
-                ("dns", options)
-            }
-            Self::QueuePackets(queue) => ("queue", queue.options()),
-            Self::RunProgram { .. } => ("program", Vec::new()),
-        };
-        // With `=`, for a value may begin with a hyphen.
-        let options = options
-            .into_iter()
-            .map(|(name, value)| format!("--{name}={value}"));
-        [verb, "--id", id]
-            .map(str::to_owned)
-            .into_iter()
-            .chain(options)
-            .collect()
-    }
 }
 
 /// The most workers of one task: more than any machine has processors.
 const WORKERS: u32 = 1_024;
+/// The largest work, in bytes of its JSON: what is left of [`super::ARGUMENT_LIMIT`] goes to the user's name and the like.
+const WORK_LIMIT: usize = 100 << 10;
 /// The most names that one server lies about.
 const DOMAINS: usize = 256;
 
@@ -260,7 +174,19 @@ impl Work {
             Self::RunProgram { command } if command.iter().any(|word| word.contains('\0')) => {
                 Err("has an argument with a NUL character".into())
             }
-            _ => Ok(()),
+            _ => self.check_size(),
+        }
+    }
+}
+
+impl Work {
+    fn check_size(&self) -> Result<(), String> {
+        let size = serde_json::to_string(self).map_or(usize::MAX, |text| text.len());
+        match size > WORK_LIMIT {
+            true => Err(format!(
+                "is too long: it takes {size} bytes, and {WORK_LIMIT} are the most"
+            )),
+            false => Ok(()),
         }
     }
 }
@@ -293,24 +219,6 @@ impl PacketQueue {
         Ok(())
     }
 
-    fn options(&self) -> Vec<(&'static str, String)> {
-        let distribution = match self.distribution {
-            Distribution::Uniform => "uniform",
-            Distribution::Normal => "normal",
-            Distribution::Pareto => "pareto",
-        };
-        [
-            ("number", self.number.to_string()),
-            ("distribution", distribution.to_owned()),
-        ]
-        .into_iter()
-        .chain(
-            self.numbers()
-                .map(|(name, number)| (name, number.to_string())),
-        )
-        .collect()
-    }
-
     fn numbers(&self) -> [(&'static str, f64); 12] {
         [
             ("delay-ms", self.delay_ms),
@@ -338,11 +246,12 @@ impl PacketQueue {
 /// As a person reads it.
 impl std::fmt::Display for Work {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        if let Self::RunProgram { command } = self {
-            return write!(f, "run {}", command.join(" "));
+        match self {
+            Self::RunProgram { command } => write!(f, "run {}", command.join(" ")),
+            other => match serde_json::to_string(other) {
+                Ok(text) => write!(f, "the helper's {text}"),
+                Err(_) => f.write_str("the helper's work"),
+            },
         }
-        let words = self.arguments("");
-        write!(f, "the helper's {}", words[0])?;
-        words[3..].iter().try_for_each(|word| write!(f, " {word}"))
     }
 }
