@@ -133,6 +133,7 @@ impl<'a> Case<'a> {
     async fn check_parameters(&self, checks: &mut Checks) -> bool {
         let Workshop { plugin, limits, .. } = self.workshop;
         let found = plugin
+            .component
             .check_parameters(self.fault, self.parameters, limits)
             .await;
         let (result, takes) = match found {

@@ -15,7 +15,7 @@ use std::collections::BTreeSet;
 use serde::Serialize;
 
 use duress_model::{Error, Result};
-use duress_plugin::Found;
+use duress_plugin::Plugin;
 use duress_simulated::Script;
 use stage::Workshop;
 
@@ -101,7 +101,7 @@ impl Checks {
 ///
 /// # Errors
 /// `Environment` where not even the simulated machine can be made.
-pub fn test(found: &Found, script: &Script) -> Result<Report> {
+pub fn test(found: &Plugin, script: &Script) -> Result<Report> {
     let failed = |error: std::io::Error| Error::environment(format!("begin to test: {error}"));
     let folder = tempfile::tempdir().map_err(failed)?;
     let runtime = tokio::runtime::Builder::new_current_thread()
@@ -110,7 +110,7 @@ pub fn test(found: &Found, script: &Script) -> Result<Report> {
         .build()
         .map_err(failed)?;
     let report = runtime.block_on(async {
-        let workshop = Workshop::open(&found.plugin, script, folder.path()).await?;
+        let workshop = Workshop::open(found, script, folder.path()).await?;
         let mut report = all(&workshop, found).await?;
         report.log = workshop.log().await?;
         Ok(report)
@@ -119,12 +119,12 @@ pub fn test(found: &Found, script: &Script) -> Result<Report> {
     report
 }
 
-async fn all(workshop: &Workshop<'_>, found: &Found) -> Result<Report> {
+async fn all(workshop: &Workshop<'_>, found: &Plugin) -> Result<Report> {
     let mut report = Report {
         list: list(workshop, found).await,
         ..Report::default()
     };
-    if found.plugin.kind() == duress_plugin::Kind::Subject {
+    if found.kind() == duress_plugin::Kind::Subject {
         report.subject = subject::test(workshop, &mut report.unanswered).await?;
     }
     for fault in &found.faults {
@@ -135,10 +135,15 @@ async fn all(workshop: &Workshop<'_>, found: &Found) -> Result<Report> {
 }
 
 /// Returns the list of faults.
-async fn list(workshop: &Workshop<'_>, found: &Found) -> Vec<Check> {
+async fn list(workshop: &Workshop<'_>, found: &Plugin) -> Vec<Check> {
     let mut checks = Checks::default();
-    let again = match workshop.plugin.fault_types(&workshop.limits).await {
-        Ok(again) if again == found.faults => Ok(()),
+    let again = match workshop
+        .plugin
+        .component
+        .fault_types(&workshop.limits)
+        .await
+    {
+        Ok(again) if again.iter().eq(found.faults.iter().map(AsRef::as_ref)) => Ok(()),
         Ok(_) => Err("it lists other faults at the second call".to_owned()),
         Err(error) => Err(error.to_string()),
     };

@@ -209,13 +209,18 @@ pub(super) struct Stage<'a> {
 impl Stage<'_> {
     pub(super) async fn inject(&self, fault: &str, parameters: &Value) -> Result<Value, CallError> {
         let Workshop { plugin, limits, .. } = self.workshop;
-        let call = plugin.inject(&self.scope, fault, parameters, &self.targets, limits.fault);
+        let call =
+            plugin
+                .component
+                .inject(&self.scope, fault, parameters, &self.targets, limits.fault);
         self.bounded("chaos.inject", call).await
     }
 
     pub(super) async fn cleanup(&self, metadata: &Value) -> Result<(), CallError> {
         let Workshop { plugin, limits, .. } = self.workshop;
-        let call = plugin.cleanup(&self.scope, metadata, limits.fault);
+        let call = plugin
+            .component
+            .cleanup(&self.scope, metadata, limits.fault);
         self.bounded("chaos.cleanup", call).await
     }
 

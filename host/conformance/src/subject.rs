@@ -86,18 +86,25 @@ fn in_order(result: Result<(), CallError>) -> Result<(), String> {
 }
 
 async fn reset(workshop: &Workshop<'_>, stage: &Stage<'_>) -> Result<(), CallError> {
-    let call = workshop.plugin.reset(&stage.scope, workshop.limits.reset);
+    let call = workshop
+        .plugin
+        .component
+        .reset(&stage.scope, workshop.limits.reset);
     stage.bounded("subject.reset", call).await
 }
 
 async fn health(workshop: &Workshop<'_>, stage: &Stage<'_>) -> Result<bool, CallError> {
-    let call = workshop.plugin.health(&stage.scope, workshop.limits.health);
+    let call = workshop
+        .plugin
+        .component
+        .health(&stage.scope, workshop.limits.health);
     Ok(stage.bounded("subject.health", call).await?.healthy)
 }
 
 async fn capture(workshop: &Workshop<'_>, stage: &Stage<'_>) -> Result<(), CallError> {
     let call = workshop
         .plugin
+        .component
         .capture_state(&stage.scope, workshop.limits.capture);
     stage.bounded("subject.capture-state", call).await.map(drop)
 }

@@ -107,7 +107,7 @@ mod tests {
                 BuiltIn::Compose => Kind::Subject,
                 BuiltIn::Faults => Kind::Chaos,
             };
-            assert_eq!(found.plugin.kind(), kind);
+            assert_eq!(found.kind(), kind);
         }
     }
 }

@@ -7,28 +7,16 @@ use std::sync::Arc;
 use tokio::sync::Mutex;
 
 use super::built_in::BuiltIn;
-use super::call::CallLimits;
-use super::component::{Kind, Plugin};
-use super::examine::Found;
+use super::component::Kind;
 use super::lock::{LOCK_FILE, LockFile};
 use super::manifest::{PluginManifest, SubjectManifest};
-use super::runtime::{Runtime, sha256};
+use super::plugin::Plugin;
+use super::runtime::Runtime;
 use duress_engine::Selection;
-use duress_model::{Error, FaultType, Result, Services};
+use duress_model::{Error, Result, Services};
 
 /// Folders whose subjects and plugins are found beside those of the working directory, separated by `:`.
 pub const PATH_VARIABLE: &str = "DURESS_PATH";
-
-/// A plugin that is loaded, with its faults.
-#[derive(Debug)]
-pub struct LoadedPlugin {
-    /// The component.
-    pub plugin: Plugin,
-    /// Every fault that it brings.
-    pub faults: Vec<Arc<FaultType>>,
-    /// The digest of its manifest's text.
-    pub manifest_digest: String,
-}
 
 /// A subject that is loaded.
 #[derive(Debug)]
@@ -38,7 +26,7 @@ pub struct Subject {
     /// The folder that holds it.
     pub directory: PathBuf,
     /// The plugin that knows it.
-    pub plugin: Arc<LoadedPlugin>,
+    pub plugin: Arc<Plugin>,
 }
 
 impl Subject {
@@ -85,8 +73,8 @@ pub struct Catalog {
     /// Plugins whose digests are not kept are refused.
     pinned: bool,
     loaded_subjects: Mutex<BTreeMap<String, Arc<Subject>>>,
-    loaded_plugins: Mutex<BTreeMap<PathBuf, Arc<LoadedPlugin>>>,
-    loaded_built_in: Mutex<BTreeMap<BuiltIn, Arc<LoadedPlugin>>>,
+    loaded_plugins: Mutex<BTreeMap<PathBuf, Arc<Plugin>>>,
+    loaded_built_in: Mutex<BTreeMap<BuiltIn, Arc<Plugin>>>,
 }
 
 impl Catalog {
@@ -281,7 +269,7 @@ impl Catalog {
         } else {
             self.plugin(manifest.plugin()).await?
         };
-        if plugin.plugin.kind() != Kind::Subject {
+        if plugin.kind() != Kind::Subject {
             return Err(Error::input(format!(
                 "the plugin `{}` of subject `{name}` brings faults alone, and no subject",
                 manifest.plugin()
@@ -303,7 +291,7 @@ impl Catalog {
     ///
     /// # Errors
     /// As for [`Self::subject`].
-    pub async fn plugin(&self, name: &str) -> Result<Arc<LoadedPlugin>> {
+    pub async fn plugin(&self, name: &str) -> Result<Arc<Plugin>> {
         if let Some(built_in) = self.built_in(name) {
             return self.load_built_in(built_in).await;
         }
@@ -319,7 +307,7 @@ impl Catalog {
     pub async fn general_plugins(
         &self,
         subjects: &[&str],
-    ) -> (Vec<Arc<LoadedPlugin>>, BTreeMap<String, String>) {
+    ) -> (Vec<Arc<Plugin>>, BTreeMap<String, String>) {
         let mut general = Vec::new();
         let mut left_aside = BTreeMap::new();
         for name in self.plugin_names() {
@@ -327,7 +315,7 @@ impl Catalog {
                 continue;
             }
             match self.plugin(&name).await {
-                Ok(plugin) if plugin.plugin.kind() == Kind::Chaos => general.push(plugin),
+                Ok(plugin) if plugin.kind() == Kind::Chaos => general.push(plugin),
                 Ok(_) => {}
                 Err(error) => {
                     tracing::warn!("the plugin `{name}` is left aside: {error}");
@@ -340,7 +328,7 @@ impl Catalog {
         (general, left_aside)
     }
 
-    async fn load_built_in(&self, built_in: BuiltIn) -> Result<Arc<LoadedPlugin>> {
+    async fn load_built_in(&self, built_in: BuiltIn) -> Result<Arc<Plugin>> {
         let mut loaded = self.loaded_built_in.lock().await;
         if let Some(plugin) = loaded.get(&built_in) {
             return Ok(Arc::clone(plugin));
@@ -349,17 +337,12 @@ impl Catalog {
         for root in &self.roots {
             LockFile::read(root)?;
         }
-        let Found { plugin, faults, .. } = self.runtime.examine_built_in(built_in).await?;
-        let plugin = Arc::new(LoadedPlugin {
-            plugin,
-            faults: faults.into_iter().map(Arc::new).collect(),
-            manifest_digest: sha256(built_in.manifest_text().as_bytes()),
-        });
+        let plugin = Arc::new(self.runtime.examine_built_in(built_in).await?);
         loaded.insert(built_in, Arc::clone(&plugin));
         Ok(plugin)
     }
 
-    async fn load(&self, root: &Path, directory: &Path) -> Result<Arc<LoadedPlugin>> {
+    async fn load(&self, root: &Path, directory: &Path) -> Result<Arc<Plugin>> {
         let mut loaded = self.loaded_plugins.lock().await;
         if let Some(plugin) = loaded.get(directory) {
             return Ok(Arc::clone(plugin));
@@ -368,20 +351,11 @@ impl Catalog {
             duress_yaml::load::<PluginManifest>(&directory.join("plugin.yaml"))?;
         let lock = LockFile::read(root)?;
         // Before anything of it is compiled or run, and by the digest of what was read: the file may be another by now.
-        let plugin = self
-            .runtime
-            .load_if(manifest, directory, |manifest, digest| {
-                lock.check(manifest, digest, directory, self.pinned)
-            })?;
-        let faults = plugin
-            .fault_types(&CallLimits::default())
-            .await
-            .map_err(|error| Error::from(error).context("list its faults"))?;
-        let plugin = Arc::new(LoadedPlugin {
-            plugin,
-            faults: faults.into_iter().map(Arc::new).collect(),
-            manifest_digest: sha256(document.text().as_bytes()),
-        });
+        let component = self.runtime.load_if(&manifest, directory, |digest| {
+            lock.check(&manifest, digest, directory, self.pinned)
+        })?;
+        let folder = Some(directory.to_owned());
+        let plugin = Arc::new(Plugin::new(manifest, document.text(), component, folder).await?);
         loaded.insert(directory.to_owned(), Arc::clone(&plugin));
         Ok(plugin)
     }

@@ -39,33 +39,34 @@ pub enum Kind {
     Chaos,
 }
 
-/// A component that can be called. Cheap to share.
-pub struct Plugin {
-    /// What its manifest says.
-    pub manifest: PluginManifest,
+/// A component that can be called.
+pub struct PluginComponent {
+    /// What its manifest calls it.
+    name: String,
+    settings: Value,
     /// e.g. `sha256:2c26…`, over the component's bytes.
-    pub digest: String,
+    pub(super) digest: String,
     pre: InstancePre<Ctx>,
     chaos: chaos::GuestIndices,
     subject: Option<subject::GuestIndices>,
 }
 
-impl std::fmt::Debug for Plugin {
+impl std::fmt::Debug for PluginComponent {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Plugin")
-            .field("name", &self.manifest.name)
+        f.debug_struct("PluginComponent")
+            .field("name", &self.name)
             .finish_non_exhaustive()
     }
 }
 
-impl Plugin {
+impl PluginComponent {
     pub(super) fn link(
         linker: &Linker<Ctx>,
         component: &Component,
-        manifest: PluginManifest,
+        manifest: &PluginManifest,
         digest: String,
     ) -> Result<Self> {
-        contract::check(linker, component, &manifest)?;
+        contract::check(linker, component, manifest)?;
         let pre = linker.instantiate_pre(component).map_err(|error| {
             Error::input(format!("it does not fit this host: {}", error.root_cause()))
                 .hint(format!(
@@ -80,7 +81,8 @@ impl Plugin {
         })?;
         let subject = subject::GuestIndices::new(&pre).ok();
         Ok(Self {
-            manifest,
+            name: manifest.name.clone(),
+            settings: manifest.settings.clone(),
             digest,
             pre,
             chaos,
@@ -164,7 +166,7 @@ impl Plugin {
                     return Err(self.broken(function, reason));
                 }
                 Ok(FaultType {
-                    plugin: self.manifest.name.clone(),
+                    plugin: self.name.clone(),
                     name: fault.name,
                     summary: tame(&fault.summary, MESSAGE_LIMIT),
                     parameters,
@@ -346,8 +348,8 @@ impl Plugin {
     /// Returns the scope for calls that belong to no trial.
     fn describing(&self) -> Arc<PluginScope> {
         Arc::new(PluginScope {
-            plugin: self.manifest.name.clone(),
-            settings: self.manifest.settings.clone(),
+            plugin: self.name.clone(),
+            settings: self.settings.clone(),
             grants: Permissions::default(),
             trial: None,
         })
@@ -365,7 +367,7 @@ impl Plugin {
         answer: Result<T, GuestError>,
     ) -> Result<T, CallError> {
         answer.map_err(|error| CallError::Guest {
-            plugin: self.manifest.name.clone(),
+            plugin: self.name.clone(),
             function,
             error: tamed(error),
         })
@@ -399,7 +401,7 @@ impl Plugin {
 
     fn broken(&self, function: &'static str, reason: String) -> CallError {
         CallError::Broken {
-            plugin: self.manifest.name.clone(),
+            plugin: self.name.clone(),
             function,
             reason,
         }

@@ -3,65 +3,43 @@
 
 use std::collections::BTreeSet;
 use std::path::Path;
+use std::sync::Arc;
 
 use super::built_in::BuiltIn;
-use super::call::CallLimits;
-use super::component::{Kind, Plugin};
+use super::component::Kind;
 use super::manifest::PluginManifest;
+use super::plugin::Plugin;
 use super::runtime::Runtime;
 use duress_engine::Requirement;
-use duress_model::{Error, FaultType, Result};
-
-/// A plugin and what it says of itself.
-#[derive(Debug)]
-pub struct Found {
-    /// The component.
-    pub plugin: Plugin,
-    /// The interfaces that it imports.
-    pub imports: Vec<String>,
-    /// Every fault that it brings.
-    pub faults: Vec<FaultType>,
-}
+use duress_model::{FaultType, Result};
 
 impl Runtime {
     /// Looks at the plugin of a folder.
     ///
     /// # Errors
     /// `Input` when its manifest or its component is wrong.
-    pub async fn examine(&self, folder: &Path) -> Result<Found> {
-        let (manifest, _) = duress_yaml::load::<PluginManifest>(&folder.join("plugin.yaml"))?;
-        found(self.load(manifest, folder)?).await
+    pub async fn examine(&self, folder: &Path) -> Result<Plugin> {
+        let (manifest, document) =
+            duress_yaml::load::<PluginManifest>(&folder.join("plugin.yaml"))?;
+        let component = self.load(&manifest, folder)?;
+        Plugin::new(
+            manifest,
+            document.text(),
+            component,
+            Some(folder.to_owned()),
+        )
+        .await
     }
 
     /// Looks at a plugin that belongs to the program.
     ///
     /// # Errors
     /// `Environment` when this program lacks it.
-    pub async fn examine_built_in(&self, built_in: BuiltIn) -> Result<Found> {
-        found(self.load_built_in(built_in)?).await
-    }
-
-    /// Loads a plugin that belongs to the program.
-    ///
-    /// # Errors
-    /// `Environment` when this program lacks it.
-    pub(super) fn load_built_in(&self, built_in: BuiltIn) -> Result<Plugin> {
+    pub async fn examine_built_in(&self, built_in: BuiltIn) -> Result<Plugin> {
         let manifest = built_in.manifest()?;
-        let component = manifest.component.clone();
-        self.load_bytes(manifest, &component, built_in.component()?)
+        let component = self.load_bytes(&manifest, &manifest.component, built_in.component()?)?;
+        Plugin::new(manifest, built_in.manifest_text(), component, None).await
     }
-}
-
-async fn found(plugin: Plugin) -> Result<Found> {
-    let faults = plugin
-        .fault_types(&CallLimits::default())
-        .await
-        .map_err(|error| Error::from(error).context("list its faults"))?;
-    Ok(Found {
-        imports: plugin.imports(),
-        plugin,
-        faults,
-    })
 }
 
 /// A compose service's name, a beginning of one with `*` behind it, or `*`.
@@ -74,15 +52,15 @@ fn is_service_pattern(pattern: &str) -> bool {
         && !name.starts_with(['.', '-'])
 }
 
-impl Found {
+impl Plugin {
     /// Returns what its author should fix, a sentence each.
     pub fn problems(&self) -> Vec<String> {
-        problems_of(&self.faults, self.plugin.kind())
+        problems_of(&self.faults, self.kind())
     }
 }
 
 /// Returns what a run would refuse of these faults, and what their readers would miss.
-fn problems_of(faults: &[FaultType], kind: Kind) -> Vec<String> {
+fn problems_of(faults: &[Arc<FaultType>], kind: Kind) -> Vec<String> {
     let mut problems = Vec::new();
     let mut names = BTreeSet::new();
     // A subject may leave all faults to the general ones.
@@ -166,7 +144,7 @@ mod tests {
     }
 
     fn is_told(fault: FaultType, expected: &str) {
-        let problems = problems_of(&[fault], Kind::Chaos);
+        let problems = problems_of(&[fault.into()], Kind::Chaos);
         assert!(
             problems.len() == 1 && problems[0].contains(expected),
             "{expected}: {problems:?}"
@@ -181,7 +159,7 @@ mod tests {
         let mut fine = fault("a-fault_2", schema(percent));
         fine.services = ["db", "db*", "*", "a.b_c-1"].map(str::to_owned).into();
         fine.requires = vec!["helper".into()];
-        assert_eq!(problems_of(&[fine], Kind::Chaos), [""; 0]);
+        assert_eq!(problems_of(&[fine.into()], Kind::Chaos), [""; 0]);
         assert_eq!(problems_of(&[], Kind::Subject), [""; 0]);
         assert_eq!(problems_of(&[], Kind::Chaos), ["it brings no fault"]);
     }
@@ -226,7 +204,7 @@ mod tests {
             "has no description",
         );
         let twice = [fault("kill", none()), fault("kill", none())];
-        let problems = problems_of(&twice, Kind::Chaos);
+        let problems = problems_of(&twice.map(Arc::new), Kind::Chaos);
         assert_eq!(problems, ["fault `kill`: there are two of that name"]);
     }
 }

@@ -9,7 +9,7 @@ use wasmtime::{Config, Engine};
 
 use super::bounds;
 use super::cache::Cache;
-use super::component::Plugin;
+use super::component::PluginComponent;
 use super::manifest::{PluginManifest, read_component};
 use duress_capability::Ctx;
 use duress_model::{Error, Result};
@@ -68,35 +68,35 @@ impl Runtime {
     ///
     /// # Errors
     /// `Input` for a file that is missing, is not a component, or was built for another interface.
-    pub fn load(&self, manifest: PluginManifest, directory: &Path) -> Result<Plugin> {
-        self.load_if(manifest, directory, |_, _| Ok(()))
+    pub fn load(&self, manifest: &PluginManifest, directory: &Path) -> Result<PluginComponent> {
+        self.load_if(manifest, directory, |_| Ok(()))
     }
 
-    /// As [`Self::load`], once a check of the manifest and of the digest of what was read has passed: what was not granted is not
+    /// As [`Self::load`], once a check of the digest of what was read has passed: what was not granted is not
     /// compiled.
     ///
     /// # Errors
     /// As for [`Self::load`], and what the check says.
     pub(super) fn load_if(
         &self,
-        manifest: PluginManifest,
+        manifest: &PluginManifest,
         directory: &Path,
-        check: impl FnOnce(&PluginManifest, &str) -> Result<()>,
-    ) -> Result<Plugin> {
+        check: impl FnOnce(&str) -> Result<()>,
+    ) -> Result<PluginComponent> {
         let file = manifest.component_file()?;
         let path = directory.join(file);
         let bytes = read(directory, file)?;
-        check(&manifest, &sha256(&bytes))?;
+        check(&sha256(&bytes))?;
         self.load_bytes(manifest, &path, &bytes)
     }
 
     /// Loads a component that was read already; the path is for messages.
     pub(super) fn load_bytes(
         &self,
-        manifest: PluginManifest,
+        manifest: &PluginManifest,
         path: &Path,
         bytes: &[u8],
-    ) -> Result<Plugin> {
+    ) -> Result<PluginComponent> {
         let digest = sha256(bytes);
         let cached = self
             .cache
@@ -117,7 +117,7 @@ impl Runtime {
                 component
             }
         };
-        Plugin::link(&self.linker, &component, manifest, digest)
+        PluginComponent::link(&self.linker, &component, manifest, digest)
             .map_err(|error| error.context(format_args!("load {}", path.display())))
     }
 

@@ -12,7 +12,7 @@ use serde_json::Value;
 use duress_campaign::{Draft, Plan};
 use duress_engine::{Container, Engine, Project, Selection};
 use duress_model::{Error, Result, TrialSpec};
-use duress_plugin::{CallLimits, Catalog, LoadedPlugin, Subject, sha256};
+use duress_plugin::{CallLimits, Catalog, Plugin, Subject, sha256};
 use duress_trial::Trial;
 use duress_yaml::LoadError;
 
@@ -84,7 +84,7 @@ impl Prepared {
             .trials
             .iter()
             .flat_map(|trial| &trial.faults)
-            .map(|(plugin, fault)| ((&plugin.plugin.manifest.name, &fault.name), fault.as_ref()))
+            .map(|(plugin, fault)| ((&plugin.manifest.name, &fault.name), fault.as_ref()))
             .collect();
         let is_composed = |trial: &Trial| trial.subject.manifest.compose.is_some();
         if self.trials.iter().any(is_composed) {
@@ -148,7 +148,7 @@ pub async fn prepare(
         let plugin = plugin_for(catalog, &check.subject, &check.plugin).await?;
         let parameters = Value::Object(check.parameters.clone());
         let problems = plugin
-            .plugin
+            .component
             .check_parameters(&check.fault, &parameters, &CallLimits::default())
             .await
             .map_err(Error::from)?;
@@ -210,10 +210,10 @@ async fn digests(plan: &Plan, catalog: &Catalog) -> Result<BTreeMap<String, Stri
             plugins.push(plugin_for(catalog, name, &fault.plugin).await?);
         }
         for loaded in plugins {
-            let name = &loaded.plugin.manifest.name;
+            let name = &loaded.manifest.name;
             let manifest = loaded.manifest_digest.clone();
             digests.insert(format!("plugins/{name}/plugin.yaml"), manifest);
-            digests.insert(format!("plugins/{name}"), loaded.plugin.digest.clone());
+            digests.insert(format!("plugins/{name}"), loaded.digest.clone());
         }
     }
     Ok(digests)
@@ -254,9 +254,9 @@ async fn trial(spec: TrialSpec, catalog: &Catalog, dry_run: bool) -> Result<Tria
     })
 }
 
-async fn plugin_for(catalog: &Catalog, subject: &str, name: &str) -> Result<Arc<LoadedPlugin>> {
+async fn plugin_for(catalog: &Catalog, subject: &str, name: &str) -> Result<Arc<Plugin>> {
     let own = &catalog.subject(subject).await?.plugin;
-    if own.plugin.manifest.name == name {
+    if own.manifest.name == name {
         Ok(Arc::clone(own))
     } else {
         catalog.plugin(name).await
@@ -283,7 +283,7 @@ async fn known(draft: &Draft, catalog: &Catalog) -> Result<duress_campaign::Cata
     })
 }
 
-fn describe(subject: &Subject, general: &[Arc<LoadedPlugin>]) -> Result<duress_campaign::Subject> {
+fn describe(subject: &Subject, general: &[Arc<Plugin>]) -> Result<duress_campaign::Subject> {
     let (services, scale) = match subject.compose_file() {
         Some(file) => (
             duress_engine::compose::services(&file)?,

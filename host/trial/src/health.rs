@@ -24,7 +24,7 @@ impl Run<'_> {
     pub(super) async fn health(&self) -> Health {
         let subject = &self.trial.subject.plugin;
         match subject
-            .plugin
+            .component
             .health(&self.scope_of(subject), self.limits.health)
             .await
         {

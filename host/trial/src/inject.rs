@@ -63,7 +63,7 @@ impl Run<'_> {
 
         let parameters = Value::Object(planned.parameters.clone());
         let scope = self.scope_of(plugin);
-        let injecting = plugin.plugin.inject(
+        let injecting = plugin.component.inject(
             &scope,
             &fault.name,
             &parameters,

@@ -38,7 +38,7 @@ use duress_journal::{Actor, TrialJournal};
 use duress_model::{
     Circumstances, Error, FaultType, HealthGate, Outcome, Phase, SeededRandom, TrialSpec,
 };
-use duress_plugin::{CallLimits, LoadedPlugin, Subject, merged};
+use duress_plugin::{CallLimits, Plugin, Subject, merged};
 use duress_store::{PhaseRow, Store, TrialEnd};
 
 /// The longest that removing a stack may take.
@@ -80,7 +80,7 @@ pub struct Trial {
     /// The subject.
     pub subject: Arc<Subject>,
     /// For each of the description's faults, the plugin that brings it, and the fault; none for a baseline trial.
-    pub faults: Vec<(Arc<LoadedPlugin>, Arc<FaultType>)>,
+    pub faults: Vec<(Arc<Plugin>, Arc<FaultType>)>,
     /// Nothing is broken: what the fault would do is written down.
     pub dry_run: bool,
 }
@@ -241,12 +241,7 @@ impl Trial {
         let faults = self.faults.iter().map(|(plugin, _)| plugin);
         let plugins = std::iter::once(&self.subject.plugin).chain(faults);
         plugins
-            .map(|loaded| {
-                (
-                    loaded.plugin.manifest.name.clone(),
-                    loaded.plugin.digest.clone(),
-                )
-            })
+            .map(|loaded| (loaded.manifest.name.clone(), loaded.digest.clone()))
             .collect()
     }
 
@@ -349,8 +344,8 @@ impl Run<'_> {
     }
 
     /// A scope for one of the plugins that this trial calls.
-    fn scope_of(&self, plugin: &LoadedPlugin) -> Arc<PluginScope> {
-        let manifest = &plugin.plugin.manifest;
+    fn scope_of(&self, plugin: &Plugin) -> Arc<PluginScope> {
+        let manifest = &plugin.manifest;
         let mut settings = manifest.settings.clone();
         // The subject's settings are meant for the plugin that knows it.
         if std::ptr::eq(plugin, self.trial.subject.plugin.as_ref()) {
@@ -401,7 +396,7 @@ impl Run<'_> {
         }
         let subject = &self.trial.subject.plugin;
         let scope = self.scope_of(subject);
-        self.unless_cancelled(subject.plugin.reset(&scope, self.limits.reset))
+        self.unless_cancelled(subject.component.reset(&scope, self.limits.reset))
             .await?
             .map_err(|error| {
                 Failed::new(
@@ -435,7 +430,7 @@ impl Run<'_> {
         let subject = &self.trial.subject.plugin;
         let scope = self.scope_of(subject);
         let state = self
-            .unless_cancelled(subject.plugin.capture_state(&scope, self.limits.capture))
+            .unless_cancelled(subject.component.capture_state(&scope, self.limits.capture))
             .await?
             .map_err(|error| {
                 Failed::new(

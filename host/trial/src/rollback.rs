@@ -48,7 +48,7 @@ impl Run<'_> {
         let (plugin, _) = &self.trial.faults[injected.fault];
         let scope = self.scope_of(plugin);
         let cleaning = plugin
-            .plugin
+            .component
             .cleanup(&scope, &injected.metadata, self.limits.fault);
         // A stopped run leaves the rest to the host, which is quicker.
         let Ok(cleaned) = self.unless_cancelled(cleaning).await else {

@@ -38,7 +38,7 @@ pub(crate) async fn measure() -> Result<Vec<Row>> {
         .subject("noop")
         .await
         .map_err(|error| anyhow!("{error}"))?;
-    let plugin = &subject.plugin.plugin;
+    let plugin = &subject.plugin.component;
     let scope = Arc::new(PluginScope {
         plugin: "noop".into(),
         settings: json!({}),

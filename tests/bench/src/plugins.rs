@@ -85,7 +85,7 @@ async fn instances() -> Result<Row> {
     let calls: Vec<_> = (0..INSTANCES)
         .map(|_| {
             let subject = Arc::clone(&subject);
-            tokio::spawn(async move { wait(&subject.plugin.plugin).await })
+            tokio::spawn(async move { wait(&subject.plugin).await })
         })
         .collect();
     let mut most = 0;
@@ -113,7 +113,10 @@ async fn wait(plugin: &Plugin) {
     let sleep = json!({ "how": "sleep", "with": [] });
     let limit = Duration::from_secs(3);
     // That it is ended is what is meant.
-    let _ = plugin.inject(&scope, "misbehave", &sleep, &[], limit).await;
+    let _ = plugin
+        .component
+        .inject(&scope, "misbehave", &sleep, &[], limit)
+        .await;
 }
 
 /// Returns the memory that this process holds, in bytes (proc_pid_statm(5)).

@@ -52,7 +52,7 @@ pub fn cache(bytes: &[u8]) {
 fn load(runtime: &Runtime, folder: &Path, bytes: &[u8]) -> Result<(), Error> {
     fs::write(folder.join("fuzz.wasm"), bytes).unwrap();
     let (manifest, _) = duress_yaml::load::<PluginManifest>(&folder.join("plugin.yaml"))?;
-    runtime.load(manifest, folder).map(drop)
+    runtime.load(&manifest, folder).map(drop)
 }
 
 fn check_refusal(error: &Error) {

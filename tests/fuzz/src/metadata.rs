@@ -7,10 +7,10 @@ use serde_json::Value;
 
 use crate::{block_on, repository};
 use duress_capability::PluginScope;
-use duress_plugin::{CallError, Catalog, LoadedPlugin, Runtime};
+use duress_plugin::{CallError, Catalog, Plugin, Runtime};
 
 /// The faults for any subject.
-static PLUGIN: LazyLock<Arc<LoadedPlugin>> = LazyLock::new(|| {
+static PLUGIN: LazyLock<Arc<Plugin>> = LazyLock::new(|| {
     let runtime = Runtime::new(Runtime::default_cache_directory().as_deref()).unwrap();
     let catalog = Catalog::discover(runtime, vec![repository().to_owned()]);
     block_on(catalog.plugin("faults")).expect("`cargo xtask setup` builds it")
@@ -27,7 +27,7 @@ pub fn metadata(bytes: &[u8]) {
         trial: None,
     });
     let limit = Duration::from_secs(30);
-    match block_on(PLUGIN.plugin.cleanup(&scope, &value, limit)) {
+    match block_on(PLUGIN.component.cleanup(&scope, &value, limit)) {
         Ok(()) | Err(CallError::Guest { .. }) => {}
         Err(error) => panic!("{error}"),
     }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use clap::Subcommand;
 use duress_model::{Error, FaultType, Result};
-use duress_plugin::{BuiltIn, Catalog, LoadedPlugin};
+use duress_plugin::{BuiltIn, Catalog, Plugin};
 use serde_json::Value;
 
 use crate::Done;
@@ -88,7 +88,7 @@ fn tell_left_out(name: &str, error: &Error) {
 }
 
 /// The subject's plugin, and those for any subject.
-async fn faults_for(catalog: &Catalog, subject: &str) -> Result<Vec<Arc<LoadedPlugin>>> {
+async fn faults_for(catalog: &Catalog, subject: &str) -> Result<Vec<Arc<Plugin>>> {
     let own = Arc::clone(&catalog.subject(subject).await?.plugin);
     let mut plugins = vec![own];
     plugins.extend(catalog.general_plugins(&[subject]).await.0);

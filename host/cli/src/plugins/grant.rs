@@ -4,7 +4,7 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use duress_model::Error;
-use duress_plugin::{Found, LOCK_FILE, LockFile, Locked};
+use duress_plugin::{LOCK_FILE, LockFile, Locked, Plugin};
 use serde_json::json;
 
 use super::brought::Brought;
@@ -33,15 +33,15 @@ pub(crate) async fn grant(
     if brought.is_elsewhere {
         // What lies there may be another by now: what was looked at is what is taken in.
         let unpacked = Unpacked::read(&brought.folder)?;
-        unpacked.must_be(&found.plugin.digest, &found.plugin.manifest)?;
+        unpacked.must_be(&found.digest, &found.manifest)?;
         unpacked.take_in(root)?;
     }
-    let manifest = &found.plugin.manifest;
+    let manifest = &found.manifest;
     let mut lock = LockFile::read(root)?;
     let locked = Locked {
         version: manifest.version.clone(),
         source: brought.source.clone(),
-        digest: (!built_here).then(|| found.plugin.digest.clone()),
+        digest: (!built_here).then(|| found.digest.clone()),
         settings: (!built_here).then(|| Locked::settings_of(manifest)),
         grants: manifest.permissions.clone(),
     };
@@ -51,8 +51,8 @@ pub(crate) async fn grant(
 }
 
 /// What it is, and what it asks for.
-pub(crate) fn show(found: &Found) {
-    let manifest = &found.plugin.manifest;
+pub(crate) fn show(found: &Plugin) {
+    let manifest = &found.manifest;
     print_line!(
         "{} {} ({}): {}",
         style::GOOD.paint(&manifest.name),
@@ -60,7 +60,7 @@ pub(crate) fn show(found: &Found) {
         manifest.license,
         manifest.summary
     );
-    print_line!("{}", found.plugin.digest);
+    print_line!("{}", found.digest);
     let words = manifest.permissions.in_words();
     if words.is_empty() {
         print_line!("It requests no permissions; it may look at its own trial's containers.");

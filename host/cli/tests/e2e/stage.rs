@@ -16,7 +16,7 @@ use duress_engine::{
 use duress_http::Client;
 use duress_journal::{Actor, Listener, TrialJournal};
 use duress_model::{SeededRandom, TrialSpec};
-use duress_plugin::{CallError, Catalog, LoadedPlugin, Runtime, Subject};
+use duress_plugin::{CallError, Catalog, Plugin, Runtime, Subject};
 use duress_store::{HostLock, NewCampaign, NewTrial, Store};
 
 const LIMIT: Duration = Duration::from_secs(120);
@@ -24,7 +24,7 @@ const LIMIT: Duration = Duration::from_secs(120);
 /// A stack that is up, and what a trial on it has.
 pub struct Stage {
     pub subject: Arc<Subject>,
-    faults: Arc<LoadedPlugin>,
+    faults: Arc<Plugin>,
     pub scope: Arc<PluginScope>,
     fault_scope: Arc<PluginScope>,
     pub journal: TrialJournal,
@@ -105,9 +105,9 @@ impl Stage {
         };
         let blast_radius = radius.iter().map(|&name| name.to_owned()).collect();
         let scope = Arc::new(PluginScope {
-            plugin: subject.plugin.plugin.manifest.name.clone(),
+            plugin: subject.plugin.manifest.name.clone(),
             settings: subject.manifest.settings.clone(),
-            grants: subject.plugin.plugin.manifest.permissions.clone(),
+            grants: subject.plugin.manifest.permissions.clone(),
             trial: Some(Arc::new(TrialScope {
                 name: "stage".into(),
                 project: project.clone(),
@@ -123,9 +123,9 @@ impl Stage {
             })),
         });
         let fault_scope = Arc::new(PluginScope {
-            plugin: faults.plugin.manifest.name.clone(),
+            plugin: faults.manifest.name.clone(),
             settings: scope.settings.clone(),
-            grants: faults.plugin.manifest.permissions.clone(),
+            grants: faults.manifest.permissions.clone(),
             trial: scope.trial.clone(),
         });
         let stage = Self {
@@ -140,7 +140,13 @@ impl Stage {
             _lock: lock,
             _folder: folder,
         };
-        if let Err(error) = stage.subject.plugin.plugin.reset(&stage.scope, LIMIT).await {
+        if let Err(error) = stage
+            .subject
+            .plugin
+            .component
+            .reset(&stage.scope, LIMIT)
+            .await
+        {
             panic!("{error}");
         }
         stage
@@ -158,7 +164,7 @@ impl Stage {
     ) -> Result<Value, CallError> {
         let targets: Vec<_> = targets.iter().map(|&name| name.to_owned()).collect();
         self.faults
-            .plugin
+            .component
             .inject(&self.fault_scope, fault, &parameters, &targets, LIMIT)
             .await
     }
@@ -173,20 +179,30 @@ impl Stage {
 
     pub async fn cleanup(&self, metadata: &Value) {
         self.faults
-            .plugin
+            .component
             .cleanup(&self.fault_scope, metadata, LIMIT)
             .await
             .unwrap();
     }
 
     pub async fn is_healthy(&self) -> bool {
-        let health = self.subject.plugin.plugin.health(&self.scope, LIMIT).await;
+        let health = self
+            .subject
+            .plugin
+            .component
+            .health(&self.scope, LIMIT)
+            .await;
         health.is_ok_and(|health| health.healthy)
     }
 
     /// Why the subject says that it is not well.
     pub async fn complaint(&self) -> String {
-        let health = self.subject.plugin.plugin.health(&self.scope, LIMIT).await;
+        let health = self
+            .subject
+            .plugin
+            .component
+            .health(&self.scope, LIMIT)
+            .await;
         let health = health.unwrap();
         assert!(!health.healthy, "{}", health.detail);
         health.detail

@@ -99,7 +99,7 @@ async fn a_full_store_says_so_and_pd_outlives_its_leader() {
         let state = stage
             .subject
             .plugin
-            .plugin
+            .component
             .capture_state(&stage.scope, limit)
             .await
             .unwrap();

@@ -16,12 +16,12 @@ pub(crate) async fn main(context: &Context, plugin: &Named) -> Done {
     let folder = &brought.folder;
     let found = context.runtime()?.examine(folder).await?;
     let mut problems = found.problems();
-    problems.extend(misnamed(folder, &found.plugin.manifest.name));
+    problems.extend(misnamed(folder, &found.manifest.name));
     if context.json {
-        print::json(&json!({ "plugin": found.plugin.manifest.name, "problems": problems }));
+        print::json(&json!({ "plugin": found.manifest.name, "problems": problems }));
     } else if problems.is_empty() {
         let faults = format::count(found.faults.len(), "fault");
-        print_line!("{} is valid: {faults}.", found.plugin.manifest.name);
+        print_line!("{} is valid: {faults}.", found.manifest.name);
     }
     for problem in problems.iter().filter(|_| !context.json) {
         print_line!("{} {problem}", style::ERROR.paint("problem:"));

@@ -15,13 +15,13 @@ pub(crate) async fn main(context: &Context, plugin: &Named) -> Done {
     let found = context.runtime()?.examine(&brought.folder).await?;
     if context.json {
         print::json(&json!({
-            "manifest": found.plugin.manifest, "kind": found.plugin.kind(), "digest": found.plugin.digest,
-            "imports": found.imports, "faults": found.faults,
+            "manifest": found.manifest, "kind": found.kind(), "digest": found.digest,
+            "imports": found.component.imports(), "faults": found.faults.iter().map(AsRef::as_ref).collect::<Vec<&duress_model::FaultType>>(),
         }));
     } else {
         grant::show(&found);
         print_line!();
-        print_line!("imports: {}", found.imports.join(", "));
+        print_line!("imports: {}", found.component.imports().join(", "));
         print_line!("faults:");
         for fault in &found.faults {
             print_line!("  {}  {}", style::GOOD.paint(&fault.name), fault.summary);

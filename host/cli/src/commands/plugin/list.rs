@@ -22,7 +22,7 @@ pub(crate) async fn main(context: &Context) -> Done {
         let (directory, examined) = match built_in {
             Some(built_in) => {
                 let found = catalog.runtime().examine_built_in(built_in).await;
-                let found = found.map(|found| (found.plugin.manifest, found.plugin.digest));
+                let found = found.map(|found| (found.manifest, found.digest));
                 (None, found)
             }
             None => {

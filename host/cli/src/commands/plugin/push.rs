@@ -39,9 +39,9 @@ pub(crate) async fn main(context: &Context, arguments: &Arguments) -> Done {
             .hint("list every problem: duress plugin check")
             .into());
     }
-    let manifest = &found.plugin.manifest;
+    let manifest = &found.manifest;
     let there = Unpacked::read(folder)?;
-    there.must_be(&found.plugin.digest, manifest)?;
+    there.must_be(&found.digest, manifest)?;
     let component = embed(there.component(), &there.text())?;
     let digest = push(&reference, component, &manifest.license).await?;
     if context.json {

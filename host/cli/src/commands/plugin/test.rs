@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use duress_conformance::Report;
 use duress_model::Error;
-use duress_plugin::Found;
+use duress_plugin::Plugin;
 use duress_simulated::Script;
 use serde_json::json;
 
@@ -36,7 +36,7 @@ pub(crate) async fn main(context: &Context, plugin: &Named) -> Done {
         .map_err(|error| Error::failed(format!("the test broke off: {error}")))??;
     if context.json {
         print::json(&json!({
-            "plugin": found.plugin.manifest.name, "digest": found.plugin.digest, "passed": report.passed(), "report": report,
+            "plugin": found.manifest.name, "digest": found.digest, "passed": report.passed(), "report": report,
         }));
     } else {
         if context.verbose > 0 {
@@ -50,7 +50,7 @@ pub(crate) async fn main(context: &Context, plugin: &Named) -> Done {
     Ok(ExitCode::from(if report.passed() { 0 } else { 1 }))
 }
 
-fn print(found: &Found, report: &Report) {
+fn print(found: &Plugin, report: &Report) {
     for (what, checks) in report.parts() {
         let cases: usize = checks.iter().map(|check| check.cases).sum();
         let number = checks.len();
@@ -70,7 +70,7 @@ fn print(found: &Found, report: &Report) {
         .filter(|check| check.problem.is_some())
         .count();
     let cases: usize = report.checks().map(|check| check.cases).sum();
-    let name = &found.plugin.manifest.name;
+    let name = &found.manifest.name;
     print_line!();
     if failed == 0 {
         print_line!("{name} conforms: {cases} cases.");

@@ -33,7 +33,7 @@ pub(crate) async fn main(context: &Context, arguments: &Arguments) -> Done {
     };
     let brought = bring(&source, &root).await?;
     let found = context.runtime()?.examine(&brought.folder).await?;
-    let manifest = &found.plugin.manifest;
+    let manifest = &found.manifest;
     if manifest.name != *name {
         return Err(Error::input(format!(
             "{source} is now the plugin `{}`, and was `{name}`",
@@ -44,7 +44,7 @@ pub(crate) async fn main(context: &Context, arguments: &Arguments) -> Done {
         ))
         .into());
     }
-    let differences = locked.differences(manifest, &found.plugin.digest);
+    let differences = locked.differences(manifest, &found.digest);
     if differences.is_empty() && locked.version == manifest.version {
         print_line!("{name} is unchanged since it was granted.");
         return Ok(ExitCode::SUCCESS);

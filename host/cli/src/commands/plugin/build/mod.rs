@@ -69,7 +69,7 @@ pub(crate) async fn main(context: &Context, arguments: &Arguments) -> Done {
     let found = context.runtime()?.examine(folder).await?;
     if context.json {
         print::json(&json!({
-            "component": place, "bytes": component.len(), "digest": found.plugin.digest,
+            "component": place, "bytes": component.len(), "digest": found.digest,
         }));
         return Ok(ExitCode::SUCCESS);
     }
