@@ -66,7 +66,7 @@ impl PluginScope {
             effect_wait_ms: None,
         };
         change.check().map_err(GuestError::Invalid)?;
-        self.refuse(self.grants.unasked(&change))?;
+        self.refuse(self.grants.missing(&change))?;
         let mut affected = vec![touched.name.clone()];
         if change.touches_network() {
             affected.extend(trial.check_network(&touched).await?);

@@ -57,7 +57,7 @@ impl Host for Ctx {
                 ));
             }
             let trial = scope.trial()?;
-            scope.refuse(scope.grants.unasked_look(&command[0]))?;
+            scope.refuse(scope.grants.missing_look(&command[0]))?;
             let target = trial.container(&container).await?;
             let timeout = Duration::from_millis(timeout).min(LONGEST_OPERATION);
             let program = Program { command, timeout };
@@ -151,7 +151,7 @@ impl Host for Ctx {
         });
         self.audited("containers.logs", arguments, |scope| async move {
             let trial = scope.trial()?;
-            scope.refuse(scope.grants.unasked_logs())?;
+            scope.refuse(scope.grants.missing_logs())?;
             let target = trial.container(&container).await?;
             let asked = LogsAsked {
                 since_ms: since,

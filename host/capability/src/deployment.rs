@@ -193,7 +193,7 @@ impl HostReplacement for Ctx {
                 let revert = vec![Action::PutBack];
                 let hosts = scope.grants.hosts();
                 let change = asked.draft.change(trial, target, apply, revert, hosts)?;
-                scope.refuse(scope.grants.unasked(&change))?;
+                scope.refuse(scope.grants.missing(&change))?;
                 changes::make(trial, change).await
             })
             .await?;
@@ -263,7 +263,7 @@ impl HostScaling for Ctx {
                 let hosts = scope.grants.hosts();
                 let of = plan.of;
                 let change = asked.draft.change(trial, of, apply, revert, hosts)?;
-                scope.refuse(scope.grants.unasked(&change))?;
+                scope.refuse(scope.grants.missing(&change))?;
                 changes::claim(trial, &affected, &change.container_name)?;
                 changes::make(trial, change).await
             })
@@ -383,7 +383,7 @@ impl HostOfflinePrograms for Ctx {
                 revert.push(Action::Start);
                 let hosts = scope.grants.hosts();
                 let change = asked.draft.change(trial, target, apply, revert, hosts)?;
-                scope.refuse(scope.grants.unasked(&change))?;
+                scope.refuse(scope.grants.missing(&change))?;
                 changes::make(trial, change).await
             })
             .await?;

@@ -293,7 +293,7 @@ impl HostDraft for Ctx {
                 }
                 let trial = scope.trial()?;
                 let target = changes::target(trial, &asked.container).await?;
-                scope.refuse(scope.grants.unasked_effect(&asked))?;
+                scope.refuse(scope.grants.missing_effect(&asked))?;
                 let affected = trial.check_network(&target).await?;
                 let engine = trial.engine()?.as_ref();
                 let surroundings = look(engine, &target, &asked).await?;

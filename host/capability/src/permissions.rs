@@ -169,7 +169,7 @@ impl Programs {
 
 /// Something that was not asked for.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Unasked {
+pub struct MissingPermission {
     /// What it does, e.g. `runs tc in a container's network`.
     pub what: String,
     /// What under `permissions` would allow it, e.g. `actions: [pause]`.
@@ -212,50 +212,50 @@ impl Permissions {
     }
 
     /// Returns the first thing of a change that was not asked for.
-    pub fn unasked(&self, change: &Change) -> Option<Unasked> {
+    pub fn missing(&self, change: &Change) -> Option<MissingPermission> {
         let mut actions = change.apply.iter().chain(&change.revert);
         let probe = change.in_force.as_ref();
         actions
-            .find_map(|action| self.unasked_action(action))
-            .or_else(|| self.unasked_probe(probe?))
+            .find_map(|action| self.missing_action(action))
+            .or_else(|| self.missing_probe(probe?))
     }
 
-    fn unasked_probe(&self, probe: &Probe) -> Option<Unasked> {
+    fn missing_probe(&self, probe: &Probe) -> Option<MissingPermission> {
         match probe {
-            Probe::Run(program) | Probe::Output { program, .. } => self.unasked_program(program),
-            Probe::Answer { request, .. } => self.unasked_request(&request.url),
+            Probe::Run(program) | Probe::Output { program, .. } => self.missing_program(program),
+            Probe::Answer { request, .. } => self.missing_request(&request.url),
             Probe::Compare(comparison) => comparison
                 .program()
-                .and_then(|program| self.unasked_program(program))
-                .or_else(|| self.unasked_request(&comparison.request()?.url)),
-            Probe::All(probes) => probes.iter().find_map(|probe| self.unasked_probe(probe)),
+                .and_then(|program| self.missing_program(program))
+                .or_else(|| self.missing_request(&comparison.request()?.url)),
+            Probe::All(probes) => probes.iter().find_map(|probe| self.missing_probe(probe)),
         }
     }
 
     /// Returns the first effect of a draft that was not granted. How the host makes it is the host's matter.
-    pub fn unasked_effect(&self, draft: &Draft) -> Option<Unasked> {
+    pub fn missing_effect(&self, draft: &Draft) -> Option<MissingPermission> {
         let kind = draft
             .effects
             .iter()
             .map(ActionKind::of)
             .find(|kind| !self.actions.contains(kind))?;
-        Some(Unasked {
+        Some(MissingPermission {
             what: format!("wants to {}", kind.in_words()),
             line: format!("actions: [{}]", kind.as_str()),
         })
     }
 
-    fn unasked_action(&self, action: &Action) -> Option<Unasked> {
+    fn missing_action(&self, action: &Action) -> Option<MissingPermission> {
         use duress_engine::Work;
         let kinds: &[ActionKind] = match action {
-            Action::Run(program) => return self.unasked_program(program),
-            Action::Ask(request) => return self.unasked_request(&request.url),
-            Action::ReplaceFile { path, .. } => return self.unasked_replacement(path),
+            Action::Run(program) => return self.missing_program(program),
+            Action::Ask(request) => return self.missing_request(&request.url),
+            Action::ReplaceFile { path, .. } => return self.missing_replacement(path),
             // They end and restore what the same change has started and replaced.
             Action::StopTask { .. } | Action::RestoreFile { .. } | Action::PutBack => return None,
             Action::Rearrange(arrangement) => {
-                let kind = self.unasked_arrangement(arrangement)?;
-                return Some(Unasked {
+                let kind = self.missing_arrangement(arrangement)?;
+                return Some(MissingPermission {
                     what: format!("does `{action}`"),
                     line: format!("actions: [{}]", kind.as_str()),
                 });
@@ -263,7 +263,7 @@ impl Permissions {
             // Both that the container is stopped for it, and which program it is.
             Action::RunOffline { command, .. } => match command.first() {
                 Some(program) if self.actions.contains(&ActionKind::RunOffline) => {
-                    return self.unasked_run(Place::Container, program);
+                    return self.missing_run(Place::Container, program);
                 }
                 _ => &[ActionKind::RunOffline],
             },
@@ -291,7 +291,7 @@ impl Permissions {
                 // Both that it goes on, and which program it is.
                 Work::RunProgram { command } => match command.first() {
                     Some(program) if self.actions.contains(&ActionKind::RunProgram) => {
-                        return self.unasked_run(Place::Container, program);
+                        return self.missing_run(Place::Container, program);
                     }
                     _ => &[ActionKind::RunProgram],
                 },
@@ -300,14 +300,14 @@ impl Permissions {
         if kinds.iter().any(|kind| self.actions.contains(kind)) {
             return None;
         }
-        Some(Unasked {
+        Some(MissingPermission {
             what: format!("does `{action}`"),
             line: format!("actions: [{}]", kinds[0].as_str()),
         })
     }
 
     /// The first kind of action of an arrangement that was not granted.
-    fn unasked_arrangement(&self, arrangement: &Arrangement) -> Option<ActionKind> {
+    fn missing_arrangement(&self, arrangement: &Arrangement) -> Option<ActionKind> {
         let mut kinds = Vec::new();
         if arrangement.scales.is_some() {
             kinds.push(ActionKind::Scale);
@@ -328,12 +328,12 @@ impl Permissions {
         kinds.into_iter().find(|kind| !self.actions.contains(kind))
     }
 
-    fn unasked_program(&self, program: &PlacedProgram) -> Option<Unasked> {
-        self.unasked_run(program.place, program.command.first()?)
+    fn missing_program(&self, program: &PlacedProgram) -> Option<MissingPermission> {
+        self.missing_run(program.place, program.command.first()?)
     }
 
     /// Returns whether a program may not run in a place.
-    pub fn unasked_run(&self, place: Place, program: &str) -> Option<Unasked> {
+    pub fn missing_run(&self, place: Place, program: &str) -> Option<MissingPermission> {
         let (asked, key, words) = match place {
             Place::Container => (&self.programs.container, "container", "in a container"),
             Place::NetworkOfContainer => (
@@ -342,15 +342,15 @@ impl Permissions {
                 "in a container's network",
             ),
         };
-        (!asked.contains(program)).then(|| Unasked {
+        (!asked.contains(program)).then(|| MissingPermission {
             what: format!("runs `{}` {words}", program.escape_debug()),
             line: format!("programs: {{{key}: [{}]}}", program.escape_debug()),
         })
     }
 
     /// Returns whether a program may not run in a container outside of any change.
-    pub fn unasked_look(&self, program: &str) -> Option<Unasked> {
-        (!self.programs.look.contains(program)).then(|| Unasked {
+    pub fn missing_look(&self, program: &str) -> Option<MissingPermission> {
+        (!self.programs.look.contains(program)).then(|| MissingPermission {
             what: format!(
                 "runs `{}` in a container to look at something",
                 program.escape_debug()
@@ -360,49 +360,49 @@ impl Permissions {
     }
 
     /// The permission that it lacks to replace a file.
-    fn unasked_replacement(&self, path: &str) -> Option<Unasked> {
-        (!covers(&self.files.replace, path)).then(|| Unasked {
+    fn missing_replacement(&self, path: &str) -> Option<MissingPermission> {
+        (!covers(&self.files.replace, path)).then(|| MissingPermission {
             what: format!("replaces {}", path.escape_debug()),
             line: format!("files: {{replace: [{}]}}", path.escape_debug()),
         })
     }
 
     /// The permission that it lacks to read a file.
-    pub fn unasked_read(&self, path: &str) -> Option<Unasked> {
-        (!covers(&self.files.read, path)).then(|| Unasked {
+    pub fn missing_read(&self, path: &str) -> Option<MissingPermission> {
+        (!covers(&self.files.read, path)).then(|| MissingPermission {
             what: format!("reads {}", path.escape_debug()),
             line: format!("files: {{read: [{}]}}", path.escape_debug()),
         })
     }
 
     /// Returns the permission that it lacks to send a request. Where the request goes is checked again when it is sent.
-    fn unasked_request(&self, url: &str) -> Option<Unasked> {
+    fn missing_request(&self, url: &str) -> Option<MissingPermission> {
         let to_granted_host = authority_of(url).is_some_and(|host| self.http.contains(&host));
-        (!to_granted_host && !self.asks_the_stack()).then(|| Unasked {
+        (!to_granted_host && !self.asks_the_stack()).then(|| MissingPermission {
             what: "sends an HTTP request to its trial's containers".into(),
             line: format!("http: [{STACK}]"),
         })
     }
 
     /// Returns the permission that it lacks to open TCP connections.
-    pub fn unasked_tcp(&self) -> Option<Unasked> {
-        (!self.tcp.contains(&TcpReach::Stack)).then(|| Unasked {
+    pub fn missing_tcp(&self) -> Option<MissingPermission> {
+        (!self.tcp.contains(&TcpReach::Stack)).then(|| MissingPermission {
             what: "opens a TCP connection".into(),
             line: format!("tcp: [{STACK}]"),
         })
     }
 
     /// Returns the permission that it lacks to read logs.
-    pub fn unasked_logs(&self) -> Option<Unasked> {
-        (!self.logs).then(|| Unasked {
+    pub fn missing_logs(&self) -> Option<MissingPermission> {
+        (!self.logs).then(|| MissingPermission {
             what: "reads a container's log".into(),
             line: "logs: true".into(),
         })
     }
 
     /// Returns whether it may not touch the stack's lifecycle.
-    pub fn unasked_stack(&self) -> Option<Unasked> {
-        (!self.stack).then(|| Unasked {
+    pub fn missing_stack(&self) -> Option<MissingPermission> {
+        (!self.stack).then(|| MissingPermission {
             what: "brings a stack up or takes it down".into(),
             line: "stack: true".into(),
         })

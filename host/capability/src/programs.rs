@@ -99,7 +99,7 @@ impl HostLastingProgram for Ctx {
                     effect_wait_ms: None,
                 };
                 change.check().map_err(GuestError::Invalid)?;
-                scope.refuse(scope.grants.unasked(&change))?;
+                scope.refuse(scope.grants.missing(&change))?;
                 changes::make(trial, change).await
             })
             .await?;

@@ -38,7 +38,7 @@ impl Host for Ctx {
             Action::restore_file(path.clone())
                 .check()
                 .map_err(GuestError::Invalid)?;
-            scope.refuse(scope.grants.unasked_read(&path))?;
+            scope.refuse(scope.grants.missing_read(&path))?;
             let target = trial.container(&container).await?;
             match trial.engine()?.read_file(&target.id, &path).await? {
                 Standing::Absent => Ok(None),
@@ -165,7 +165,7 @@ impl HostFileReplacement for Ctx {
                     effect_wait_ms: None,
                 };
                 change.check().map_err(GuestError::Invalid)?;
-                scope.refuse(scope.grants.unasked(&change))?;
+                scope.refuse(scope.grants.missing(&change))?;
                 let mut affected = check_place(trial, &touched, &asked.path).await?;
                 if change.touches_network() {
                     affected.extend(trial.check_network(&touched).await?);

@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex};
 
 use duress_model::SeededRandom;
 
-use super::{Audit, BlastRadius, Clock, GuestError, Permissions, Unasked};
+use super::{Audit, BlastRadius, Clock, GuestError, Permissions, MissingPermission};
 use duress_engine::{Container, Engine, Network, Project, Stack};
 use duress_http::{Client, Reach};
 use duress_journal::TrialJournal;
@@ -71,10 +71,10 @@ impl PluginScope {
     }
 
     /// What was not granted, as a refusal that says what would allow it.
-    pub(super) fn refuse(&self, unasked: Option<Unasked>) -> Result<(), GuestError> {
-        match unasked {
+    pub(super) fn refuse(&self, missing: Option<MissingPermission>) -> Result<(), GuestError> {
+        match missing {
             None => Ok(()),
-            Some(Unasked { what, line }) => Err(GuestError::Denied(format!(
+            Some(MissingPermission { what, line }) => Err(GuestError::Denied(format!(
                 "the plugin `{}` {what}, which it was not granted; `{line}` under `permissions` in its plugin.yaml requests it",
                 self.plugin
             ))),

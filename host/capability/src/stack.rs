@@ -18,7 +18,7 @@ impl Host for Ctx {
             json!({ "timeout": timeout }),
             |scope| async move {
                 let trial = scope.trial()?;
-                scope.refuse(scope.grants.unasked_stack())?;
+                scope.refuse(scope.grants.missing_stack())?;
                 if trial.is_attached() {
                     return Ok(());
                 }
@@ -37,7 +37,7 @@ impl Host for Ctx {
             json!({ "timeout": timeout }),
             |scope| async move {
                 let trial = scope.trial()?;
-                scope.refuse(scope.grants.unasked_stack())?;
+                scope.refuse(scope.grants.missing_stack())?;
                 if trial.is_attached() {
                     return Ok(());
                 }

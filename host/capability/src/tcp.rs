@@ -94,7 +94,7 @@ impl Host for Ctx {
         let stream = self
             .audited("tcp.connect", arguments, |scope| async move {
                 let trial = scope.trial()?;
-                scope.refuse(scope.grants.unasked_tcp())?;
+                scope.refuse(scope.grants.missing_tcp())?;
                 allowed?;
                 let target = trial.container(&container).await?;
                 trial.refuse_machine_network(&target)?;

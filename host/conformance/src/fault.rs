@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use serde_json::{Value, json};
 
-use super::stage::{Stage, Workshop};
+use super::harness::{Setup, Harness};
 use super::values::Schema;
 use super::{Check, Checks};
 use duress_model::{Choice, FaultType, Result};
@@ -16,14 +16,14 @@ const TROUBLES_LIMIT: u64 = 200;
 
 /// What the fault does to which targets, with which parameters.
 struct Case<'a> {
-    workshop: &'a Workshop<'a>,
+    harness: &'a Harness<'a>,
     fault: &'a str,
     parameters: &'a Value,
     targets: &'a [String],
 }
 
 pub(super) async fn test(
-    workshop: &Workshop<'_>,
+    harness: &Harness<'_>,
     fault: &FaultType,
     unanswered: &mut BTreeSet<String>,
 ) -> Result<Vec<Check>> {
@@ -40,7 +40,7 @@ pub(super) async fn test(
         }
     };
     check_schema(&schema, &mut checks);
-    let services = workshop.script.containers.iter();
+    let services = harness.script.containers.iter();
     let allowed: Vec<String> = services
         .filter(|name| fault.may_hurt(name))
         .cloned()
@@ -59,11 +59,11 @@ pub(super) async fn test(
         Choice::ByHost => one,
         Choice::ByFault => &allowed[..],
     };
-    let own = workshop.script.parameters.get(&fault.name);
+    let own = harness.script.parameters.get(&fault.name);
     let mut is_first = true;
     for parameters in &schema.sets(own.map_or(&[], Vec::as_slice)) {
         let case = Case {
-            workshop,
+            harness,
             fault: &fault.name,
             parameters,
             targets: usual,
@@ -131,7 +131,7 @@ impl<'a> Case<'a> {
 
     /// Returns whether the plugin takes the parameters: the host would not inject what it does not.
     async fn check_parameters(&self, checks: &mut Checks) -> bool {
-        let Workshop { plugin, limits, .. } = self.workshop;
+        let Harness { plugin, limits, .. } = self.harness;
         let found = plugin
             .component
             .check_parameters(self.fault, self.parameters, limits)
@@ -144,12 +144,12 @@ impl<'a> Case<'a> {
         takes
     }
 
-    async fn stage(&self) -> Result<Stage<'a>> {
-        self.workshop.stage(self.targets).await
+    async fn setup(&self) -> Result<Setup<'a>> {
+        self.harness.setup(self.targets).await
     }
 
-    async fn inject(&self, stage: &Stage<'_>) -> Result<Value, CallError> {
-        stage.inject(self.fault, self.parameters).await
+    async fn inject(&self, setup: &Setup<'_>) -> Result<Value, CallError> {
+        setup.inject(self.fault, self.parameters).await
     }
 
     /// Injected, and reverted in every way. With parameters at their limits it may say that it cannot. Whether the calls return.
@@ -160,32 +160,32 @@ impl<'a> Case<'a> {
         unanswered: &mut BTreeSet<String>,
     ) -> Result<bool> {
         let shown = self.shown();
-        let stage = self.stage().await?;
-        let injected = self.inject(&stage).await;
-        unanswered.append(&mut stage.world.lock().unanswered);
+        let setup = self.setup().await?;
+        let injected = self.inject(&setup).await;
+        unanswered.append(&mut setup.world.lock().unanswered);
         let metadata = match injected {
             Ok(metadata) => metadata,
             Err(error) => {
                 let name = "injected and cleaned up";
-                checks.note("nothing is left of what failed", &shown, stage.end().await);
+                checks.note("nothing is left of what failed", &shown, setup.end().await);
                 if must || broke(&error) {
                     checks.note(name, &shown, Err(error.to_string()));
                 }
                 return Ok(!matches!(error, CallError::TimedOut { .. }));
             }
         };
-        let result = round_trip(&stage, &metadata).await?;
+        let result = round_trip(&setup, &metadata).await?;
         checks.note("injected and cleaned up", &shown, result);
-        let again = stage
+        let again = setup
             .cleanup(&metadata)
             .await
             .map_err(|error| error.to_string());
         checks.note(
             "cleaned up twice",
             &shown,
-            again.and_then(|()| stage.check_whole()),
+            again.and_then(|()| setup.check_whole()),
         );
-        unanswered.append(&mut stage.world.lock().unanswered);
+        unanswered.append(&mut setup.world.lock().unanswered);
 
         for way in [
             Way::AnotherProcess,
@@ -193,25 +193,25 @@ impl<'a> Case<'a> {
             Way::Gone,
             Way::HostAlone,
         ] {
-            let mut stage = self.stage().await?;
-            let Ok(metadata) = self.inject(&stage).await else {
+            let mut setup = self.setup().await?;
+            let Ok(metadata) = self.inject(&setup).await else {
                 let why = "it was injected the first time, and not the second".to_owned();
                 checks.note(way.name(), &shown, Err(why));
                 continue;
             };
-            way.happen(&mut stage);
+            way.happen(&mut setup);
             let cleaned = match way {
                 Way::HostAlone => Ok(()),
-                _ => stage
+                _ => setup
                     .cleanup(&metadata)
                     .await
                     .map_err(|error| error.to_string()),
             };
             let result = match cleaned {
-                Ok(()) if way != Way::HostAlone && stage.unsettled().await? > 0 => {
+                Ok(()) if way != Way::HostAlone && setup.unsettled().await? > 0 => {
                     Err("cleanup reported success but left changes applied".to_owned())
                 }
-                Ok(()) => stage.end().await,
+                Ok(()) => setup.end().await,
                 failed => failed,
             };
             checks.note(way.name(), &shown, result);
@@ -221,61 +221,61 @@ impl<'a> Case<'a> {
 
     /// The engine has trouble at each step of `inject`, and at each of `cleanup`; and what is optional is not there.
     async fn in_trouble(&self, checks: &mut Checks) -> Result<()> {
-        let stage = self.stage().await?;
-        let before = stage.world.steps();
-        let Ok(metadata) = self.inject(&stage).await else {
+        let setup = self.setup().await?;
+        let before = setup.world.steps();
+        let Ok(metadata) = self.inject(&setup).await else {
             return Ok(());
         };
-        let injected = stage.world.steps() - before;
-        let middle = stage.world.steps();
+        let injected = setup.world.steps() - before;
+        let middle = setup.world.steps();
         // That it succeeds was seen.
-        let _ = stage.cleanup(&metadata).await;
-        let cleaned = stage.world.steps() - middle;
+        let _ = setup.cleanup(&metadata).await;
+        let cleaned = setup.world.steps() - middle;
 
         for step in 1..=injected.min(TROUBLES_LIMIT) {
             let shown = format!("{}, trouble at step {step}", self.shown());
-            let stage = self.stage().await?;
-            stage.world.reboot(Troubles::default(), End::Trouble(step));
-            let result = self.in_and_out(&stage).await;
+            let setup = self.setup().await?;
+            setup.world.reboot(Troubles::default(), End::Trouble(step));
+            let result = self.in_and_out(&setup).await;
             checks.note("trouble while it is injected", &shown, result);
         }
         for step in 1..=cleaned.min(TROUBLES_LIMIT) {
             let shown = format!("{}, trouble at step {step}", self.shown());
-            let stage = self.stage().await?;
-            let Ok(metadata) = self.inject(&stage).await else {
+            let setup = self.setup().await?;
+            let Ok(metadata) = self.inject(&setup).await else {
                 continue;
             };
-            stage.world.reboot(Troubles::default(), End::Trouble(step));
-            let first = stage.cleanup(&metadata).await;
+            setup.world.reboot(Troubles::default(), End::Trouble(step));
+            let first = setup.cleanup(&metadata).await;
             let result = match first {
                 Err(error) if broke(&error) => Err(error.to_string()),
-                _ => stage
+                _ => setup
                     .cleanup(&metadata)
                     .await
                     .map_err(|error| format!("the second cleanup, without trouble: {error}")),
             };
-            let whole = stage.end().await;
+            let whole = setup.end().await;
             checks.note("trouble while it is cleaned up", &shown, result.and(whole));
         }
 
-        let stage = self.stage().await?;
-        stage.world.lock().bare = true;
-        let result = self.in_and_out(&stage).await;
+        let setup = self.setup().await?;
+        setup.world.lock().bare = true;
+        let result = self.in_and_out(&setup).await;
         checks.note("`host.has` says no to everything", &self.shown(), result);
         Ok(())
     }
 
     /// Injects it, clean up if that succeeded, end the trial. That it cannot be injected is not a problem, if it says so.
-    async fn in_and_out(&self, stage: &Stage<'_>) -> Result<(), String> {
-        let result = match self.inject(stage).await {
-            Ok(metadata) => stage
+    async fn in_and_out(&self, setup: &Setup<'_>) -> Result<(), String> {
+        let result = match self.inject(setup).await {
+            Ok(metadata) => setup
                 .cleanup(&metadata)
                 .await
                 .map_err(|error| error.to_string()),
             Err(error) if broke(&error) => Err(error.to_string()),
             Err(_) => Ok(()),
         };
-        let whole = stage.end().await;
+        let whole = setup.end().await;
         result.and(whole)
     }
 
@@ -291,16 +291,16 @@ impl<'a> Case<'a> {
             json!({ "changes": ["no such change"] }),
             json!({ "changes": 7 }),
         ] {
-            let stage = self.stage().await?;
-            let result = in_order(stage.cleanup(&metadata).await);
+            let setup = self.setup().await?;
+            let result = in_order(setup.cleanup(&metadata).await);
             checks.note(
                 name,
                 &format!("cleanup of {metadata}"),
-                result.and(stage.end().await),
+                result.and(setup.end().await),
             );
         }
-        let stage = self.stage().await?;
-        let unknown = stage.inject("no_such_fault", self.parameters).await;
+        let setup = self.setup().await?;
+        let unknown = setup.inject("no_such_fault", self.parameters).await;
         let result = match unknown {
             Ok(_) => Err("it injects a fault that it does not list".to_owned()),
             Err(error) => in_order(Err(error)),
@@ -308,15 +308,15 @@ impl<'a> Case<'a> {
         checks.note(
             name,
             "a fault without a name",
-            result.and(stage.end().await),
+            result.and(setup.end().await),
         );
         for parameters in schema.rubbish() {
-            let stage = self.stage().await?;
-            let result = in_order(stage.inject(self.fault, &parameters).await.map(drop));
+            let setup = self.setup().await?;
+            let result = in_order(setup.inject(self.fault, &parameters).await.map(drop));
             checks.note(
                 name,
                 &format!("inject with {parameters}"),
-                result.and(stage.end().await),
+                result.and(setup.end().await),
             );
         }
         Ok(())
@@ -324,32 +324,32 @@ impl<'a> Case<'a> {
 }
 
 /// `inject` has succeeded.
-async fn round_trip(stage: &Stage<'_>, metadata: &Value) -> Result<Result<(), String>> {
-    if stage.changes().await? == 0 {
+async fn round_trip(setup: &Setup<'_>, metadata: &Value) -> Result<Result<(), String>> {
+    if setup.changes().await? == 0 {
         return Ok(Err(
             "it says that it was injected, and changed nothing".to_owned()
         ));
     }
-    if stage.unsettled().await? == 0 {
+    if setup.unsettled().await? == 0 {
         return Ok(Err(
             "it says that it was injected, and had reverted every change before `inject` returned: nothing is in force".to_owned(),
         ));
     }
-    let in_force = stage.unsettled().await?;
-    if let Err(error) = stage.cleanup(metadata).await {
+    let in_force = setup.unsettled().await?;
+    if let Err(error) = setup.cleanup(metadata).await {
         return Ok(Err(error.to_string()));
     }
-    if stage.unsettled().await? == in_force {
+    if setup.unsettled().await? == in_force {
         return Ok(Err(
             "cleanup said that all is well, and reverted nothing: does the metadata hold every change's id?".to_owned(),
         ));
     }
-    if stage.unsettled().await? > 0 {
+    if setup.unsettled().await? > 0 {
         return Ok(Err(
             "cleanup reported success but left changes applied: does the metadata hold every change's id?".to_owned(),
         ));
     }
-    Ok(stage.check_whole())
+    Ok(setup.check_whole())
 }
 
 /// What happens between `inject` and `cleanup`.
@@ -375,11 +375,11 @@ impl Way {
         }
     }
 
-    fn happen(self, stage: &mut Stage<'_>) {
+    fn happen(self, setup: &mut Setup<'_>) {
         match self {
-            Self::AnotherProcess => stage.in_another_process(),
-            Self::Restarted => stage.restart_targets(),
-            Self::Gone => stage.remove_targets(),
+            Self::AnotherProcess => setup.in_another_process(),
+            Self::Restarted => setup.restart_targets(),
+            Self::Gone => setup.remove_targets(),
             Self::HostAlone => {}
         }
     }

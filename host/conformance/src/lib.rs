@@ -6,7 +6,7 @@
 //! outlives its limit.
 
 mod fault;
-mod stage;
+mod harness;
 mod subject;
 mod values;
 
@@ -17,7 +17,7 @@ use serde::Serialize;
 use duress_model::{Error, Result};
 use duress_plugin::Plugin;
 use duress_simulated::Script;
-use stage::Workshop;
+use harness::Harness;
 
 /// What was tried, and the result.
 #[derive(Debug, Clone, Default, Serialize)]
@@ -110,37 +110,37 @@ pub fn test(found: &Plugin, script: &Script) -> Result<Report> {
         .build()
         .map_err(failed)?;
     let report = runtime.block_on(async {
-        let workshop = Workshop::open(found, script, folder.path()).await?;
-        let mut report = all(&workshop, found).await?;
-        report.log = workshop.log().await?;
+        let harness = Harness::open(found, script, folder.path()).await?;
+        let mut report = all(&harness, found).await?;
+        report.log = harness.log().await?;
         Ok(report)
     });
     runtime.shutdown_background();
     report
 }
 
-async fn all(workshop: &Workshop<'_>, found: &Plugin) -> Result<Report> {
+async fn all(harness: &Harness<'_>, found: &Plugin) -> Result<Report> {
     let mut report = Report {
-        list: list(workshop, found).await,
+        list: list(harness, found).await,
         ..Report::default()
     };
     if found.kind() == duress_plugin::Kind::Subject {
-        report.subject = subject::test(workshop, &mut report.unanswered).await?;
+        report.subject = subject::test(harness, &mut report.unanswered).await?;
     }
     for fault in &found.faults {
-        let checks = fault::test(workshop, fault, &mut report.unanswered).await?;
+        let checks = fault::test(harness, fault, &mut report.unanswered).await?;
         report.faults.push((fault.name.clone(), checks));
     }
     Ok(report)
 }
 
 /// Returns the list of faults.
-async fn list(workshop: &Workshop<'_>, found: &Plugin) -> Vec<Check> {
+async fn list(harness: &Harness<'_>, found: &Plugin) -> Vec<Check> {
     let mut checks = Checks::default();
-    let again = match workshop
+    let again = match harness
         .plugin
         .component
-        .fault_types(&workshop.limits)
+        .fault_types(&harness.limits)
         .await
     {
         Ok(again) if again.iter().eq(found.faults.iter().map(AsRef::as_ref)) => Ok(()),

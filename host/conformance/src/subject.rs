@@ -3,42 +3,42 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use super::stage::{Stage, Workshop};
+use super::harness::{Setup, Harness};
 use super::{Check, Checks};
 use duress_model::Result;
 use duress_plugin::CallError;
 use duress_simulated::{Container, End, Script, Troubles};
 
 pub(super) async fn test(
-    workshop: &Workshop<'_>,
+    harness: &Harness<'_>,
     unanswered: &mut BTreeSet<String>,
 ) -> Result<Vec<Check>> {
     let mut checks = Checks::default();
-    let stage = workshop.empty_stage(&[]).await?;
-    let came_up = reset(workshop, &stage).await;
-    unanswered.append(&mut stage.world.lock().unanswered);
+    let setup = harness.empty_setup(&[]).await?;
+    let came_up = reset(harness, &setup).await;
+    unanswered.append(&mut setup.world.lock().unanswered);
     let is_up = came_up.is_ok();
-    let has_stack = !stage.world.lock().stacks.is_empty();
+    let has_stack = !setup.world.lock().stacks.is_empty();
     checks.note(
         "it comes up",
         "",
         came_up.map_err(|error| error.to_string()),
     );
     if is_up {
-        let again = reset(workshop, &stage).await;
+        let again = reset(harness, &setup).await;
         checks.note(
             "it comes up again",
             "",
             again.map_err(|error| error.to_string()),
         );
-        let health = health(workshop, &stage).await;
+        let health = health(harness, &setup).await;
         let well = match health {
             Ok(true) => Ok(()),
             Ok(false) => Err("it is not healthy when it has come up".to_owned()),
             Err(error) => Err(error.to_string()),
         };
         checks.note("it is healthy then", "", well);
-        let state = capture(workshop, &stage).await;
+        let state = capture(harness, &setup).await;
         checks.note(
             "it says what state it is in",
             "",
@@ -47,28 +47,28 @@ pub(super) async fn test(
     }
 
     // Nobody answers any more, and nothing runs.
-    stage.world.lock().script = Arc::new(Script::default());
-    for stack in stage.world.lock().stacks.values_mut() {
+    setup.world.lock().script = Arc::new(Script::default());
+    for stack in setup.world.lock().stacks.values_mut() {
         stack.containers.iter_mut().for_each(Container::end);
     }
-    let ill = match health(workshop, &stage).await {
+    let ill = match health(harness, &setup).await {
         Ok(true) => Err("it says that it is healthy, and nothing answers it".to_owned()),
         Err(error) => in_order(Err(error)),
         Ok(false) => Ok(()),
     };
     checks.note("it is not healthy when nothing answers", "", ill);
-    let state = in_order(capture(workshop, &stage).await);
+    let state = in_order(capture(harness, &setup).await);
     checks.note("its state when nothing answers", "", state);
-    let stage = workshop.empty_stage(&[]).await?;
-    let health = in_order(health(workshop, &stage).await.map(drop));
+    let setup = harness.empty_setup(&[]).await?;
+    let health = in_order(health(harness, &setup).await.map(drop));
     checks.note("its health without a stack", "", health);
     if !has_stack {
         return Ok(checks.0);
     }
-    stage.world.reboot(Troubles::default(), End::Trouble(1));
-    let failed = match reset(workshop, &stage).await {
+    setup.world.reboot(Troubles::default(), End::Trouble(1));
+    let failed = match reset(harness, &setup).await {
         // It may have tried again.
-        Ok(()) if stage.world.lock().stacks.is_empty() => {
+        Ok(()) if setup.world.lock().stacks.is_empty() => {
             Err("it says that it came up, and the engine had trouble".to_owned())
         }
         result => in_order(result),
@@ -85,26 +85,26 @@ fn in_order(result: Result<(), CallError>) -> Result<(), String> {
     }
 }
 
-async fn reset(workshop: &Workshop<'_>, stage: &Stage<'_>) -> Result<(), CallError> {
-    let call = workshop
+async fn reset(harness: &Harness<'_>, setup: &Setup<'_>) -> Result<(), CallError> {
+    let call = harness
         .plugin
         .component
-        .reset(&stage.scope, workshop.limits.reset);
-    stage.bounded("subject.reset", call).await
+        .reset(&setup.scope, harness.limits.reset);
+    setup.bounded("subject.reset", call).await
 }
 
-async fn health(workshop: &Workshop<'_>, stage: &Stage<'_>) -> Result<bool, CallError> {
-    let call = workshop
+async fn health(harness: &Harness<'_>, setup: &Setup<'_>) -> Result<bool, CallError> {
+    let call = harness
         .plugin
         .component
-        .health(&stage.scope, workshop.limits.health);
-    Ok(stage.bounded("subject.health", call).await?.healthy)
+        .health(&setup.scope, harness.limits.health);
+    Ok(setup.bounded("subject.health", call).await?.healthy)
 }
 
-async fn capture(workshop: &Workshop<'_>, stage: &Stage<'_>) -> Result<(), CallError> {
-    let call = workshop
+async fn capture(harness: &Harness<'_>, setup: &Setup<'_>) -> Result<(), CallError> {
+    let call = harness
         .plugin
         .component
-        .capture_state(&stage.scope, workshop.limits.capture);
-    stage.bounded("subject.capture-state", call).await.map(drop)
+        .capture_state(&setup.scope, harness.limits.capture);
+    setup.bounded("subject.capture-state", call).await.map(drop)
 }

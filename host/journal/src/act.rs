@@ -42,14 +42,14 @@ pub(super) fn is_ending(signal: &str) -> bool {
 
 /// What acts on containers for the journal.
 #[derive(Debug, Clone)]
-pub struct Actor {
+pub struct Executor {
     /// The containers' engine.
     pub engine: Arc<dyn Engine>,
     /// For `ask` and its probes.
     pub http: Client,
 }
 
-impl Actor {
+impl Executor {
     /// Does one action of a change.
     ///
     /// A task that it starts ends by itself after `tasks_end_after`, though nobody ends it.

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::JournalError;
-use super::act::{Actor, Failure, is_up};
+use super::act::{Executor, Failure, is_up};
 use super::change::{Change, PlacedProgram, Probe};
 use duress_engine::EngineError;
 use duress_model::HttpRequest;
@@ -174,12 +174,12 @@ impl Probe {
 }
 
 /// Reads the values that a change is compared by, and puts them into it.
-pub(super) async fn write_down(actor: &Actor, change: &mut Change) -> Result<(), JournalError> {
+pub(super) async fn write_down(executor: &Executor, change: &mut Change) -> Result<(), JournalError> {
     let Some(mut probe) = change.in_force.take() else {
         return Ok(());
     };
     for comparison in probe.comparisons() {
-        let read = match actor.value(change, comparison).await {
+        let read = match executor.value(change, comparison).await {
             Ok(Some(now)) if now.len() > VALUE_LIMIT => Err(format!(
                 "it has {} bytes, and at most {VALUE_LIMIT} can be compared",
                 now.len()
@@ -205,7 +205,7 @@ pub(super) async fn write_down(actor: &Actor, change: &mut Change) -> Result<(),
     Ok(())
 }
 
-impl Actor {
+impl Executor {
     /// What a comparison shows: a phrase, and whether it holds.
     pub(super) async fn compare(
         &self,

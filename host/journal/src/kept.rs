@@ -6,7 +6,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use sha2::{Digest as _, Sha256};
 
 use super::JournalError;
-use super::act::Actor;
+use super::act::Executor;
 use super::change::{Action, Change};
 use duress_engine::{ENGINE_FILES, EngineError, FILE_LIMIT, FileCopy, Replacement, Standing};
 use duress_store::ChangeRow;
@@ -207,7 +207,7 @@ pub(super) fn check_size(contents: &Bytes) -> Result<(), String> {
 
 /// Puts what is there now into the `revert` of a change that replaces files. `rows` are the changes that may be in force.
 pub(super) async fn write_down(
-    actor: &Actor,
+    executor: &Executor,
     change: &mut Change,
     rows: &[ChangeRow],
 ) -> Result<(), JournalError> {
@@ -220,8 +220,8 @@ pub(super) async fn write_down(
                 "is replaced by another change that is in force: revert that one first".into(),
             ));
         }
-        let look = || actor.engine.read_file(&change.container, &path);
-        let original = match actor.thawed(change, look).await {
+        let look = || executor.engine.read_file(&change.container, &path);
+        let original = match executor.thawed(change, look).await {
             Ok(Standing::Absent) => Original::Absent,
             Ok(Standing::File(file)) => Original::of(file),
             Ok(Standing::Other(why)) => return Err(refused(why)),

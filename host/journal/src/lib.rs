@@ -21,7 +21,7 @@ mod traffic;
 mod trial;
 mod words;
 
-pub use act::Actor;
+pub use act::Executor;
 pub use arrangement::draw_token;
 pub use history::Held;
 pub use recover::{Recovered, recover};

@@ -4,7 +4,7 @@
 //! before the first, exactly. The component's own `revert` numbers are ignored.
 
 use super::JournalError;
-use super::act::Actor;
+use super::act::Executor;
 use super::change::{Action, Change};
 use duress_engine::{ContainerId, EngineError, Limits, LimitsRecord};
 use duress_store::ChangeRow;
@@ -41,7 +41,7 @@ fn others(container: &ContainerId, id: &str, rows: &[ChangeRow]) -> Vec<(Limits,
 
 /// Puts what the container has into the `revert` of a change of limits. `rows` are the changes that may be in force.
 pub(super) async fn write_down(
-    actor: &Actor,
+    executor: &Executor,
     change: &mut Change,
     rows: &[ChangeRow],
 ) -> Result<(), JournalError> {
@@ -49,7 +49,7 @@ pub(super) async fn write_down(
         return Ok(());
     };
     let refused = |why: String| JournalError::Refused(format!("{}: {why}", change.summary));
-    let now = actor
+    let now = executor
         .engine
         .limits_record(&change.container)
         .await

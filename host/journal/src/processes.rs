@@ -1,10 +1,10 @@
 //! Looking at single processes: whether those that a change stops or ends are stopped, or have ended.
 
-use super::act::{Actor, ENDING_SIGNALS, Failure, is_up};
+use super::act::{Executor, ENDING_SIGNALS, Failure, is_up};
 use super::change::{Action, Change};
 use duress_engine::{EngineError, EngineResult, Process};
 
-impl Actor {
+impl Executor {
     /// Looks at every process that a change sends a signal to, by one listing.
     ///
     /// A process that has ended is neither stopped nor missing as long as one that the change has

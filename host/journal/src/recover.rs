@@ -1,7 +1,7 @@
 //! Taking back what dead hosts left: their changes, newest first, then their stacks.
 
-use super::Actor;
-use super::revert::{REVERT_LIMIT, take_back};
+use super::Executor;
+use super::revert::{REVERT_LIMIT, revert};
 use duress_engine::{LABEL_HOST, LABEL_PROJECT, LABEL_TRIAL, Project};
 use duress_model::Result;
 use duress_store::{ChangeRow, Store, TrialRow};
@@ -30,7 +30,7 @@ impl Recovered {
 /// When the store cannot be read or written.
 pub async fn recover(
     store: &Store,
-    actor: &Actor,
+    executor: &Executor,
     changes: Vec<ChangeRow>,
     trials: Vec<TrialRow>,
 ) -> Result<Recovered> {
@@ -38,11 +38,11 @@ pub async fn recover(
     let mut notes = Vec::new();
     let mut in_force = changes.clone();
     for row in &trials {
-        adopt(actor, row).await;
+        adopt(executor, row).await;
     }
     for row in changes {
         let what = format!("{} on {}", row.summary, row.container_name);
-        match take_back(store, actor, &row, &in_force, REVERT_LIMIT).await {
+        match revert(store, executor, &row, &in_force, REVERT_LIMIT).await {
             Ok(status) => {
                 in_force.retain(|other| other.id != row.id);
                 notes.push(store.note_change(&row.id, status));
@@ -53,7 +53,7 @@ pub async fn recover(
     }
     let mut removed = Vec::new();
     for row in trials {
-        match actor
+        match executor
             .engine
             .remove_project(&Project(row.project.clone()))
             .await
@@ -78,7 +78,7 @@ pub async fn recover(
 }
 
 /// What is made to revert a fault in a system that runs on is found and removed with what its trial made.
-async fn adopt(actor: &Actor, row: &TrialRow) {
+async fn adopt(executor: &Executor, row: &TrialRow) {
     let labels = [
         (LABEL_PROJECT, &row.project),
         (LABEL_TRIAL, &row.id),
@@ -87,7 +87,7 @@ async fn adopt(actor: &Actor, row: &TrialRow) {
     let labels = labels.map(|(label, value)| (label.to_owned(), value.clone()));
     let project = Project(row.project.clone());
     // Without it the revert works all the same.
-    if let Err(error) = actor.engine.adopt(&project, &labels.into()).await {
+    if let Err(error) = executor.engine.adopt(&project, &labels.into()).await {
         tracing::info!("{error}");
     }
 }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::act::{Actor, Failure, LONGEST_OFFLINE};
+use super::act::{Executor, Failure, LONGEST_OFFLINE};
 use super::change::{Action, Change};
 use super::{JournalError, limits};
 use duress_store::{ChangeRow, ChangeStatus, Store};
@@ -28,9 +28,9 @@ pub(super) const REVERT_LIMIT: Duration = Duration::from_secs(90);
 ///
 /// The store is written before and after, but not waited for: a journal that cannot be written keeps no fault in force. Its row
 /// still says how to revert it.
-pub(super) async fn take_back(
+pub(super) async fn revert(
     store: &Store,
-    actor: &Actor,
+    executor: &Executor,
     row: &ChangeRow,
     in_force: &[ChangeRow],
     limit: Duration,
@@ -47,7 +47,7 @@ pub(super) async fn take_back(
         if attempt > 0 {
             tokio::time::sleep(BETWEEN_ATTEMPTS).await;
         }
-        match tokio::time::timeout_at(deadline, actor.undo(&change)).await {
+        match tokio::time::timeout_at(deadline, executor.undo(&change)).await {
             Ok(Ok(())) => return Ok(ChangeStatus::Reverted),
             Ok(Err(Failure::Gone)) => return Ok(ChangeStatus::Void),
             Ok(Err(Failure::Other(why))) => last = why,
@@ -92,7 +92,7 @@ async fn within<T>(
     tokio::time::timeout(limit, what).await.unwrap_or_else(late)
 }
 
-impl Actor {
+impl Executor {
     /// Performs every action of `revert`, and checks that nothing of the change is in force.
     pub(super) async fn undo(&self, change: &Change) -> Result<(), Failure> {
         let mut failures = Vec::new();

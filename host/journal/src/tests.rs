@@ -11,7 +11,7 @@ use serde_json::json;
 use tokio::time::{Instant, timeout};
 
 use super::change::{Action, Change, Place, PlacedProgram, Probe};
-use super::{Actor, Listener, TrialJournal};
+use super::{Executor, Listener, TrialJournal};
 use duress_engine::{ContainerId, Project, State};
 use duress_http::Client;
 use duress_model::Result;
@@ -41,7 +41,7 @@ impl Disk for Lockable {
 }
 
 /// A trial with so many containers.
-struct Stage {
+struct Harness {
     _folder: tempfile::TempDir,
     disk: Arc<Lockable>,
     store: Store,
@@ -50,7 +50,7 @@ struct Stage {
     journal: TrialJournal,
 }
 
-impl Stage {
+impl Harness {
     async fn new(containers: usize) -> Self {
         let folder = tempfile::tempdir().expect("a folder");
         let disk = Arc::new(Lockable::default());
@@ -59,12 +59,12 @@ impl Stage {
         let project = Project("duress-1".into());
         let services: Vec<_> = (0..containers).map(|n| format!("one{n}")).collect();
         world.make_stack(&project, &services);
-        let actor = Actor {
+        let executor = Executor {
             engine: Arc::new(SimulatedEngine(world.clone())),
             http: Client::simulated(Arc::new(world.clone())),
         };
         let nobody = Listener(Arc::new(|_| {}));
-        let journal = TrialJournal::new(store.clone(), actor, "t".into(), "h".into(), nobody);
+        let journal = TrialJournal::new(store.clone(), executor, "t".into(), "h".into(), nobody);
         Self {
             _folder: folder,
             disk,
@@ -135,31 +135,31 @@ async fn begun(folder: &Path, disk: Arc<Lockable>) -> Result<Store> {
 
 #[tokio::test(start_paused = true)]
 async fn a_locked_database_delays_no_revert() {
-    let stage = Stage::new(4).await;
+    let harness = Harness::new(4).await;
     let mut ids = Vec::new();
     for number in 0..3 {
-        let applied = stage.journal.apply(stage.pause(number)).await;
+        let applied = harness.journal.apply(harness.pause(number)).await;
         ids.push(applied.expect("paused"));
     }
-    stage.disk.set(true);
-    let (journal, fourth) = (stage.journal.clone(), stage.pause(3));
+    harness.disk.set(true);
+    let (journal, fourth) = (harness.journal.clone(), harness.pause(3));
     let waiting = tokio::spawn(async move { journal.apply(fourth).await });
 
     let began = Instant::now();
-    let reverted = timeout(Duration::from_secs(3_600), stage.journal.revert(&ids[1])).await;
+    let reverted = timeout(Duration::from_secs(3_600), harness.journal.revert(&ids[1])).await;
     reverted
         .expect("it does not wait for the store")
         .expect("reverted");
     assert!(began.elapsed() < Duration::from_secs(1));
-    assert_eq!(stage.paused(), 2);
+    assert_eq!(harness.paused(), 2);
 
-    let rolled_back = timeout(Duration::from_secs(3_600), stage.journal.roll_back()).await;
+    let rolled_back = timeout(Duration::from_secs(3_600), harness.journal.roll_back()).await;
     let report = rolled_back
         .expect("it does not wait for long")
         .expect("rolled back");
     assert_eq!(report.reverted, ["pause one2", "pause one0"]);
     assert_eq!(
-        stage.paused(),
+        harness.paused(),
         0,
         "and what waits for its row was never made"
     );
@@ -167,43 +167,43 @@ async fn a_locked_database_delays_no_revert() {
 
     // What could not be recorded is recorded once that is possible.
     waiting.abort();
-    stage.disk.set(false);
-    stage
+    harness.disk.set(false);
+    harness
         .journal
         .roll_back()
         .await
         .expect("nothing is left to do");
-    let unsettled = stage.store.unsettled_changes().await.expect("the journal");
+    let unsettled = harness.store.unsettled_changes().await.expect("the journal");
     assert!(unsettled.is_empty(), "{unsettled:?}");
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_file_is_replaced_by_one_change_at_a_time_and_restored_by_another_process() {
-    let stage = Stage::new(1).await;
+    let harness = Harness::new(1).await;
     let replace = |contents: &[u8]| Change {
         summary: "replace /conf".into(),
         apply: vec![Action::replace_file("/conf".into(), contents.to_vec())],
         revert: vec![Action::restore_file("/conf".into())],
-        ..stage.pause(0)
+        ..harness.pause(0)
     };
     let there = || {
-        let machine = stage.world.lock();
-        let files = &machine.stacks[&stage.project].containers[0].kept_files;
+        let machine = harness.world.lock();
+        let files = &machine.stacks[&harness.project].containers[0].kept_files;
         files.get("/conf").map(|file| file.contents.clone())
     };
-    let applied = stage.journal.apply(replace(b"one")).await;
+    let applied = harness.journal.apply(replace(b"one")).await;
     applied.expect("replaced");
-    let again = stage.journal.apply(replace(b"two")).await;
+    let again = harness.journal.apply(replace(b"two")).await;
     let again = again.expect_err("in force already").to_string();
     assert!(again.contains("replaced by another change"), "{again}");
     assert_eq!(there().as_deref(), Some(&b"one"[..]));
 
-    let actor = Actor {
-        engine: Arc::new(SimulatedEngine(stage.world.clone())),
-        http: Client::simulated(Arc::new(stage.world.clone())),
+    let executor = Executor {
+        engine: Arc::new(SimulatedEngine(harness.world.clone())),
+        http: Client::simulated(Arc::new(harness.world.clone())),
     };
     let nobody = Listener(Arc::new(|_| {}));
-    let other = TrialJournal::new(stage.store.clone(), actor, "t".into(), "h".into(), nobody);
+    let other = TrialJournal::new(harness.store.clone(), executor, "t".into(), "h".into(), nobody);
     let report = other.roll_back().await.expect("a report");
     assert_eq!((report.reverted.len(), report.stuck.len()), (1, 0));
     assert_eq!(there(), None, "there was no file");
@@ -211,21 +211,21 @@ async fn a_file_is_replaced_by_one_change_at_a_time_and_restored_by_another_proc
 
 #[tokio::test(start_paused = true)]
 async fn a_trial_keeps_no_more_of_files_than_its_limit() {
-    let stage = Stage::new(1).await;
+    let harness = Harness::new(1).await;
     let replace = |number: usize| {
         let path = format!("/conf{number}");
         Change {
             summary: format!("replace {path}"),
             apply: vec![Action::replace_file(path.clone(), vec![7; 1 << 20])],
             revert: vec![Action::restore_file(path)],
-            ..stage.pause(0)
+            ..harness.pause(0)
         }
     };
     for number in 0..16 {
-        let applied = stage.journal.apply(replace(number)).await;
+        let applied = harness.journal.apply(replace(number)).await;
         applied.expect("within the limit");
     }
-    let refused = stage.journal.apply(replace(16)).await;
+    let refused = harness.journal.apply(replace(16)).await;
     let refused = refused.expect_err("too much").to_string();
     assert!(refused.contains("16 MiB"), "{refused}");
     let mut large = replace(17);
@@ -255,18 +255,18 @@ fn changes_that_hang_leave_time_for_the_others() {
 
 #[tokio::test(start_paused = true)]
 async fn a_rollback_on_an_engine_that_hangs_has_an_end() {
-    let stage = Stage::new(12).await;
+    let harness = Harness::new(12).await;
     for number in 0..12 {
-        let applied = stage.journal.apply(stage.pause(number)).await;
+        let applied = harness.journal.apply(harness.pause(number)).await;
         applied.expect("paused");
     }
     let hangs = Troubles {
         hangs: 1_000,
         ..Troubles::default()
     };
-    stage.world.reboot(hangs, End::Never);
+    harness.world.reboot(hangs, End::Never);
     let began = Instant::now();
-    let report = stage.journal.roll_back().await.expect("a report");
+    let report = harness.journal.roll_back().await.expect("a report");
     assert_eq!(report.stuck.len(), 12, "{:?}", report.stuck);
     assert!(
         report.stuck[0].1.contains("not finished within"),
@@ -280,14 +280,14 @@ async fn a_rollback_on_an_engine_that_hangs_has_an_end() {
     );
 
     // The next one, with an engine that answers, leaves nothing.
-    stage.world.reboot(Troubles::default(), End::Never);
-    let report = stage.journal.roll_back().await.expect("a report");
+    harness.world.reboot(Troubles::default(), End::Never);
+    let report = harness.journal.roll_back().await.expect("a report");
     assert_eq!((report.reverted.len(), report.stuck.len()), (12, 0));
-    assert_eq!(stage.paused(), 0);
+    assert_eq!(harness.paused(), 0);
 }
 
 /// Returns a change made by a program whose effect shows 8 s after its actions have ended.
-fn slow_to_show(stage: &Stage, effect_wait_ms: Option<u64>) -> Change {
+fn slow_to_show(harness: &Harness, effect_wait_ms: Option<u64>) -> Change {
     let answer = |program: &str, when: &[&str], stdout: &str| Answer {
         program: Some(program.into()),
         when: when.iter().map(|&mark| mark.to_owned()).collect(),
@@ -302,7 +302,7 @@ fn slow_to_show(stage: &Stage, effect_wait_ms: Option<u64>) -> Change {
         ],
         ..Script::default()
     };
-    stage.world.lock().script = Arc::new(script);
+    harness.world.lock().script = Arc::new(script);
     let program = |name: &str| PlacedProgram {
         place: Place::Container,
         command: vec![name.into()],
@@ -317,14 +317,14 @@ fn slow_to_show(stage: &Stage, effect_wait_ms: Option<u64>) -> Change {
             texts: vec!["is on".into()],
         }),
         effect_wait_ms,
-        ..stage.pause(0)
+        ..harness.pause(0)
     }
 }
 
 #[tokio::test(start_paused = true)]
 async fn an_effect_is_waited_for_as_long_as_its_change_says() {
-    let switch = |stage: &Stage, on: bool| {
-        let (world, project) = (stage.world.clone(), stage.project.clone());
+    let switch = |harness: &Harness, on: bool| {
+        let (world, project) = (harness.world.clone(), harness.project.clone());
         tokio::spawn(async move {
             tokio::time::sleep(Duration::from_secs(8)).await;
             let mut machine = world.lock();
@@ -336,23 +336,23 @@ async fn an_effect_is_waited_for_as_long_as_its_change_says() {
         })
     };
     for wait in [None, Some(7_000)] {
-        let stage = Stage::new(1).await;
-        switch(&stage, true);
-        let change = slow_to_show(&stage, wait);
-        let refused = stage.journal.apply(change).await.expect_err("too slow");
+        let harness = Harness::new(1).await;
+        switch(&harness, true);
+        let change = slow_to_show(&harness, wait);
+        let refused = harness.journal.apply(change).await.expect_err("too slow");
         assert!(
             refused.to_string().contains("it took no effect"),
             "{refused}"
         );
-        assert!(stage.journal.effect_was_missing());
+        assert!(harness.journal.effect_was_missing());
     }
-    let stage = Stage::new(1).await;
-    switch(&stage, true);
-    let change = slow_to_show(&stage, Some(10_000));
-    let id = stage.journal.apply(change).await.expect("waited for");
-    switch(&stage, false);
-    stage.journal.revert(&id).await.expect("waited for");
-    let held = stage.journal.held();
+    let harness = Harness::new(1).await;
+    switch(&harness, true);
+    let change = slow_to_show(&harness, Some(10_000));
+    let id = harness.journal.apply(change).await.expect("waited for");
+    switch(&harness, false);
+    harness.journal.revert(&id).await.expect("waited for");
+    let held = harness.journal.held();
     let (from, to) = (held[0].in_force, held[0].gone);
     let held = to.expect("gone") - from.expect("in force");
     assert!(held >= Duration::from_secs(8), "{held:?}");

@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 
-use super::act::Actor;
+use super::act::Executor;
 use super::change::{Action, Change, Place, PlacedProgram, Probe};
 use duress_engine::Transport;
 
@@ -11,7 +11,7 @@ const DISCARD: u16 = 9;
 /// The most packets that the host sends itself for one change.
 const OWN_PACKETS: usize = 256;
 
-impl Actor {
+impl Executor {
     /// How many packets the rules and disciplines of a change met since it was applied. Where nobody else sent any, the host sends some
     /// itself, to the other containers of the stack. `None` where nothing counts them, or they can be neither counted nor sent now.
     pub(super) async fn packets(&self, change: &Change) -> Option<u64> {

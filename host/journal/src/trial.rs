@@ -9,13 +9,13 @@ use tokio::sync::Mutex;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use super::act::{Actor, Failure};
+use super::act::{Executor, Failure};
 use super::arrangement;
 use super::change::Change;
 use super::comparison;
 use super::history::{Held, History};
 use super::report::{Listener, Lost, RollbackReport, Step};
-use super::revert::{REVERT_LIMIT, take_back};
+use super::revert::{REVERT_LIMIT, revert};
 use super::{JournalError, kept, limits};
 use duress_store::{ChangeRow, ChangeStatus, NewChange, PendingNote, Store};
 
@@ -39,7 +39,7 @@ pub struct TrialJournal(Arc<Inner>);
 #[derive(Debug)]
 struct Inner {
     store: Store,
-    actor: Actor,
+    executor: Executor,
     trial: String,
     host: String,
     /// One change at a time.
@@ -114,14 +114,14 @@ impl TrialJournal {
     /// Returns the journal of a trial that a host runs, both by their ids in the store.
     pub fn new(
         store: Store,
-        actor: Actor,
+        executor: Executor,
         trial: String,
         host: String,
         listener: Listener,
     ) -> Self {
         Self(Arc::new(Inner {
             store,
-            actor,
+            executor,
             trial,
             host,
             made: Mutex::default(),
@@ -230,7 +230,7 @@ impl TrialJournal {
             let Ok(change) = serde_json::from_value::<Change>(row.change) else {
                 continue;
             };
-            let counting = self.0.actor.packets(&change);
+            let counting = self.0.executor.packets(&change);
             if let Some(packets) = self.0.closing.run_until_cancelled(counting).await? {
                 total = Some(total.unwrap_or(0) + packets);
             }
@@ -274,7 +274,7 @@ impl Inner {
                 "the change `{summary}` comes too late: the trial is being rolled back"
             ))
         };
-        let looking = self.actor.holds_already(&change);
+        let looking = self.executor.holds_already(&change);
         let Some(already) = self.closing.run_until_cancelled(looking).await else {
             return Err(too_late());
         };
@@ -285,7 +285,7 @@ impl Inner {
                 change.summary
             )));
         }
-        let comparing = comparison::write_down(&self.actor, &mut change);
+        let comparing = comparison::write_down(&self.executor, &mut change);
         let Some(compared) = self.closing.run_until_cancelled(comparing).await else {
             return Err(too_late());
         };
@@ -303,9 +303,9 @@ impl Inner {
                 )));
             }
             // While nothing else is made, so that what is read is what counts.
-            limits::write_down(&self.actor, &mut change, &made.unsettled).await?;
+            limits::write_down(&self.executor, &mut change, &made.unsettled).await?;
             arrangement::refuse_conflict(&change, &made.unsettled, made.writing.values())?;
-            kept::write_down(&self.actor, &mut change, &made.unsettled).await?;
+            kept::write_down(&self.executor, &mut change, &made.unsettled).await?;
             if made.kept + change.kept() > kept::KEPT_LIMIT {
                 return Err(JournalError::Refused(format!(
                     "the change `{}` was refused: the changes of a trial may keep {} MiB of files",
@@ -360,7 +360,7 @@ impl Inner {
             if self.closing.is_cancelled() {
                 return Err(named("the trial is being rolled back".to_owned()));
             }
-            self.actor
+            self.executor
                 .act(change, action, self.tasks_end_after)
                 .await
                 .map_err(|failure| match failure {
@@ -368,7 +368,7 @@ impl Inner {
                     Failure::Other(why) => named(why),
                 })?;
         }
-        let seen = self.actor.settle(change, true).await;
+        let seen = self.executor.settle(change, true).await;
         seen.map(drop).map_err(|failure| {
             let why = match failure {
                 Failure::Gone => format!("{} is gone", change.container_name),
@@ -427,7 +427,7 @@ impl Inner {
             if look > 0 {
                 tokio::time::sleep(SECOND_LOOK).await;
             }
-            gone = match self.actor.observe(change, true).await {
+            gone = match self.executor.observe(change, true).await {
                 Ok(seen) => seen
                     .into_iter()
                     .filter_map(|(what, holds)| (!holds).then_some(what))
@@ -456,7 +456,7 @@ impl Inner {
 
     /// What is left of it is reverted first, so that nothing is there twice. Its row stays, and with it how to revert it.
     async fn make_again(&self, change: &Change) -> Result<(), String> {
-        self.actor
+        self.executor
             .undo(change)
             .await
             .map_err(|failure| match failure {
@@ -547,7 +547,7 @@ impl Inner {
         row: &ChangeRow,
         limit: Duration,
     ) -> Result<(), JournalError> {
-        match take_back(&self.store, &self.actor, row, &made.unsettled, limit).await {
+        match revert(&self.store, &self.executor, row, &made.unsettled, limit).await {
             Ok(status) => {
                 self.history.went(&row.id, Instant::now());
                 made.settle(&self.store, &row.id, status);

@@ -8,7 +8,7 @@ use tokio_util::sync::CancellationToken;
 use super::{Prepared, Schedule, Tally, run};
 use duress_model::{CampaignOutcome, Error, Result};
 use duress_store::NewCampaign;
-use duress_trial::{EventSender, Host};
+use duress_trial::{EventSender, RunContext};
 
 /// A campaign to run.
 #[derive(Debug)]
@@ -45,14 +45,14 @@ impl Job {
     /// `Input` when another process runs it; else as for [`run`].
     pub async fn run(
         mut self,
-        host: &Host,
+        context: &RunContext,
         events: &EventSender,
         cancel: &CancellationToken,
     ) -> Result<(String, Tally)> {
         let (campaign, finished_before) = match self.record.clone() {
-            Record::New { source } => (self.begin(host, source).await?, 0),
+            Record::New { source } => (self.begin(context, source).await?, 0),
             Record::Begun { id } => {
-                let finished = self.take_up(host, &id).await?;
+                let finished = self.take_up(context, &id).await?;
                 (id, finished)
             }
         };
@@ -63,29 +63,29 @@ impl Job {
             stop_after_failures: self.prepared.plan.campaign.stop_after_failures,
             finished_before,
         };
-        let result = run(host, self.prepared.trials, &schedule, events, cancel).await;
+        let result = run(context, self.prepared.trials, &schedule, events, cancel).await;
         let outcome = match &result {
             Ok(tally) if tally.interrupted => CampaignOutcome::Interrupted,
             Ok(_) => CampaignOutcome::Completed,
             Err(_) => CampaignOutcome::Failed,
         };
-        let noted = host
+        let noted = context
             .store
-            .finish_own_campaign(&campaign, &host.id, outcome)
+            .finish_own_campaign(&campaign, &context.id, outcome)
             .await;
         let tally = result?;
         noted?;
         Ok((campaign, tally))
     }
 
-    async fn begin(&self, host: &Host, source: Option<(PathBuf, String)>) -> Result<String> {
+    async fn begin(&self, context: &RunContext, source: Option<(PathBuf, String)>) -> Result<String> {
         let plan = &self.prepared.plan;
         let id = plan.new_id(jiff::Timestamp::now());
         let (path, source) = source.unzip();
-        host.store
+        context.store
             .insert_campaign(NewCampaign {
                 id: id.clone(),
-                host_id: host.id.clone(),
+                host_id: context.id.clone(),
                 name: plan.campaign.name.clone(),
                 variant: plan.campaign.variant.clone(),
                 definition: serde_json::to_value(plan).unwrap_or_default(),
@@ -101,14 +101,14 @@ impl Job {
     }
 
     /// Leaves out what has finished; how many that were.
-    async fn take_up(&mut self, host: &Host, id: &str) -> Result<usize> {
-        if !host.store.take_up_campaign(id, &host.id).await? {
+    async fn take_up(&mut self, context: &RunContext, id: &str) -> Result<usize> {
+        if !context.store.take_up_campaign(id, &context.id).await? {
             return Err(
                 Error::input(format!("{id} is running: another process runs it"))
                     .hint("wait for it, or end it with Ctrl+C there or with `duress halt`"),
             );
         }
-        let finished = host.store.finished_trials(id).await?;
+        let finished = context.store.finished_trials(id).await?;
         let trials = &mut self.prepared.trials;
         trials.retain(|trial| !finished.contains(&trial.spec.name));
         Ok(finished.len())

@@ -19,7 +19,7 @@ use tokio_util::sync::CancellationToken;
 
 use self::post::Post;
 use super::Machine;
-use super::recovery::{Remains, remove_stacks_of};
+use super::recovery::{Leftovers, remove_stacks_of};
 use duress_engine::Engine;
 use duress_http::Client;
 use duress_journal::Recovered;
@@ -190,8 +190,8 @@ pub async fn take_over_in(
     engine: Arc<dyn Engine>,
     http: &Client,
 ) -> Result<Recovered> {
-    let remains = Remains::of_host(store, engine.as_ref(), host).await?;
-    let recovered = remains.take_back(store, engine, http).await?;
+    let leftovers = Leftovers::of_host(store, engine.as_ref(), host).await?;
+    let recovered = leftovers.revert(store, engine, http).await?;
     store.close().await?;
     Ok(recovered)
 }

@@ -19,12 +19,12 @@ use tokio_util::sync::CancellationToken;
 pub use campaign::{Job, Record};
 pub use machine::{Machine, Presence, Running};
 pub use prepare::{Prepared, prepare, repeat};
-pub use recovery::{Remains, Unknown, is_dead, note_dead_hosts, recover_all, recover_dead_hosts};
+pub use recovery::{Leftovers, Unknown, is_dead, note_dead_hosts, recover_all, recover_dead_hosts};
 pub use resume::{campaign_of_file, check_source, resume};
 
 use duress_model::{Error, Event, Outcome, Result};
 use duress_store::NewTrial;
-use duress_trial::{EventSender, Finished, Host, Observer, Trial};
+use duress_trial::{EventSender, Finished, RunContext, Observer, Trial};
 
 /// How long a campaign waits for an engine that does not answer.
 const ENGINE_PATIENCE: Duration = Duration::from_secs(300);
@@ -62,7 +62,7 @@ pub struct Tally {
 /// # Errors
 /// When the store cannot be written, or a slot broke off; every trial that had begun is rolled back all the same.
 pub async fn run(
-    host: &Host,
+    context: &RunContext,
     trials: Vec<Trial>,
     schedule: &Schedule,
     events: &EventSender,
@@ -79,7 +79,7 @@ pub async fn run(
     );
     let total = trials.len();
     let run = Arc::new(Run {
-        host: host.clone(),
+        context: context.clone(),
         schedule: schedule.clone(),
         queue: Mutex::new(trials.into()),
         tally: Mutex::default(),
@@ -118,7 +118,7 @@ pub async fn run(
 }
 
 struct Run {
-    host: Host,
+    context: RunContext,
     schedule: Schedule,
     queue: Mutex<VecDeque<Trial>>,
     tally: Mutex<Tally>,
@@ -148,7 +148,7 @@ impl Run {
 
     /// Returns whether there is an engine to run a trial on. Trials that fail for want of one would be wasted: it is waited for.
     async fn engine_answers(&self, slot: usize) -> Result<bool> {
-        let Some(engine) = &self.host.engine else {
+        let Some(engine) = &self.context.engine else {
             return Ok(true);
         };
         let Err(error) = engine.ping().await else {
@@ -175,12 +175,12 @@ impl Run {
 
     async fn one(&self, slot: usize, trial: &Trial) -> Result<()> {
         let name = trial.spec.name.clone();
-        self.host
+        self.context
             .store
             .start_trial(NewTrial {
                 id: trial.id.clone(),
                 campaign_id: self.schedule.campaign.clone(),
-                host_id: self.host.id.clone(),
+                host_id: self.context.id.clone(),
                 slot,
                 project: trial.project.to_string(),
                 digests: trial.digests(),
@@ -202,7 +202,7 @@ impl Run {
             error,
             recovery_ms,
             circumstances,
-        } = trial.run(&self.host, &observer, &self.cancel).await?;
+        } = trial.run(&self.context, &observer, &self.cancel).await?;
         {
             let mut tally = self.tally.lock().unwrap_or_else(PoisonError::into_inner);
             tally.finished += usize::from(outcome != Outcome::Cancelled);

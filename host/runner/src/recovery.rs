@@ -6,13 +6,13 @@ use std::sync::Arc;
 use super::Machine;
 use duress_engine::{Engine, EngineError, Project};
 use duress_http::Client;
-use duress_journal::{Actor, Recovered, recover};
+use duress_journal::{Executor, Recovered, recover};
 use duress_model::{CampaignOutcome, Result};
 use duress_store::{ChangeRow, HostLock, Store, TrialRow};
 
 /// What dead hosts of a database left.
 #[derive(Debug, Default)]
-pub struct Remains {
+pub struct Leftovers {
     /// Changes that may be in force, newest first.
     pub changes: Vec<ChangeRow>,
     /// Trials that never ended.
@@ -23,7 +23,7 @@ pub struct Remains {
     pub strays: Vec<Project>,
 }
 
-impl Remains {
+impl Leftovers {
     /// Nothing is left to revert.
     pub fn is_empty(&self) -> bool {
         self.changes.is_empty() && self.trials.is_empty() && self.strays.is_empty()
@@ -78,17 +78,17 @@ impl Remains {
     ///
     /// # Errors
     /// When the store cannot be read or written.
-    pub async fn take_back(
+    pub async fn revert(
         self,
         store: &Store,
         engine: Arc<dyn Engine>,
         http: &Client,
     ) -> Result<Recovered> {
-        let actor = Actor {
+        let executor = Executor {
             engine: Arc::clone(&engine),
             http: http.clone(),
         };
-        let mut recovered = recover(store, &actor, self.changes, self.trials).await?;
+        let mut recovered = recover(store, &executor, self.changes, self.trials).await?;
         for project in self.strays {
             match engine.remove_project(&project).await {
                 Ok(()) => recovered.trials.push(project.to_string()),
@@ -150,8 +150,8 @@ pub async fn recover_dead_hosts(
     engine: Arc<dyn Engine>,
     http: &Client,
 ) -> Result<Recovered> {
-    let remains = Remains::find(store, engine.as_ref()).await?;
-    remains.take_back(store, engine, http).await
+    let leftovers = Leftovers::find(store, engine.as_ref()).await?;
+    leftovers.revert(store, engine, http).await
 }
 
 /// Removes the stacks of one host, known by their labels, and with them the faults in them.

@@ -135,11 +135,11 @@ impl Run<'_> {
         if self.trial.dry_run {
             return Ok(());
         }
-        if self.host.pulse.is_some() {
+        if self.context.pulse.is_some() {
             self.watch.since = Some(Pulse::now());
             self.watch.waits = Waits::now();
         }
-        let Some(engine) = &self.host.engine else {
+        let Some(engine) = &self.context.engine else {
             return Ok(());
         };
         self.watch.engine = Some(EngineWatch::start(engine));
@@ -153,7 +153,7 @@ impl Run<'_> {
 
     /// Notes what somebody else did since the stack came up. What cannot be seen now is seen at the next look.
     pub(super) async fn look_at_stack(&mut self) {
-        let Some(engine) = &self.host.engine else {
+        let Some(engine) = &self.context.engine else {
             return;
         };
         if self.watch.came_up.is_empty() {
@@ -186,7 +186,7 @@ impl Run<'_> {
             let mut came_up = self.watch.came_up.iter();
             came_up.find(|one| one.id == held.container).cloned()
         });
-        if let (Some(was), Some(engine)) = (was, &self.host.engine) {
+        if let (Some(was), Some(engine)) = (was, &self.context.engine) {
             let now = self.unless_cancelled(engine.snapshots(&self.scope.project));
             if let Ok(Ok(now)) = now.await
                 && let Some(is) = now.iter().find(|one| one.id == was.id)
@@ -241,7 +241,7 @@ impl Run<'_> {
             self.disturb("the container engine ended or was restarted".to_owned());
         }
         let since = self.watch.since;
-        if let (Some(pulse), Some(since)) = (&self.host.pulse, since)
+        if let (Some(pulse), Some(since)) = (&self.context.pulse, since)
             && let Some(frozen) = pulse.frozen_since(since)
         {
             self.disturb(format!(
@@ -269,8 +269,8 @@ impl Run<'_> {
     /// Asks the engine again and again, to see how long it keeps everybody waiting.
     pub(super) fn watch_engine_waits(&self) -> Option<EngineWaits> {
         // In simulated time nobody waits for an engine but who asks it.
-        self.host.pulse.as_ref()?;
-        self.host.engine.as_ref().map(EngineWaits::start)
+        self.context.pulse.as_ref()?;
+        self.context.engine.as_ref().map(EngineWaits::start)
     }
 
     /// The time to recover: from when the last fault was seen to be gone, without waits for the engine.

@@ -48,7 +48,7 @@ impl Run<'_> {
         let planned = begun + Duration::from_millis(duration);
         let mut looked = begun;
         loop {
-            self.take_back_due().await;
+            self.revert_due().await;
             while let Some(fault) = self.timeline.due(begun.elapsed()) {
                 self.inject(fault).await?;
             }
@@ -63,7 +63,7 @@ impl Run<'_> {
                 looked = Instant::now();
             }
             let injection = self.timeline.next().map(|at| begun + at);
-            let due = [Some(end), injection, self.next_take_back()];
+            let due = [Some(end), injection, self.next_revert()];
             let due = due.into_iter().flatten().min().unwrap_or(end);
             if !self.asks_for_health() {
                 let next = (Instant::now() + LOOKING).min(due);

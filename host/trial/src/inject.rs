@@ -22,7 +22,7 @@ impl Run<'_> {
     }
 
     /// Reverts the faults that have held for as long as planned.
-    pub(super) async fn take_back_due(&mut self) {
+    pub(super) async fn revert_due(&mut self) {
         let is_due = |one: &Injected| one.due.is_some_and(|due| due <= Instant::now());
         while let Some(place) = self.injected.iter().position(is_due) {
             let injected = self.injected.remove(place);
@@ -36,7 +36,7 @@ impl Run<'_> {
     }
 
     /// When the next fault is to be reverted.
-    pub(super) fn next_take_back(&self) -> Option<Instant> {
+    pub(super) fn next_revert(&self) -> Option<Instant> {
         self.injected.iter().filter_map(|one| one.due).min()
     }
 
@@ -73,7 +73,7 @@ impl Run<'_> {
         let injected = self.unless_cancelled(injecting).await;
         // What was changed is known however the call ended.
         self.end.targets = self.changed_containers();
-        self.host
+        self.context
             .store
             .post_targets(&self.trial.id, &self.end.targets);
         let metadata = injected?.map_err(|error| self.not_injected(error))?;
@@ -94,7 +94,7 @@ impl Run<'_> {
         let all = self.end.metadata.take();
         let all = self.with_metadata(all, metadata);
         // The fault is in force: nothing waits for the store. How to revert it after a crash is in the journal.
-        self.host.store.post_injected(&self.trial.id, &all, at);
+        self.context.store.post_injected(&self.trial.id, &all, at);
         self.end.metadata = Some(all);
         Ok(())
     }

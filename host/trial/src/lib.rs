@@ -34,7 +34,7 @@ use duress_engine::{
     LABEL_TRIAL, Project, Stack,
 };
 use duress_http::Client;
-use duress_journal::{Actor, TrialJournal};
+use duress_journal::{Executor, TrialJournal};
 use duress_model::{
     Circumstances, Error, FaultType, HealthGate, Outcome, Phase, SeededRandom, TrialSpec,
 };
@@ -53,7 +53,7 @@ const ENGINE_PATIENCE: Duration = Duration::from_secs(120);
 
 /// What all trials of a process share.
 #[derive(Debug, Clone)]
-pub struct Host {
+pub struct RunContext {
     /// Where everything is written down.
     pub store: Store,
     /// This process, as the store knows it.
@@ -128,7 +128,7 @@ pub struct Finished {
 
 /// A trial that runs.
 struct Run<'a> {
-    host: &'a Host,
+    context: &'a RunContext,
     trial: &'a Trial,
     scope: Arc<TrialScope>,
     observer: &'a Observer,
@@ -168,20 +168,20 @@ impl Trial {
     /// When the store cannot be written: only the caller has the result then.
     pub async fn run(
         &self,
-        host: &Host,
+        context: &RunContext,
         observer: &Observer,
         cancel: &CancellationToken,
     ) -> duress_model::Result<Finished> {
-        let journal = host.engine.as_ref().map(|engine| {
-            let actor = Actor {
+        let journal = context.engine.as_ref().map(|engine| {
+            let executor = Executor {
                 engine: Arc::clone(engine),
-                http: host.http.clone(),
+                http: context.http.clone(),
             };
             TrialJournal::new(
-                host.store.clone(),
-                actor,
+                context.store.clone(),
+                executor,
                 self.id.clone(),
-                host.id.clone(),
+                context.id.clone(),
                 observer.listener(),
             )
             .tasks_end_after(self.longest_task())
@@ -193,18 +193,18 @@ impl Trial {
         let scope = Arc::new(TrialScope {
             name: self.spec.name.clone(),
             project: self.project.clone(),
-            stack: self.stack(host),
-            engine: host.engine.clone(),
+            stack: self.stack(context),
+            engine: context.engine.clone(),
             blast_radius: std::sync::Mutex::default(),
             root_filesystem_allowed: self.allows_root_filesystem(),
             changes,
-            audit: Audit::new(host.store.clone(), self.id.clone()),
-            http: host.http.clone(),
+            audit: Audit::new(context.store.clone(), self.id.clone()),
+            http: context.http.clone(),
             random: std::sync::Mutex::new(SeededRandom::new(self.spec.seed)),
             clock: Clock::start(),
         });
         let mut run = Run {
-            host,
+            context,
             trial: self,
             scope,
             observer,
@@ -253,24 +253,24 @@ impl Trial {
     }
 
     /// Returns the labels of everything that is made for it.
-    fn labels(&self, host: &Host) -> std::collections::BTreeMap<String, String> {
+    fn labels(&self, context: &RunContext) -> std::collections::BTreeMap<String, String> {
         let labels = [
             (LABEL_PROJECT, self.project.to_string()),
             (LABEL_TRIAL, self.id.clone()),
-            (LABEL_DATABASE, host.store.path().display().to_string()),
-            (LABEL_DATABASE_ID, host.store.identity().to_owned()),
-            (LABEL_HOST, host.id.clone()),
-            (LABEL_MACHINE, host.machine.clone()),
+            (LABEL_DATABASE, context.store.path().display().to_string()),
+            (LABEL_DATABASE_ID, context.store.identity().to_owned()),
+            (LABEL_HOST, context.id.clone()),
+            (LABEL_MACHINE, context.machine.clone()),
         ];
         labels.map(|(key, value)| (key.to_owned(), value)).into()
     }
 
-    fn stack(&self, host: &Host) -> Option<Stack> {
+    fn stack(&self, context: &RunContext) -> Option<Stack> {
         Some(Stack {
             project: self.project.clone(),
             compose_file: self.subject.compose_file()?,
             environment: std::collections::BTreeMap::new(),
-            labels: self.labels(host),
+            labels: self.labels(context),
         })
     }
 }
@@ -322,7 +322,7 @@ impl Run<'_> {
     /// Begins a phase; when it began.
     fn enter(&self, phase: Phase) -> i64 {
         self.observer.phase(phase);
-        self.host.store.post_phase(&self.trial.id, phase.as_str());
+        self.context.store.post_phase(&self.trial.id, phase.as_str());
         now()
     }
 
@@ -339,7 +339,7 @@ impl Run<'_> {
             outcome: outcome.as_str().to_owned(),
             detail,
         };
-        self.host.store.post_phase_end(&self.trial.id, ended);
+        self.context.store.post_phase_end(&self.trial.id, ended);
         result
     }
 
@@ -361,7 +361,7 @@ impl Run<'_> {
 
     /// Without the engine nothing can be reverted: waits for one that does not answer, unless the run was stopped.
     async fn await_engine(&self) {
-        let Some(engine) = &self.host.engine else {
+        let Some(engine) = &self.context.engine else {
             return;
         };
         let Err(error) = engine.ping().await else {
@@ -385,8 +385,8 @@ impl Run<'_> {
     }
 
     async fn init(&mut self) -> Result<(), Failed> {
-        if let Some(engine) = &self.host.engine {
-            let labels = self.trial.labels(self.host);
+        if let Some(engine) = &self.context.engine {
+            let labels = self.trial.labels(self.context);
             self.unless_cancelled(engine.adopt(&self.scope.project, &labels))
                 .await?
                 .map_err(|error| Failed::new(Outcome::Environment, Error::from(error)))?;
@@ -452,7 +452,7 @@ impl Run<'_> {
 
     /// Removes what was made for the trial. A system that ran before goes on running.
     async fn remove_stack(&self, failed: &mut Option<Failed>) {
-        let Some(engine) = &self.host.engine else {
+        let Some(engine) = &self.context.engine else {
             return;
         };
         let (project, is_attached) = (&self.scope.project, self.scope.is_attached());
@@ -515,7 +515,7 @@ impl Run<'_> {
             recovery_ms: self.end.recovery_ms,
             circumstances: self.end.circumstances.clone(),
         };
-        self.host
+        self.context
             .store
             .finish_trial(&self.trial.id, self.end)
             .await?;

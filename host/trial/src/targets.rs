@@ -11,7 +11,7 @@ impl Run<'_> {
         fault: &FaultType,
         planned: &PlannedFault,
     ) -> Result<Vec<String>, Failed> {
-        let Some(engine) = &self.host.engine else {
+        let Some(engine) = &self.context.engine else {
             return Ok(Vec::new());
         };
         let allowed = self.allowed(fault, planned);

@@ -76,7 +76,7 @@ fn in_rounds(
         };
         let missed = match missed {
             Ok(missed) => missed,
-            Err(error) => return Err(with_failures(error, &take_back(&ids, &revert))),
+            Err(error) => return Err(with_failures(error, &revert_all(&ids, &revert))),
         };
         if missed.is_empty() {
             break;
@@ -121,7 +121,7 @@ pub(crate) fn cleanup(metadata: &str) -> Result<()> {
             "the metadata has no list `changes`: no inject of this plugin left it".into(),
         )
     })?;
-    into_result(take_back(&ids, &changes::revert))
+    into_result(revert_all(&ids, &changes::revert))
 }
 
 fn find<'a>(faults: &'a [Fault], name: &str) -> Result<&'a Fault> {
@@ -173,7 +173,7 @@ fn all_or_nothing(
         match apply(change) {
             Ok(id) => ids.push(id),
             Err(error) => {
-                let failures = take_back(&ids, revert);
+                let failures = revert_all(&ids, revert);
                 return Err(with_failures(error, &failures));
             }
         }
@@ -182,7 +182,7 @@ fn all_or_nothing(
 }
 
 /// Reverts the last change first. A change that cannot be reverted is returned, and does not stop the others.
-fn take_back(ids: &[impl AsRef<str>], revert: &impl Fn(&str) -> Result<()>) -> Vec<Error> {
+fn revert_all(ids: &[impl AsRef<str>], revert: &impl Fn(&str) -> Result<()>) -> Vec<Error> {
     ids.iter()
         .rev()
         .filter_map(|id| revert(id.as_ref()).err())

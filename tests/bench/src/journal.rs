@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Result, anyhow};
 use serde_json::json;
 
-use crate::stage::{PATIENCE, Stage};
+use crate::harness::{PATIENCE, Harness};
 use crate::{Row, median};
 use duress_engine::{Program, Programs as _, Project};
 use duress_model::TrialSpec;
@@ -15,10 +15,10 @@ use duress_store::{HostLock, NewCampaign, NewChange, NewTrial, Store};
 const ROUNDS: usize = 30;
 
 pub(crate) async fn measure() -> Result<Row> {
-    let stage = Stage::up(None).await?;
+    let harness = Harness::up(None).await?;
     let folder = tempfile::tempdir()?;
-    let measured = side_by_side(&stage, folder.path()).await;
-    stage.down().await?;
+    let measured = side_by_side(&harness, folder.path()).await;
+    harness.down().await?;
     let (plain, journaled) = measured?;
     let added = journaled.saturating_sub(plain);
     let mut row = Row::below(
@@ -32,13 +32,13 @@ pub(crate) async fn measure() -> Result<Row> {
 }
 
 /// Returns the same program without and with a change written down before it, in turn.
-async fn side_by_side(stage: &Stage, folder: &std::path::Path) -> Result<(Duration, Duration)> {
-    let Stage {
+async fn side_by_side(harness: &Harness, folder: &std::path::Path) -> Result<(Duration, Duration)> {
+    let Harness {
         docker,
         project,
         one: container,
         ..
-    } = stage;
+    } = harness;
     let store = store(folder, project)
         .await
         .map_err(|error| anyhow!("{error}"))?;

@@ -8,7 +8,7 @@ mod network;
 mod plugins;
 mod program;
 mod reliability;
-mod stage;
+mod harness;
 
 use std::process::ExitCode;
 use std::time::Duration;

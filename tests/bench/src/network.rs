@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, ensure};
 
-use crate::stage::{PATIENCE, Stage};
+use crate::harness::{PATIENCE, Harness};
 use crate::{Row, median};
 use duress_engine::{
     ContainerId, NetDriver, PacketQueue, Program, Programs as _, Stacks as _, Tasks as _, Work,
@@ -20,13 +20,13 @@ const DELAY: f64 = 5.0;
 const FLOOD: Duration = Duration::from_secs(2);
 
 pub(crate) async fn measure() -> Result<Vec<Row>> {
-    let stage = Stage::up(Some(NetDriver::Namespace)).await?;
-    let measured = by_namespace(&stage).await;
-    stage.down().await?;
+    let harness = Harness::up(Some(NetDriver::Namespace)).await?;
+    let measured = by_namespace(&harness).await;
+    harness.down().await?;
     let mut rows = measured?;
-    let stage = Stage::up(Some(NetDriver::Toolbox)).await?;
-    let measured = by_toolbox(&stage).await;
-    stage.down().await?;
+    let harness = Harness::up(Some(NetDriver::Toolbox)).await?;
+    let measured = by_toolbox(&harness).await;
+    harness.down().await?;
     rows.push(measured?);
     Ok(rows)
 }
@@ -52,12 +52,12 @@ fn rule(verb: &str, target: &[&str]) -> Vec<String> {
 }
 
 /// Returns how long it takes to put a rule into a container's network, the rule taken out again each time.
-async fn put(stage: &Stage) -> Result<Duration> {
+async fn put(harness: &Harness) -> Result<Duration> {
     let mut times = Vec::new();
     for _ in 0..ROUNDS {
         for (verb, counts) in [("-I", true), ("-D", false)] {
             let began = Instant::now();
-            run(stage, rule(verb, &["ACCEPT"])).await?;
+            run(harness, rule(verb, &["ACCEPT"])).await?;
             if counts {
                 times.push(began.elapsed());
             }
@@ -66,12 +66,12 @@ async fn put(stage: &Stage) -> Result<Duration> {
     Ok(median(times))
 }
 
-async fn run(stage: &Stage, command: Vec<String>) -> Result<()> {
+async fn run(harness: &Harness, command: Vec<String>) -> Result<()> {
     let program = Program {
         command,
         timeout: PATIENCE,
     };
-    let output = stage.docker.run_in_network(&stage.one, &program).await?;
+    let output = harness.docker.run_in_network(&harness.one, &program).await?;
     ensure!(
         output.exit_code == 0,
         "{}",
@@ -81,13 +81,13 @@ async fn run(stage: &Stage, command: Vec<String>) -> Result<()> {
 }
 
 /// Returns the same rule by the command `docker exec`.
-fn put_by_command(stage: &Stage) -> Result<Duration> {
+fn put_by_command(harness: &Harness) -> Result<Duration> {
     let mut times = Vec::new();
     for _ in 0..ROUNDS {
         for (verb, counts) in [("-I", true), ("-D", false)] {
             let began = Instant::now();
             let done = Command::new("docker")
-                .args(["exec", &stage.one.0])
+                .args(["exec", &harness.one.0])
                 .args(rule(verb, &["ACCEPT"]))
                 .status()?;
             ensure!(done.success(), "docker exec");
@@ -99,9 +99,9 @@ fn put_by_command(stage: &Stage) -> Result<Duration> {
     Ok(median(times))
 }
 
-async fn by_namespace(stage: &Stage) -> Result<Vec<Row>> {
-    let by_command = put_by_command(stage)?;
-    let by_driver = put(stage).await?;
+async fn by_namespace(harness: &Harness) -> Result<Vec<Row>> {
+    let by_command = put_by_command(harness)?;
+    let by_driver = put(harness).await?;
     let times = by_command.as_secs_f64() / by_driver.as_secs_f64();
     let mut rows = vec![
         Row::below(
@@ -118,7 +118,7 @@ async fn by_namespace(stage: &Stage) -> Result<Vec<Row>> {
         },
     ];
 
-    let without = round_trip(stage).await?;
+    let without = round_trip(harness).await?;
     let queue = PacketQueue {
         number: 1,
         delay_ms: DELAY,
@@ -126,13 +126,13 @@ async fn by_namespace(stage: &Stage) -> Result<Vec<Row>> {
         ..PacketQueue::default()
     };
     let work = Work::QueuePackets(queue);
-    stage
+    harness
         .docker
-        .start_task(&stage.one, "bench", &work, None)
+        .start_task(&harness.one, "bench", &work, None)
         .await?;
     let to_queue = ["NFQUEUE", "--queue-num", "1", "--queue-bypass"];
-    run(stage, rule("-I", &to_queue)).await?;
-    let with = round_trip(stage).await?;
+    run(harness, rule("-I", &to_queue)).await?;
+    let with = round_trip(harness).await?;
     let added = (with - without - DELAY).max(0.0);
     rows.push(Row {
         what: "the packet queue adds to a delay (median)",
@@ -140,7 +140,7 @@ async fn by_namespace(stage: &Stage) -> Result<Vec<Row>> {
         promised: "< 0.3 ms",
         kept: added < 0.3,
     });
-    let rate = flood(stage).await?;
+    let rate = flood(harness).await?;
     rows.push(Row {
         what: "packets through the queue, per second",
         measured: format!("{rate:.0}"),
@@ -151,9 +151,9 @@ async fn by_namespace(stage: &Stage) -> Result<Vec<Row>> {
 }
 
 /// One container lends its tools, however many rules there are.
-async fn by_toolbox(stage: &Stage) -> Result<Row> {
-    let by_driver = put(stage).await?;
-    let of_stage = format!("label=io.duress.toolbox-of={}", stage.one.0);
+async fn by_toolbox(harness: &Harness) -> Result<Row> {
+    let by_driver = put(harness).await?;
+    let of_stage = format!("label=io.duress.toolbox-of={}", harness.one.0);
     let listed = Command::new("docker")
         .args(["ps", "--all", "--quiet", "--filter", &of_stage])
         .output()?;
@@ -167,13 +167,13 @@ async fn by_toolbox(stage: &Stage) -> Result<Row> {
 }
 
 /// Returns the median round trip by ping, in milliseconds.
-async fn round_trip(stage: &Stage) -> Result<f64> {
+async fn round_trip(harness: &Harness) -> Result<f64> {
     let program = |command: &[&str]| Program {
         command: command.iter().map(|&word| word.to_owned()).collect(),
         timeout: PATIENCE,
     };
     let pings = program(&["ping", "-n", "-c", "300", "-i", "0.005", "one"]);
-    let output = stage.docker.exec(&stage.peer, &pings).await?;
+    let output = harness.docker.exec(&harness.peer, &pings).await?;
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
     let times = text
         .lines()
@@ -192,15 +192,15 @@ fn pid(container: &ContainerId) -> Result<String> {
 }
 
 /// Sends small packets from the container's network as fast as they go; how many the queue let go, per second.
-async fn flood(stage: &Stage) -> Result<f64> {
-    let pid = pid(&stage.one)?;
+async fn flood(harness: &Harness) -> Result<f64> {
+    let pid = pid(&harness.one)?;
     let network = std::fs::File::open(format!("/proc/{pid}/ns/net"))?;
-    let peer = stage
+    let peer = harness
         .docker
-        .containers(&stage.project)
+        .containers(&harness.project)
         .await?
         .into_iter()
-        .find(|container| container.id == stage.peer)
+        .find(|container| container.id == harness.peer)
         .and_then(|container| container.addresses.first().map(|(_, address)| *address))
         .context("the peer has an address")?;
     let before = passed(&pid)?;

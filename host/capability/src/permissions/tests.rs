@@ -104,18 +104,18 @@ fn each_way_to_make_containers_otherwise_is_a_permission_of_its_own() {
         ),
     ] {
         let others = "actions: [stop, restart, run_program, signal, limit]";
-        let unasked = permissions(others).unasked(&change).expect("refused");
-        assert_eq!(unasked.line, format!("actions: {line}"));
-        assert_eq!(permissions(enough).unasked(&change), None, "{enough}");
+        let missing = permissions(others).missing(&change).expect("refused");
+        assert_eq!(missing.line, format!("actions: {line}"));
+        assert_eq!(permissions(enough).missing(&change), None, "{enough}");
     }
     assert!(
         permissions("actions: [recreate]")
-            .unasked(&arrangement(None, &both))
+            .missing(&arrangement(None, &both))
             .is_some()
     );
-    let unasked = permissions("actions: [run_offline]").unasked(&offline);
+    let missing = permissions("actions: [run_offline]").missing(&offline);
     assert_eq!(
-        unasked.map(|one| one.line),
+        missing.map(|one| one.line),
         Some("programs: {container: [mv]}".into())
     );
     let words = permissions("actions: [recreate, change_image]")
@@ -131,9 +131,9 @@ fn each_way_to_make_containers_otherwise_is_a_permission_of_its_own() {
 fn nothing_is_allowed_that_was_not_asked_for() {
     let none = Permissions::default();
     let freeze = change(vec![Action::Pause], vec![Action::Unpause], None);
-    let unasked = none.unasked(&freeze).expect("refused");
-    assert_eq!(unasked.line, "actions: [pause]");
-    assert_eq!(permissions("actions: [pause]").unasked(&freeze), None);
+    let missing = none.missing(&freeze).expect("refused");
+    assert_eq!(missing.line, "actions: [pause]");
+    assert_eq!(permissions("actions: [pause]").missing(&freeze), None);
 
     let run = |place| Action::Run(program(place, "tc"));
     let tc = change(
@@ -142,19 +142,19 @@ fn nothing_is_allowed_that_was_not_asked_for() {
         None,
     );
     let elsewhere = permissions("programs: {container: [tc]}");
-    let unasked = elsewhere.unasked(&tc).expect("another place");
-    assert_eq!(unasked.line, "programs: {network_of_container: [tc]}");
+    let missing = elsewhere.missing(&tc).expect("another place");
+    assert_eq!(missing.line, "programs: {network_of_container: [tc]}");
     let asked = permissions("programs: {network_of_container: [tc]}");
-    assert_eq!(asked.unasked(&tc), None);
+    assert_eq!(asked.missing(&tc), None);
     let probed = change(
         tc.apply.clone(),
         tc.revert.clone(),
         Some(Probe::Run(program(Place::Container, "cat"))),
     );
-    assert!(asked.unasked(&probed).is_some(), "a probe is a program too");
+    assert!(asked.missing(&probed).is_some(), "a probe is a program too");
     let hidden = change(vec![Action::Pause], vec![run(Place::Container)], None);
     assert!(
-        permissions("actions: [pause]").unasked(&hidden).is_some(),
+        permissions("actions: [pause]").missing(&hidden).is_some(),
         "and so is a way back"
     );
 }
@@ -166,17 +166,17 @@ fn files_are_granted_by_their_paths() {
         change(apply, vec![Action::restore_file(path.into())], None)
     };
     let none = Permissions::default();
-    let unasked = none.unasked(&replace("/etc/conf")).expect("refused");
-    assert_eq!(unasked.line, "files: {replace: [/etc/conf]}");
+    let missing = none.missing(&replace("/etc/conf")).expect("refused");
+    assert_eq!(missing.line, "files: {replace: [/etc/conf]}");
     let one = permissions("files: {replace: [/etc/conf], read: [/data/*]}");
-    assert_eq!(one.unasked(&replace("/etc/conf")), None);
+    assert_eq!(one.missing(&replace("/etc/conf")), None);
     for path in ["/etc/conf.d", "/etc/conf/more", "/etc", "/data/file"] {
-        assert!(one.unasked(&replace(path)).is_some(), "{path}");
+        assert!(one.missing(&replace(path)).is_some(), "{path}");
     }
-    assert_eq!(one.unasked_read("/data/deep/file"), None);
+    assert_eq!(one.missing_read("/data/deep/file"), None);
     for path in ["/data", "/database", "/etc/conf"] {
-        let unasked = one.unasked_read(path).expect("refused");
-        assert_eq!(unasked.line, format!("files: {{read: [{path}]}}"));
+        let missing = one.missing_read(path).expect("refused");
+        assert_eq!(missing.line, format!("files: {{read: [{path}]}}"));
     }
     let words = one.in_words().join("\n");
     assert!(
@@ -194,12 +194,12 @@ fn files_are_granted_by_their_paths() {
 #[test]
 fn a_program_for_changes_is_none_to_look_with() {
     let changes = permissions("programs: {container: [redis-cli]}");
-    let unasked = changes.unasked_look("redis-cli").expect("refused");
-    assert_eq!(unasked.line, "programs: {look: [redis-cli]}");
+    let missing = changes.missing_look("redis-cli").expect("refused");
+    assert_eq!(missing.line, "programs: {look: [redis-cli]}");
     let looks = permissions("programs: {look: [redis-cli]}");
-    assert_eq!(looks.unasked_look("redis-cli"), None);
+    assert_eq!(looks.missing_look("redis-cli"), None);
     assert!(
-        looks.unasked_run(Place::Container, "redis-cli").is_some(),
+        looks.missing_run(Place::Container, "redis-cli").is_some(),
         "and the other way round"
     );
 }
@@ -211,9 +211,9 @@ fn whoever_may_end_a_container_may_start_it_again() {
         vec![Action::Start],
         None,
     );
-    assert_eq!(permissions("actions: [signal]").unasked(&kill), None);
+    assert_eq!(permissions("actions: [signal]").missing(&kill), None);
     let start = change(vec![Action::Start], vec![Action::Start], None);
-    assert!(permissions("actions: [pause]").unasked(&start).is_some());
+    assert!(permissions("actions: [pause]").missing(&start).is_some());
 }
 
 #[test]
@@ -309,12 +309,12 @@ fn asking_a_container_needs_the_stack() {
     };
     let outside = permissions("http: ['x.example:80']");
     for change in ask("http://etcd0:2379/") {
-        let unasked = outside.unasked(&change).expect("not granted");
-        assert_eq!(unasked.line, "http: [stack]");
-        assert_eq!(permissions("http: [stack]").unasked(&change), None);
+        let missing = outside.missing(&change).expect("not granted");
+        assert_eq!(missing.line, "http: [stack]");
+        assert_eq!(permissions("http: [stack]").missing(&change), None);
     }
     for change in ask("http://x.example/") {
-        assert_eq!(outside.unasked(&change), None);
+        assert_eq!(outside.missing(&change), None);
     }
 }
 

@@ -8,7 +8,7 @@ use clap::Args;
 use duress_engine::Engine;
 use duress_http::Client;
 use duress_model::Error;
-use duress_runner::{Machine, Remains};
+use duress_runner::{Machine, Leftovers};
 use serde_json::json;
 
 use crate::Done;
@@ -42,13 +42,13 @@ pub(crate) async fn main(context: &Context, arguments: Arguments) -> Done {
     }
     let store = context.store()?;
     let engine = context.engine().await.map_err(Error::from)?;
-    let remains = Remains::find(&store, engine.as_ref()).await?;
+    let leftovers = Leftovers::find(&store, engine.as_ref()).await?;
     warn_of_stopped_runs(store.path());
     if arguments.dry_run {
-        return Ok(show(context, &remains));
+        return Ok(show(context, &leftovers));
     }
-    let done = remains
-        .take_back(&store, Arc::clone(&engine), &Client::new()?)
+    let done = leftovers
+        .revert(&store, Arc::clone(&engine), &Client::new()?)
         .await?;
     store.close().await?;
     if context.json {
@@ -145,18 +145,18 @@ fn warn_of_stopped_runs(database: &Path) {
 }
 
 /// Prints what a recovery would do. The exit code tells whether it would do anything.
-fn show(context: &Context, remains: &Remains) -> ExitCode {
-    let changes: Vec<_> = remains
+fn show(context: &Context, leftovers: &Leftovers) -> ExitCode {
+    let changes: Vec<_> = leftovers
         .changes
         .iter()
         .map(|change| format!("{} on {}", change.summary, change.container_name))
         .collect();
-    let trials = remains.trials.iter().map(|trial| trial.name.clone());
-    let strays = remains.strays.iter().map(ToString::to_string);
+    let trials = leftovers.trials.iter().map(|trial| trial.name.clone());
+    let strays = leftovers.strays.iter().map(ToString::to_string);
     let stacks: Vec<_> = trials.chain(strays).collect();
     if context.json {
         print::json(
-            &json!({ "changes": changes, "stacks": stacks, "campaigns": remains.campaigns }),
+            &json!({ "changes": changes, "stacks": stacks, "campaigns": leftovers.campaigns }),
         );
     } else {
         for change in &changes {
@@ -165,12 +165,12 @@ fn show(context: &Context, remains: &Remains) -> ExitCode {
         for stack in &stacks {
             print_line!("would remove the stack of {stack}");
         }
-        for campaign in &remains.campaigns {
+        for campaign in &leftovers.campaigns {
             print_line!("would record as interrupted: {campaign}");
         }
-        if remains.is_empty() {
+        if leftovers.is_empty() {
             print_line!("Nothing to recover.");
         }
     }
-    ExitCode::from(u8::from(!remains.is_empty()))
+    ExitCode::from(u8::from(!leftovers.is_empty()))
 }

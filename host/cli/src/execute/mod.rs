@@ -13,7 +13,7 @@ use duress_runner::guardian::{Guarded, Guardian};
 use duress_runner::{Job, Machine, Prepared, Record};
 use duress_store::{HostLock, Store};
 use duress_trial::EventSender;
-use duress_trial::{Host, Pulse};
+use duress_trial::{RunContext, Pulse};
 use tokio_util::sync::CancellationToken;
 
 use super::Done;
@@ -125,7 +125,7 @@ async fn run_job(context: &Context, job: Job, how: &How) -> Done {
     let taken_over = guardian
         .as_ref()
         .map_or_else(CancellationToken::new, Guardian::taken_over);
-    let host = Host {
+    let run_context = RunContext {
         store: store.clone(),
         id: lock.id().to_owned(),
         machine: machine.name(),
@@ -150,7 +150,7 @@ async fn run_job(context: &Context, job: Job, how: &How) -> Done {
         events.clone(),
     ));
 
-    let result = job.run(&host, &events, &cancel).await;
+    let result = job.run(&run_context, &events, &cancel).await;
     stopping.abort();
     // The display ends when the last sender does; the aborted task drops its own.
     drop(events);

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::docker::{Container, docker};
-use crate::stage::Stage;
+use crate::harness::Harness;
 use duress_engine::NetDriver;
 
 /// Returns every fault that one container alone can have, with parameters.
@@ -40,28 +40,28 @@ fn is_whole(target: &Container) -> bool {
 }
 
 async fn whatever_befalls(fate: &str, befall: impl Fn(&Container), restore: impl Fn(&Container)) {
-    let stage = Stage::with_plugin("bare", "faults", &["bare"]).await;
-    let target = stage.container("bare");
+    let harness = Harness::with_plugin("bare", "faults", &["bare"]).await;
+    let target = harness.container("bare");
     for (fault, parameters) in faults() {
-        let metadata = stage.break_it(fault, parameters, &["bare"]).await;
+        let metadata = harness.break_it(fault, parameters, &["bare"]).await;
         befall(&target);
-        stage.cleanup(&metadata).await;
-        stage.cleanup(&metadata).await;
-        assert_eq!(stage.unsettled().await, 0, "{fault}, {fate}");
+        harness.cleanup(&metadata).await;
+        harness.cleanup(&metadata).await;
+        assert_eq!(harness.unsettled().await, 0, "{fault}, {fate}");
         restore(&target);
         assert!(is_whole(&target), "{fault}, {fate}");
     }
 }
 
 async fn twice_in_a_row(driver: NetDriver) {
-    let stage = Stage::with_driver("bare", "faults", &["bare"], Some(driver)).await;
-    let target = stage.container("bare");
+    let harness = Harness::with_driver("bare", "faults", &["bare"], Some(driver)).await;
+    let target = harness.container("bare");
     for (fault, parameters) in faults() {
         for _ in 0..2 {
-            let metadata = stage.break_it(fault, parameters.clone(), &["bare"]).await;
-            stage.cleanup(&metadata).await;
+            let metadata = harness.break_it(fault, parameters.clone(), &["bare"]).await;
+            harness.cleanup(&metadata).await;
         }
-        assert_eq!(stage.unsettled().await, 0, "{fault}");
+        assert_eq!(harness.unsettled().await, 0, "{fault}");
         assert!(is_whole(&target), "{fault}");
     }
 }
@@ -111,7 +111,7 @@ async fn it_is_paused() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn it_is_removed() {
-    let stage = Stage::with_plugin("bare", "faults", &["bare"]).await;
+    let harness = Harness::with_plugin("bare", "faults", &["bare"]).await;
     let mut injected = Vec::new();
     // All at once: what is removed is removed for all.
     for (fault, parameters) in faults() {
@@ -120,12 +120,12 @@ async fn it_is_removed() {
             "node_kill" | "process_pause" | "container_stop" | "container_restart"
         );
         if stays_up {
-            injected.push(stage.break_it(fault, parameters, &["bare"]).await);
+            injected.push(harness.break_it(fault, parameters, &["bare"]).await);
         }
     }
-    docker(&["rm", "--force", &stage.container("bare").0]);
+    docker(&["rm", "--force", &harness.container("bare").0]);
     for metadata in injected.iter().rev() {
-        stage.cleanup(metadata).await;
+        harness.cleanup(metadata).await;
     }
-    assert_eq!(stage.unsettled().await, 0);
+    assert_eq!(harness.unsettled().await, 0);
 }

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use crate::docker::Container;
 use crate::netem::kernel_has_netem;
-use crate::stage::Stage;
+use crate::harness::Harness;
 
 const ALL: [&str; 3] = ["etcd0", "etcd1", "etcd2"];
 
@@ -28,11 +28,11 @@ fn get(member: &Container) -> Option<String> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_killed_member_is_dead_until_cleanup_and_keeps_its_data() {
-    let stage = Stage::new("etcd", &ALL).await;
-    let (victim, other) = (stage.container("etcd1"), stage.container("etcd0"));
+    let harness = Harness::new("etcd", &ALL).await;
+    let (victim, other) = (harness.container("etcd1"), harness.container("etcd0"));
     assert!(put(&victim, "before"));
 
-    let metadata = stage
+    let metadata = harness
         .inject("node_kill", json!({}), &["etcd1"])
         .await
         .unwrap();
@@ -43,20 +43,20 @@ async fn a_killed_member_is_dead_until_cleanup_and_keeps_its_data() {
     assert_eq!(metadata["chaos_type"], "node_kill");
     assert_eq!(metadata["target_container"], "etcd1");
     assert_eq!(metadata["signal"], "SIGKILL");
-    assert!(!stage.is_healthy().await);
+    assert!(!harness.is_healthy().await);
     assert!(put(&other, "during"), "two of three still agree");
 
-    stage.cleanup(&metadata).await;
+    harness.cleanup(&metadata).await;
     assert_eq!(victim.inspect("{{.State.Status}}"), "running");
-    stage.wait_until_healthy().await;
+    harness.wait_until_healthy().await;
     assert_eq!(get(&victim).as_deref(), Some("during"), "it has caught up");
-    assert_eq!(stage.unsettled().await, 0);
+    assert_eq!(harness.unsettled().await, 0);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_leader_is_the_one_that_leader_kill_kills() {
-    let stage = Stage::new("etcd", &ALL).await;
-    let (_, status) = stage.container("etcd0").run(&[
+    let harness = Harness::new("etcd", &ALL).await;
+    let (_, status) = harness.container("etcd0").run(&[
         "etcdctl",
         "--endpoints=http://etcd0:2379,http://etcd1:2379,http://etcd2:2379",
         "endpoint",
@@ -70,20 +70,20 @@ async fn the_leader_is_the_one_that_leader_kill_kills() {
         .expect("a leader")
         .to_owned();
 
-    let metadata = stage.inject("leader_kill", json!({}), &ALL).await.unwrap();
+    let metadata = harness.inject("leader_kill", json!({}), &ALL).await.unwrap();
     assert_eq!(metadata["target_container"], leader.as_str());
     assert_eq!(
-        stage.container(&leader).inspect("{{.State.Status}}"),
+        harness.container(&leader).inspect("{{.State.Status}}"),
         "exited"
     );
-    stage.cleanup(&metadata).await;
-    stage.wait_until_healthy().await;
+    harness.cleanup(&metadata).await;
+    harness.wait_until_healthy().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_paused_member_accepts_and_says_nothing() {
-    let stage = Stage::new("etcd", &ALL).await;
-    let (victim, other) = (stage.container("etcd2"), stage.container("etcd0"));
+    let harness = Harness::new("etcd", &ALL).await;
+    let (victim, other) = (harness.container("etcd2"), harness.container("etcd0"));
     let asks = || {
         let url = format!("http://{}:2379", victim.address());
         other
@@ -100,7 +100,7 @@ async fn a_paused_member_accepts_and_says_nothing() {
     };
     assert!(asks());
 
-    let metadata = stage
+    let metadata = harness
         .inject("process_pause", json!({}), &["etcd2"])
         .await
         .unwrap();
@@ -111,20 +111,20 @@ async fn a_paused_member_accepts_and_says_nothing() {
     );
     assert!(!asks(), "and nobody answers");
 
-    stage.cleanup(&metadata).await;
+    harness.cleanup(&metadata).await;
     assert_eq!(victim.inspect("{{.State.Paused}}"), "false");
-    stage.wait_until_healthy().await;
+    harness.wait_until_healthy().await;
     assert!(asks());
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_partition_cuts_one_member_off_in_both_directions() {
-    let stage = Stage::new("etcd", &ALL).await;
-    let [lonely, one, two] = ALL.map(|name| stage.container(name));
+    let harness = Harness::new("etcd", &ALL).await;
+    let [lonely, one, two] = ALL.map(|name| harness.container(name));
     let before = lonely.rules();
     assert!(lonely.connects(&one, 2380) && one.connects(&lonely, 2380));
 
-    let metadata = stage
+    let metadata = harness
         .inject(
             "network_partition",
             json!({ "direction": "both" }),
@@ -144,17 +144,17 @@ async fn a_partition_cuts_one_member_off_in_both_directions() {
     assert!(!put(&lonely, "alone"), "a minority agrees on nothing");
     assert!(put(&one, "together"));
 
-    stage.cleanup(&metadata).await;
+    harness.cleanup(&metadata).await;
     assert_eq!(lonely.rules(), before, "no rule is left");
     assert!(lonely.connects(&one, 2380) && one.connects(&lonely, 2380));
-    stage.wait_until_healthy().await;
+    harness.wait_until_healthy().await;
     assert_eq!(get(&lonely).as_deref(), Some("together"));
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_partition_in_one_direction_loses_packets_that_way_alone() {
-    let stage = Stage::new("etcd", &ALL).await;
-    let (target, other) = (stage.container("etcd0"), stage.container("etcd1"));
+    let harness = Harness::new("etcd", &ALL).await;
+    let (target, other) = (harness.container("etcd0"), harness.container("etcd1"));
     let reaches = |from: &Container, to: &Container| {
         from.run(&["ping", "-c", "2", "-W", "1", &to.address()]).0
     };
@@ -168,7 +168,7 @@ async fn a_partition_in_one_direction_loses_packets_that_way_alone() {
         assert!(target.run(&["bash", "-c", &command]).0);
     };
     assert!(reaches(&target, &other));
-    let metadata = stage
+    let metadata = harness
         .inject(
             "network_partition",
             json!({ "direction": "in" }),
@@ -187,17 +187,17 @@ async fn a_partition_in_one_direction_loses_packets_that_way_alone() {
     let before = arrived();
     send();
     crate::wait::until_true("what goes out arrives", || arrived() > before);
-    stage.cleanup(&metadata).await;
+    harness.cleanup(&metadata).await;
     assert!(reaches(&other, &target));
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn disk_pressure_takes_its_share_and_gives_it_back() {
-    let stage = Stage::new("etcd", &ALL).await;
-    let victim = stage.container("etcd1");
+    let harness = Harness::new("etcd", &ALL).await;
+    let victim = harness.container("etcd1");
     let (before, machine_before) = (victim.free("/data"), free_on_machine());
 
-    let metadata = stage
+    let metadata = harness
         .inject(
             "disk_pressure",
             json!({ "fill_percent": 80, "path": "/data" }),
@@ -218,17 +218,17 @@ async fn disk_pressure_takes_its_share_and_gives_it_back() {
     assert!(victim.run(&["test", "-f", &file]).0);
     let (_, refused) = victim.run(&["etcdctl", "put", "key", "no room"]);
     assert!(refused.contains("database space exceeded"), "{refused}");
-    assert!(!stage.is_healthy().await);
+    assert!(!harness.is_healthy().await);
     assert!(
         free_on_machine() + (64 << 20) > machine_before,
         "the machine's own disk is not what is filled"
     );
 
-    stage.cleanup(&metadata).await;
+    harness.cleanup(&metadata).await;
     assert!(!victim.run(&["test", "-e", &file]).0);
     assert!(victim.free("/data") > before / 10 * 9);
     assert!(put(&victim, "after"), "the alarm is disarmed");
-    stage.wait_until_healthy().await;
+    harness.wait_until_healthy().await;
 }
 
 /// Bytes that are free on the machine's root file system.
@@ -243,8 +243,8 @@ fn free_on_machine() -> u64 {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_machines_own_disk_is_never_filled() {
-    let stage = Stage::new("etcd", &ALL).await;
-    let refused = stage
+    let harness = Harness::new("etcd", &ALL).await;
+    let refused = harness
         .inject(
             "disk_pressure",
             json!({ "fill_percent": 1, "path": "/tmp" }),
@@ -255,7 +255,7 @@ async fn the_machines_own_disk_is_never_filled() {
         .expect_err("/tmp is on the root file system")
         .to_string();
     assert!(error.contains("root file system"), "{error}");
-    assert_eq!(stage.unsettled().await, 0);
+    assert_eq!(harness.unsettled().await, 0);
 }
 
 /// Returns the mean round trip in milliseconds, by ping.
@@ -267,11 +267,11 @@ fn round_trip(from: &Container, to: &Container) -> f64 {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn latency_delays_what_a_member_sends_by_what_the_kernel_has() {
-    let stage = Stage::new("etcd", &ALL).await;
-    let (victim, other) = (stage.container("etcd0"), stage.container("etcd1"));
+    let harness = Harness::new("etcd", &ALL).await;
+    let (victim, other) = (harness.container("etcd0"), harness.container("etcd1"));
     let before = round_trip(&victim, &other);
     let parameters = json!({ "min_ms": 80, "max_ms": 120, "interface": "eth0" });
-    let metadata = stage.break_it("latency", parameters, &["etcd0"]).await;
+    let metadata = harness.break_it("latency", parameters, &["etcd0"]).await;
     assert_eq!(metadata["interface"], "eth0");
     let mechanism = if kernel_has_netem() {
         "netem"
@@ -284,53 +284,53 @@ async fn latency_delays_what_a_member_sends_by_what_the_kernel_has() {
         during > before + 70.0 && during < before + 140.0,
         "{before} ms became {during} ms"
     );
-    stage.cleanup(&metadata).await;
+    harness.cleanup(&metadata).await;
     let after = round_trip(&victim, &other);
     assert!(after < before + 20.0, "{before} ms became {after} ms");
-    assert_eq!(stage.unsettled().await, 0);
+    assert_eq!(harness.unsettled().await, 0);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn cleanup_of_a_container_that_was_killed_restarted_or_removed_is_no_error() {
-    let stage = Stage::new("etcd", &ALL).await;
+    let harness = Harness::new("etcd", &ALL).await;
     let partition = json!({ "direction": "both" });
 
-    let victim = stage.container("etcd0");
-    let metadata = stage
+    let victim = harness.container("etcd0");
+    let metadata = harness
         .inject("network_partition", partition.clone(), &["etcd0"])
         .await
         .unwrap();
     crate::docker::docker(&["kill", &victim.0]);
-    stage.cleanup(&metadata).await;
+    harness.cleanup(&metadata).await;
 
-    let victim = stage.container("etcd1");
-    let metadata = stage
+    let victim = harness.container("etcd1");
+    let metadata = harness
         .inject("network_partition", partition.clone(), &["etcd1"])
         .await
         .unwrap();
     crate::docker::docker(&["restart", "-t", "0", &victim.0]);
-    stage.cleanup(&metadata).await;
+    harness.cleanup(&metadata).await;
 
-    let victim = stage.container("etcd2");
-    let metadata: Value = stage
+    let victim = harness.container("etcd2");
+    let metadata: Value = harness
         .inject("network_partition", partition, &["etcd2"])
         .await
         .unwrap();
     crate::docker::docker(&["rm", "-f", &victim.0]);
-    stage.cleanup(&metadata).await;
-    stage.cleanup(&metadata).await;
-    assert_eq!(stage.unsettled().await, 0);
+    harness.cleanup(&metadata).await;
+    harness.cleanup(&metadata).await;
+    assert_eq!(harness.unsettled().await, 0);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn nothing_outside_the_blast_radius_is_touched() {
-    let stage = Stage::new("etcd", &["etcd0"]).await;
-    let refused = stage.inject("process_pause", json!({}), &["etcd1"]).await;
+    let harness = Harness::new("etcd", &["etcd0"]).await;
+    let refused = harness.inject("process_pause", json!({}), &["etcd1"]).await;
     let error = refused.expect_err("etcd1 is outside").to_string();
     assert!(error.contains("blast radius"), "{error}");
     assert_eq!(
-        stage.container("etcd1").inspect("{{.State.Status}}"),
+        harness.container("etcd1").inspect("{{.State.Status}}"),
         "running"
     );
-    assert_eq!(stage.unsettled().await, 0);
+    assert_eq!(harness.unsettled().await, 0);
 }

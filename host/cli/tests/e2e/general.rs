@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use crate::docker::Container;
-use crate::stage::Stage;
+use crate::harness::Harness;
 
 /// Returns how long a large ping takes there and back, in milliseconds, as ping itself measures it.
 fn large_ping(from: &Container, to: &Container) -> f64 {
@@ -32,14 +32,14 @@ fn large_ping(from: &Container, to: &Container) -> f64 {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn bandwidth_slows_one_link_and_no_other() {
-    let stage = Stage::with_plugin("etcd", "faults", &["etcd0"]).await;
-    let [limited, one, two] = ["etcd0", "etcd1", "etcd2"].map(|name| stage.container(name));
+    let harness = Harness::with_plugin("etcd", "faults", &["etcd0"]).await;
+    let [limited, one, two] = ["etcd0", "etcd1", "etcd2"].map(|name| harness.container(name));
     let before = large_ping(&limited, &one);
     assert!(before < 100.0, "{before} ms");
     // 16 kB at 256 kbit/s take half a second, beyond what the bucket holds.
     let parameters =
         json!({ "rate_kbit": 256, "burst_kb": 4, "latency_ms": 5000, "to": ["etcd1"] });
-    let metadata = stage
+    let metadata = harness
         .inject("bandwidth", parameters, &["etcd0"])
         .await
         .unwrap();
@@ -47,15 +47,15 @@ async fn bandwidth_slows_one_link_and_no_other() {
     let (slow, untouched) = (large_ping(&limited, &one), large_ping(&limited, &two));
     assert!(slow > 300.0, "{slow} ms");
     assert!(untouched < 100.0, "{untouched} ms");
-    stage.cleanup(&metadata).await;
+    harness.cleanup(&metadata).await;
     let after = large_ping(&limited, &one);
     assert!(after < 100.0, "{after} ms");
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_foreign_discipline_survives_and_impairments_beside_it_add_up() {
-    let stage = Stage::with_plugin("etcd", "faults", &["etcd0"]).await;
-    let pid = stage.container("etcd0").inspect("{{.State.Pid}}");
+    let harness = Harness::with_plugin("etcd", "faults", &["etcd0"]).await;
+    let pid = harness.container("etcd0").inspect("{{.State.Pid}}");
     let tc = |words: &[&str]| {
         let arguments = [&["--target", &pid, "--net", "tc"], words].concat();
         let output = std::process::Command::new("nsenter")
@@ -74,7 +74,7 @@ async fn a_foreign_discipline_survives_and_impairments_beside_it_add_up() {
         "128kb", "latency", "50ms",
     ]);
     let before = tc(&["qdisc", "show", "dev", "eth0"]);
-    let refused = stage
+    let refused = harness
         .inject("bandwidth", json!({ "rate_kbit": 256 }), &["etcd0"])
         .await;
     let why = refused.expect_err("another's discipline").to_string();
@@ -83,23 +83,23 @@ async fn a_foreign_discipline_survives_and_impairments_beside_it_add_up() {
         "{why}"
     );
     // A packet queue needs no discipline, and two of them add up.
-    let [target, peer] = ["etcd0", "etcd1"].map(|name| stage.container(name));
+    let [target, peer] = ["etcd0", "etcd1"].map(|name| harness.container(name));
     let mean = || {
         let times = peer.pings(&target, 5);
         times.iter().sum::<f64>() / times.len() as f64
     };
-    let delay = |ms| stage.inject("latency", json!({ "delay_ms": ms }), &["etcd0"]);
+    let delay = |ms| harness.inject("latency", json!({ "delay_ms": ms }), &["etcd0"]);
     let first = delay(100).await.unwrap();
     let second = delay(80).await.unwrap();
     assert_eq!(first["mechanism"], "packet_queue");
     let both = mean();
     assert!((180.0..280.0).contains(&both), "{both} ms");
-    stage.cleanup(&first).await;
+    harness.cleanup(&first).await;
     let alone = mean();
     assert!((80.0..170.0).contains(&alone), "{alone} ms");
-    stage.cleanup(&second).await;
+    harness.cleanup(&second).await;
     assert!(mean() < 60.0);
-    let nowhere = stage
+    let nowhere = harness
         .inject("latency", json!({ "interface": "eth9" }), &["etcd0"])
         .await;
     let why = nowhere.expect_err("no such interface").to_string();
@@ -108,22 +108,22 @@ async fn a_foreign_discipline_survives_and_impairments_beside_it_add_up() {
         "{why}"
     );
     assert_eq!(tc(&["qdisc", "show", "dev", "eth0"]), before);
-    assert_eq!(stage.unsettled().await, 0);
+    assert_eq!(harness.unsettled().await, 0);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_partition_to_one_service_leaves_the_others() {
-    let stage = Stage::with_plugin("etcd", "faults", &["etcd0"]).await;
-    let [target, one, two] = ["etcd0", "etcd1", "etcd2"].map(|name| stage.container(name));
-    let metadata = stage
+    let harness = Harness::with_plugin("etcd", "faults", &["etcd0"]).await;
+    let [target, one, two] = ["etcd0", "etcd1", "etcd2"].map(|name| harness.container(name));
+    let metadata = harness
         .inject("network_partition", json!({ "to": ["etcd1"] }), &["etcd0"])
         .await
         .unwrap();
     assert!(!target.connects(&one, 2380) && !one.connects(&target, 2380));
     assert!(target.connects(&two, 2380) && two.connects(&target, 2380));
-    stage.cleanup(&metadata).await;
+    harness.cleanup(&metadata).await;
     assert!(target.connects(&one, 2380));
-    let unknown = stage
+    let unknown = harness
         .inject("network_partition", json!({ "to": ["pd0"] }), &["etcd0"])
         .await;
     assert!(
@@ -136,9 +136,9 @@ async fn a_partition_to_one_service_leaves_the_others() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn container_stop_ends_it_in_good_order() {
-    let stage = Stage::with_plugin("etcd", "faults", &["etcd0"]).await;
-    let target = stage.container("etcd0");
-    let metadata = stage
+    let harness = Harness::with_plugin("etcd", "faults", &["etcd0"]).await;
+    let target = harness.container("etcd0");
+    let metadata = harness
         .inject("container_stop", json!({ "grace_seconds": 10 }), &["etcd0"])
         .await
         .unwrap();
@@ -147,14 +147,14 @@ async fn container_stop_ends_it_in_good_order() {
         state.starts_with("exited") && state != "exited 137",
         "{state}: it was asked, not killed"
     );
-    stage.cleanup(&metadata).await;
-    stage.wait_until_healthy().await;
+    harness.cleanup(&metadata).await;
+    harness.wait_until_healthy().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn limits_are_enforced_by_the_kernel_and_lifted_again() {
-    let stage = Stage::with_plugin("etcd", "faults", &["etcd0"]).await;
-    let target = stage.container("etcd0");
+    let harness = Harness::with_plugin("etcd", "faults", &["etcd0"]).await;
+    let target = harness.container("etcd0");
     let limits = || {
         target.inspect("{{.HostConfig.CpuQuota}} {{.HostConfig.Memory}} {{.HostConfig.PidsLimit}}")
     };
@@ -175,19 +175,19 @@ async fn limits_are_enforced_by_the_kernel_and_lifted_again() {
     };
     assert_eq!(takes("50M").1, (50 << 20).to_string());
 
-    let cpu = stage
+    let cpu = harness
         .inject("cpu_limit", json!({ "cpus": 0.1 }), &["etcd0"])
         .await
         .unwrap();
     let before = throttled();
     target.run(&["timeout", "2", "bash", "-c", "while :; do :; done"]);
     assert!(throttled() > before, "the kernel has held it back");
-    stage.cleanup(&cpu).await;
+    harness.cleanup(&cpu).await;
     let before = throttled();
     target.run(&["timeout", "2", "bash", "-c", "while :; do :; done"]);
     assert_eq!(throttled(), before, "and does so no more");
 
-    let pids = stage
+    let pids = harness
         .inject("pids_limit", json!({ "pids": 64 }), &["etcd0"])
         .await
         .unwrap();
@@ -203,13 +203,13 @@ async fn limits_are_enforced_by_the_kernel_and_lifted_again() {
     let before = refused();
     let words = forks();
     assert_ne!(refused(), before, "no process can be added: {words}");
-    stage.cleanup(&pids).await;
+    harness.cleanup(&pids).await;
     let before = refused();
     assert_eq!(forks(), "");
     assert_eq!(refused(), before);
 
     // More than etcd takes: its two logs of 64 MB lie in memory, and are its own.
-    let memory = stage
+    let memory = harness
         .inject("memory_limit", json!({ "memory_mb": 320 }), &["etcd0"])
         .await
         .unwrap();
@@ -218,7 +218,7 @@ async fn limits_are_enforced_by_the_kernel_and_lifted_again() {
         (800 << 20).to_string(),
         "what needs more is killed"
     );
-    stage.cleanup(&memory).await;
+    harness.cleanup(&memory).await;
     assert_eq!(takes("50M").1, (50 << 20).to_string());
     assert!(limits().starts_with("-1 "), "{}", limits());
 }

@@ -2,11 +2,11 @@
 
 use std::sync::Arc;
 
-use crate::stage::Stage;
+use crate::harness::Harness;
 use duress_engine::ContainerId;
 use duress_http::Client;
 use duress_journal::change::{Action, Change, Place, PlacedProgram, Probe};
-use duress_journal::{Actor, JournalError, Listener, TrialJournal};
+use duress_journal::{Executor, JournalError, Listener, TrialJournal};
 
 fn program(words: &[&str]) -> PlacedProgram {
     PlacedProgram {
@@ -18,10 +18,10 @@ fn program(words: &[&str]) -> PlacedProgram {
 }
 
 /// A change of a file in `etcd0`, seen by `test -e`.
-fn change(stage: &Stage, apply: &[&str], revert: &[&str]) -> Change {
+fn change(harness: &Harness, apply: &[&str], revert: &[&str]) -> Change {
     Change {
-        project: stage.project.clone(),
-        container: ContainerId(stage.container("etcd0").inspect("{{.Id}}")),
+        project: harness.project.clone(),
+        container: ContainerId(harness.container("etcd0").inspect("{{.Id}}")),
         container_name: "etcd0".into(),
         summary: "make /tmp/mark".into(),
         apply: vec![Action::Run(program(apply))],
@@ -34,35 +34,35 @@ fn change(stage: &Stage, apply: &[&str], revert: &[&str]) -> Change {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_host_takes_everything_back_without_the_plugin_and_then_makes_no_more() {
-    let stage = Stage::new("etcd", &["etcd0", "etcd1"]).await;
+    let harness = Harness::new("etcd", &["etcd0", "etcd1"]).await;
     let partition = serde_json::json!({ "direction": "both" });
-    stage
+    harness
         .inject("network_partition", partition, &["etcd0"])
         .await
         .unwrap();
-    stage
+    harness
         .inject("process_pause", serde_json::json!({}), &["etcd1"])
         .await
         .unwrap();
-    let report = stage.journal.roll_back().await.unwrap();
+    let report = harness.journal.roll_back().await.unwrap();
     assert_eq!((report.reverted.len(), report.stuck.len()), (2, 0));
     assert_eq!(report.reverted[0], "pause etcd1", "newest first");
     assert!(
-        stage
+        harness
             .container("etcd0")
             .rules()
             .iter()
             .all(|rule| !rule.contains("duress"))
     );
     assert_eq!(
-        stage.container("etcd1").inspect("{{.State.Paused}}"),
+        harness.container("etcd1").inspect("{{.State.Paused}}"),
         "false"
     );
 
-    let late = stage
+    let late = harness
         .journal
         .apply(change(
-            &stage,
+            &harness,
             &["touch", "/tmp/mark"],
             &["rm", "/tmp/mark"],
         ))
@@ -72,62 +72,62 @@ async fn the_host_takes_everything_back_without_the_plugin_and_then_makes_no_mor
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_change_without_effect_is_told_apart_and_taken_back() {
-    let stage = Stage::new("etcd", &["etcd0"]).await;
-    let idle = stage
+    let harness = Harness::new("etcd", &["etcd0"]).await;
+    let idle = harness
         .journal
-        .apply(change(&stage, &["true"], &["rm", "-f", "/tmp/mark"]))
+        .apply(change(&harness, &["true"], &["rm", "-f", "/tmp/mark"]))
         .await;
     assert!(matches!(idle, Err(JournalError::NotInForce(_))), "{idle:?}");
-    assert!(stage.journal.effect_was_missing());
-    assert_eq!(stage.unsettled().await, 0);
+    assert!(harness.journal.effect_was_missing());
+    assert_eq!(harness.unsettled().await, 0);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_change_that_breaks_off_is_taken_back() {
-    let stage = Stage::new("etcd", &["etcd0"]).await;
-    let mut broken = change(&stage, &["touch", "/tmp/mark"], &["rm", "-f", "/tmp/mark"]);
+    let harness = Harness::new("etcd", &["etcd0"]).await;
+    let mut broken = change(&harness, &["touch", "/tmp/mark"], &["rm", "-f", "/tmp/mark"]);
     broken.apply.push(Action::Run(program(&["false"])));
-    let answer = stage.journal.apply(broken).await;
+    let answer = harness.journal.apply(broken).await;
     assert!(
         matches!(answer, Err(JournalError::NotMade(_))),
         "{answer:?}"
     );
-    assert!(!stage.container("etcd0").run(&["test", "-e", "/tmp/mark"]).0);
-    assert_eq!(stage.unsettled().await, 0);
+    assert!(!harness.container("etcd0").run(&["test", "-e", "/tmp/mark"]).0);
+    assert_eq!(harness.unsettled().await, 0);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_fault_that_stays_in_force_is_reported_until_it_is_gone() {
-    let stage = Stage::new("etcd", &["etcd0"]).await;
+    let harness = Harness::new("etcd", &["etcd0"]).await;
     // A way back that says it worked, and did nothing.
-    let lying = change(&stage, &["touch", "/tmp/mark"], &["true"]);
-    stage.journal.apply(lying).await.unwrap();
-    let report = stage.journal.roll_back().await.unwrap();
+    let lying = change(&harness, &["touch", "/tmp/mark"], &["true"]);
+    harness.journal.apply(lying).await.unwrap();
+    let report = harness.journal.roll_back().await.unwrap();
     assert_eq!(report.stuck.len(), 1);
     assert!(report.stuck[0].1.contains("still so"), "{:?}", report.stuck);
-    assert_eq!(stage.unsettled().await, 1, "it stays in the journal");
+    assert_eq!(harness.unsettled().await, 1, "it stays in the journal");
 
-    assert!(stage.container("etcd0").run(&["rm", "/tmp/mark"]).0);
-    let report = stage.journal.roll_back().await.unwrap();
+    assert!(harness.container("etcd0").run(&["rm", "/tmp/mark"]).0);
+    let report = harness.journal.roll_back().await.unwrap();
     assert_eq!((report.reverted.len(), report.stuck.len()), (1, 0));
-    assert_eq!(stage.unsettled().await, 0);
+    assert_eq!(harness.unsettled().await, 0);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn another_process_takes_back_what_one_made() {
-    let stage = Stage::new("etcd", &["etcd0"]).await;
-    let mark = || change(&stage, &["touch", "/tmp/mark"], &["rm", "-f", "/tmp/mark"]);
-    let id = stage.journal.apply(mark()).await.unwrap();
-    let trial = stage.store.running_trials().await.unwrap().remove(0).id;
+    let harness = Harness::new("etcd", &["etcd0"]).await;
+    let mark = || change(&harness, &["touch", "/tmp/mark"], &["rm", "-f", "/tmp/mark"]);
+    let id = harness.journal.apply(mark()).await.unwrap();
+    let trial = harness.store.running_trials().await.unwrap().remove(0).id;
     let elsewhere = || {
-        let actor = Actor {
-            engine: Arc::clone(&stage.engine),
+        let executor = Executor {
+            engine: Arc::clone(&harness.engine),
             http: Client::new().unwrap(),
         };
         let nobody = Listener(Arc::new(|_| {}));
         TrialJournal::new(
-            stage.store.clone(),
-            actor,
+            harness.store.clone(),
+            executor,
             trial.clone(),
             "another".into(),
             nobody,
@@ -135,21 +135,21 @@ async fn another_process_takes_back_what_one_made() {
     };
     let other = elsewhere();
     other.revert(&id).await.unwrap();
-    assert!(!stage.container("etcd0").run(&["test", "-e", "/tmp/mark"]).0);
+    assert!(!harness.container("etcd0").run(&["test", "-e", "/tmp/mark"]).0);
     other.revert(&id).await.expect("twice is once");
     elsewhere()
         .revert(&id)
         .await
         .expect("and so it is for a third");
-    stage.journal.revert(&id).await.expect("and for the first");
+    harness.journal.revert(&id).await.expect("and for the first");
     let foreign = other.revert("01a1fd91-8bf7-703d-bc8d-4298f40f4a47").await;
     assert!(
         matches!(foreign, Err(JournalError::Refused(_))),
         "{foreign:?}"
     );
 
-    stage.journal.apply(mark()).await.unwrap();
+    harness.journal.apply(mark()).await.unwrap();
     let report = elsewhere().roll_back().await.unwrap();
     assert_eq!((report.reverted.len(), report.stuck.len()), (1, 0));
-    assert_eq!(stage.unsettled().await, 0);
+    assert_eq!(harness.unsettled().await, 0);
 }

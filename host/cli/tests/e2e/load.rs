@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde_json::json;
 
 use crate::docker::{Container, docker, remove};
-use crate::stage::Stage;
+use crate::harness::Harness;
 use crate::wait::{until, until_true};
 use duress_engine::{ContainerId, LABEL_PROJECT, Work};
 
@@ -61,8 +61,8 @@ fn first_processor() -> String {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_busy_neighbour_takes_nothing_from_the_share_that_was_chosen() {
-    let stage = Stage::with_plugin("bare", "faults", &["bare"]).await;
-    let (target, neighbour) = (stage.container("bare"), stage.container("peer"));
+    let harness = Harness::with_plugin("bare", "faults", &["bare"]).await;
+    let (target, neighbour) = (harness.container("bare"), harness.container("peer"));
     // Both have one processor, with equal rights to it.
     let processor = first_processor();
     for container in [&target, &neighbour] {
@@ -71,7 +71,7 @@ async fn a_busy_neighbour_takes_nothing_from_the_share_that_was_chosen() {
     let spins = "while :; do :; done";
     docker(&["exec", "--detach", &neighbour.0, "bash", "-c", spins]);
     let parameters = json!({ "percent": 45, "workers": 1 });
-    let metadata = stage.break_it("cpu_stress", parameters, &["bare"]).await;
+    let metadata = harness.break_it("cpu_stress", parameters, &["bare"]).await;
     let used = || (cpu_time(&target), cpu_time(&neighbour));
     let (own, others) = used();
     // Its share of what both got, and not of the time that passed: whatever else the machine does takes from both.
@@ -82,8 +82,8 @@ async fn a_busy_neighbour_takes_nothing_from_the_share_that_was_chosen() {
         (both >= enough).then(|| (now - own) as f64 / both as f64)
     });
     assert!((0.39..0.57).contains(&share), "{share} of what both used");
-    stage.cleanup(&metadata).await;
-    assert_eq!(stage.unsettled().await, 0);
+    harness.cleanup(&metadata).await;
+    assert_eq!(harness.unsettled().await, 0);
 }
 
 fn memory(container: &Container) -> u64 {
@@ -93,31 +93,31 @@ fn memory(container: &Container) -> u64 {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn processor_time_is_used_by_the_target_and_by_nobody_else() {
-    let stage = Stage::with_plugin("bare", "faults", &["bare", "locked"]).await;
+    let harness = Harness::with_plugin("bare", "faults", &["bare", "locked"]).await;
     for name in ["bare", "locked"] {
-        let target = stage.container(name);
+        let target = harness.container(name);
         assert!(processors(&target).await.0 < 0.05);
         let parameters = json!({ "percent": 40, "workers": 1 });
-        let metadata = stage.break_it("cpu_stress", parameters, &[name]).await;
+        let metadata = harness.break_it("cpu_stress", parameters, &[name]).await;
         let (used, own) = processors(&target).await;
         assert!((0.2..0.6).contains(&used), "{name}: {used} processors");
         assert!(own < 0.1, "duress itself stays idle: {own} processors");
-        assert!(processors(&stage.container("peer")).await.0 < 0.05);
-        stage.cleanup(&metadata).await;
+        assert!(processors(&harness.container("peer")).await.0 < 0.05);
+        harness.cleanup(&metadata).await;
         assert!(processors(&target).await.0 < 0.05);
         let left = docker(&["diff", &target.0]);
         assert!(!left.contains("duress-helper"), "{left}");
     }
-    assert_eq!(stage.unsettled().await, 0);
+    assert_eq!(harness.unsettled().await, 0);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn memory_is_taken_up_to_a_share_of_the_limit_and_given_back() {
-    let stage = Stage::with_plugin("bare", "faults", &["bare", "locked"]).await;
-    let target = stage.container("bare");
+    let harness = Harness::with_plugin("bare", "faults", &["bare", "locked"]).await;
+    let target = harness.container("bare");
     const MIB: u64 = 1 << 20;
     assert!(memory(&target) < 40 * MIB);
-    let metadata = stage
+    let metadata = harness
         .break_it("memory_pressure", json!({ "percent": 75 }), &["bare"])
         .await;
     let used = memory(&target);
@@ -126,10 +126,10 @@ async fn memory_is_taken_up_to_a_share_of_the_limit_and_given_back() {
         "{} MiB of 256",
         used / MIB
     );
-    stage.cleanup(&metadata).await;
+    harness.cleanup(&metadata).await;
     until_true("it is given back", || memory(&target) < 60 * MIB);
 
-    let unlimited = stage
+    let unlimited = harness
         .inject("memory_pressure", json!({ "percent": 50 }), &["locked"])
         .await;
     assert!(unlimited.unwrap_err().to_string().contains("memory_mb"));
@@ -140,18 +140,18 @@ async fn memory_is_taken_up_to_a_share_of_the_limit_and_given_back() {
         ("locked", "half of the machine's memory"),
     ] {
         let too_much = json!({ "memory_mb": 100_000_000 });
-        let refused = stage.inject("memory_pressure", too_much, &[name]).await;
+        let refused = harness.inject("memory_pressure", too_much, &[name]).await;
         let why = refused.unwrap_err().to_string();
         assert!(why.contains(says), "{why}");
     }
     assert_eq!(target.inspect("{{.State.Running}}"), "true");
-    assert_eq!(stage.unsettled().await, 0);
+    assert_eq!(harness.unsettled().await, 0);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_disk_is_kept_busy_and_nothing_stays_on_it() {
-    let stage = Stage::with_plugin("bare", "faults", &["bare", "locked"]).await;
-    let target = stage.container("bare");
+    let harness = Harness::with_plugin("bare", "faults", &["bare", "locked"]).await;
+    let target = harness.container("bare");
     let free = || {
         let pid = target.inspect("{{.State.Pid}}");
         let stat = rustix::fs::statvfs(format!("/proc/{pid}/root/data").as_str()).unwrap();
@@ -159,13 +159,13 @@ async fn a_disk_is_kept_busy_and_nothing_stays_on_it() {
     };
     let before = free();
     let parameters = json!({ "workers": 2, "file_mb": 8, "path": "/data" });
-    let metadata = stage.break_it("disk_stress", parameters, &["bare"]).await;
+    let metadata = harness.break_it("disk_stress", parameters, &["bare"]).await;
     until_true("the files grow", || before - free() >= 15 << 20);
     assert!(processors(&target).await.0 > 0.05);
-    stage.cleanup(&metadata).await;
+    harness.cleanup(&metadata).await;
     assert_eq!(free(), before);
 
-    let on_root = stage
+    let on_root = harness
         .inject("disk_stress", json!({ "path": "/" }), &["bare"])
         .await;
     assert!(
@@ -174,17 +174,17 @@ async fn a_disk_is_kept_busy_and_nothing_stays_on_it() {
             .to_string()
             .contains("allow_root_filesystem")
     );
-    let too_large = stage
+    let too_large = harness
         .inject("disk_stress", json!({ "file_mb": 100 }), &["bare"])
         .await;
     assert!(too_large.unwrap_err().to_string().contains("do not fit"));
 
     // A container outside the blast radius would run out of space as well.
     let image = std::env::var("DURESS_BASE_IMAGE").unwrap();
-    let mount = format!("{}_data:/theirs", stage.project);
+    let mount = format!("{}_data:/theirs", harness.project);
     let other = docker(&["run", "-d", "--rm", "-v", &mount, &image, "sleep", "600"]);
     let parameters = json!({ "workers": 1, "file_mb": 1, "path": "/data" });
-    let shared = stage.inject("disk_stress", parameters, &["bare"]).await;
+    let shared = harness.inject("disk_stress", parameters, &["bare"]).await;
     remove(&[&other]);
     let why = shared.unwrap_err().to_string();
     assert!(why.contains("writes to the same volume"), "{why}");
@@ -192,8 +192,8 @@ async fn a_disk_is_kept_busy_and_nothing_stays_on_it() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn load_ends_with_its_container_and_however_it_fares() {
-    let stage = Stage::with_plugin("bare", "faults", &["bare"]).await;
-    let target = stage.container("bare");
+    let harness = Harness::with_plugin("bare", "faults", &["bare"]).await;
+    let target = harness.container("bare");
     type Fate = fn(&Container);
     let fates: [(&str, Fate); 3] = [
         ("killed", |target| drop(docker(&["kill", &target.0]))),
@@ -204,14 +204,14 @@ async fn load_ends_with_its_container_and_however_it_fares() {
     ];
     let stress = json!({ "percent": 10, "workers": 1 });
     for (fate, befalls) in fates {
-        let metadata = stage
+        let metadata = harness
             .break_it("cpu_stress", stress.clone(), &["bare"])
             .await;
         befalls(&target);
-        stage.cleanup(&metadata).await;
+        harness.cleanup(&metadata).await;
         // Again is not an error.
-        stage.cleanup(&metadata).await;
-        assert_eq!(stage.unsettled().await, 0, "{fate}");
+        harness.cleanup(&metadata).await;
+        assert_eq!(harness.unsettled().await, 0, "{fate}");
         match fate {
             "killed" => drop(docker(&["start", &target.0])),
             "paused" => {
@@ -222,15 +222,15 @@ async fn load_ends_with_its_container_and_however_it_fares() {
         }
         assert!(processors(&target).await.0 < 0.05, "{fate}");
     }
-    let metadata = stage.break_it("cpu_stress", stress, &["bare"]).await;
+    let metadata = harness.break_it("cpu_stress", stress, &["bare"]).await;
     docker(&["rm", "--force", &target.0]);
-    stage.cleanup(&metadata).await;
-    assert_eq!(stage.unsettled().await, 0);
+    harness.cleanup(&metadata).await;
+    assert_eq!(harness.unsettled().await, 0);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_works_beside_a_container_ends_by_itself_when_nobody_ends_it() {
-    let stage = Stage::with_plugin("bare", "faults", &["bare", "peer"]).await;
+    let harness = Harness::with_plugin("bare", "faults", &["bare", "peer"]).await;
     let sleeps = "sleep 4343 & sleep 4343";
     let shell = ["bash", "-c", sleeps].map(str::to_owned).into();
     for (name, work, left) in [
@@ -244,19 +244,19 @@ async fn what_works_beside_a_container_ends_by_itself_when_nobody_ends_it() {
         ),
         ("peer", Work::RunProgram { command: shell }, "sleep 4343"),
     ] {
-        let target = stage.container(name);
+        let target = harness.container(name);
         let id = ContainerId(target.inspect("{{.Id}}"));
         let soon = Some(Duration::from_secs(3));
-        let started = stage.engine.start_task(&id, "alone", &work, soon).await;
+        let started = harness.engine.start_task(&id, "alone", &work, soon).await;
         started.unwrap();
         until_true("it has ended with all that it started", || {
             !docker(&["top", &target.0]).contains(left)
         });
-        let works = stage.engine.task_works(&id, "alone", &work).await;
+        let works = harness.engine.task_works(&id, "alone", &work).await;
         assert!(!works.unwrap(), "{name}");
     }
     assert_eq!(
-        stage.container("bare").inspect("{{.State.Running}}"),
+        harness.container("bare").inspect("{{.State.Running}}"),
         "true"
     );
 }
@@ -264,80 +264,80 @@ async fn what_works_beside_a_container_ends_by_itself_when_nobody_ends_it() {
 #[tokio::test(flavor = "multi_thread")]
 async fn load_ends_where_the_container_has_nothing_left() {
     // Its own file system is read-only, and its volume is full: no file can be put into it.
-    let stage = Stage::with_plugin("bare", "faults", &["bare", "locked"]).await;
-    let target = stage.container("locked");
+    let harness = Harness::with_plugin("bare", "faults", &["bare", "locked"]).await;
+    let target = harness.container("locked");
     let stress = json!({ "percent": 10, "workers": 1 });
-    let load = stage.break_it("cpu_stress", stress, &["locked"]).await;
+    let load = harness.break_it("cpu_stress", stress, &["locked"]).await;
     // Two at once add up, and each ends by itself.
     let more = json!({ "percent": 60, "workers": 1 });
-    let second = stage.break_it("cpu_stress", more, &["locked"]).await;
+    let second = harness.break_it("cpu_stress", more, &["locked"]).await;
     let full = json!({ "fill_percent": 100 });
-    let full = stage.break_it("disk_pressure", full, &["locked"]).await;
+    let full = harness.break_it("disk_pressure", full, &["locked"]).await;
     docker(&["update", "--pids-limit", "6", &target.0]);
     let works = |percent: u8| {
         let processes = docker(&["top", &target.0]);
         processes.contains(&format!("--percent={percent}"))
     };
     assert!(works(10) && works(60));
-    stage.cleanup(&second).await;
+    harness.cleanup(&second).await;
     assert!(works(10) && !works(60));
-    stage.cleanup(&load).await;
+    harness.cleanup(&load).await;
     assert!(!docker(&["top", &target.0]).contains("--percent"));
-    stage.cleanup(&full).await;
-    assert_eq!(stage.unsettled().await, 0);
+    harness.cleanup(&full).await;
+    assert_eq!(harness.unsettled().await, 0);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn single_processes_are_killed_and_paused() {
-    let stage = Stage::with_plugin("etcd", "faults", &["etcd0"]).await;
-    let target = stage.container("etcd0");
+    let harness = Harness::with_plugin("etcd", "faults", &["etcd0"]).await;
+    let target = harness.container("etcd0");
     docker(&["exec", "--detach", &target.0, "sleep", "4242"]);
     let state = || {
         let (found, text) = target.run(&["ps", "-C", "sleep", "-o", "stat="]);
         found.then_some(text)
     };
     until_true("it sleeps", || state().is_some());
-    let metadata = stage
+    let metadata = harness
         .break_it("process_pause", json!({ "process": "sleep" }), &["etcd0"])
         .await;
     assert!(state().unwrap().starts_with('T'));
-    stage.cleanup(&metadata).await;
+    harness.cleanup(&metadata).await;
     assert!(state().unwrap().starts_with('S'));
 
     let started = target.inspect("{{.State.StartedAt}}");
-    let metadata = stage
+    let metadata = harness
         .break_it("process_kill", json!({ "process": "sleep" }), &["etcd0"])
         .await;
     assert_eq!(state(), None);
     assert_eq!(target.inspect("{{.State.StartedAt}}"), started);
-    stage.cleanup(&metadata).await;
+    harness.cleanup(&metadata).await;
     assert_ne!(
         target.inspect("{{.State.StartedAt}}"),
         started,
         "cleanup restarts it"
     );
-    stage.wait_until_healthy().await;
+    harness.wait_until_healthy().await;
 
     for (parameters, why) in [
         (json!({ "process": "nginx" }), "etcd (1)"),
         (json!({ "pid": 99_999 }), "etcd (1)"),
         (json!({ "process": "etcd" }), "include_first"),
     ] {
-        let refused = stage.inject("process_kill", parameters, &["etcd0"]).await;
+        let refused = harness.inject("process_kill", parameters, &["etcd0"]).await;
         let said = refused.unwrap_err().to_string();
         assert!(said.contains(why), "{said}");
     }
     let asked = json!({ "process": "etcd", "include_first": true });
-    let metadata = stage.break_it("process_kill", asked, &["etcd0"]).await;
+    let metadata = harness.break_it("process_kill", asked, &["etcd0"]).await;
     assert_eq!(target.inspect("{{.State.ExitCode}}"), "137");
-    stage.cleanup(&metadata).await;
-    stage.wait_until_healthy().await;
+    harness.cleanup(&metadata).await;
+    harness.wait_until_healthy().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn processes_that_fork_and_end_are_paused_by_name() {
-    let stage = Stage::with_plugin("bare", "faults", &["peer"]).await;
-    let target = stage.container("peer");
+    let harness = Harness::with_plugin("bare", "faults", &["peer"]).await;
+    let target = harness.container("peer");
     // A parent that starts a process ten times a second, each of which ends soon.
     let forks = "while :; do sleep 0.3 & sleep 0.1; done";
     docker(&["exec", "--detach", &target.0, "bash", "-c", forks]);
@@ -350,22 +350,22 @@ async fn processes_that_fork_and_end_are_paused_by_name() {
         json!({ "process": "bash" }),
         json!({ "command": "do sleep 0.3 &" }),
     ] {
-        let metadata = stage.break_it("process_pause", parameters, &["peer"]).await;
+        let metadata = harness.break_it("process_pause", parameters, &["peer"]).await;
         let stopped = states();
         assert!(stopped.lines().all(|one| one.starts_with('T')), "{stopped}");
-        stage.cleanup(&metadata).await;
+        harness.cleanup(&metadata).await;
         assert!(!states().contains('T'));
     }
     // `sleep` names the children, most of which have ended before they are looked at, and `init`'s own child.
     let named = json!({ "process": "sleep" });
-    let metadata = stage.break_it("process_pause", named, &["peer"]).await;
-    stage.cleanup(&metadata).await;
-    assert_eq!(stage.unsettled().await, 0);
+    let metadata = harness.break_it("process_pause", named, &["peer"]).await;
+    harness.cleanup(&metadata).await;
+    assert_eq!(harness.unsettled().await, 0);
 
     // Told by its command line, and by its container: another one shares the pid namespace.
     let sleeps = ["sleep", "4242"];
     docker(&[["exec", "--detach", target.0.as_str()].as_slice(), &sleeps].concat());
-    let label = format!("{LABEL_PROJECT}={}", stage.project);
+    let label = format!("{LABEL_PROJECT}={}", harness.project);
     let namespace = format!("container:{}", target.0);
     let image = std::env::var("DURESS_BASE_IMAGE").unwrap();
     let started = [
@@ -373,7 +373,7 @@ async fn processes_that_fork_and_end_are_paused_by_name() {
     ];
     let other = Container(docker(&[started.as_slice(), &sleeps].concat()));
     let kill = json!({ "command": "sleep 4242", "restart_container": false });
-    let metadata = stage.break_it("process_kill", kill, &["peer"]).await;
+    let metadata = harness.break_it("process_kill", kill, &["peer"]).await;
     assert_eq!(metadata["pids"].as_array().unwrap().len(), 1, "{metadata}");
     let left = docker(&["top", &target.0]);
     assert!(
@@ -381,19 +381,19 @@ async fn processes_that_fork_and_end_are_paused_by_name() {
         "{left}"
     );
     assert_eq!(other.inspect("{{.State.Running}}"), "true");
-    stage.cleanup(&metadata).await;
-    assert_eq!(stage.unsettled().await, 0);
+    harness.cleanup(&metadata).await;
+    assert_eq!(harness.unsettled().await, 0);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_container_is_restarted() {
-    let stage = Stage::with_plugin("etcd", "faults", &["etcd0"]).await;
-    let target = stage.container("etcd0");
+    let harness = Harness::with_plugin("etcd", "faults", &["etcd0"]).await;
+    let target = harness.container("etcd0");
     let started = target.inspect("{{.State.StartedAt}}");
-    let metadata = stage
+    let metadata = harness
         .break_it("container_restart", json!({}), &["etcd0"])
         .await;
     assert_ne!(target.inspect("{{.State.StartedAt}}"), started);
-    stage.cleanup(&metadata).await;
-    stage.wait_until_healthy().await;
+    harness.cleanup(&metadata).await;
+    harness.wait_until_healthy().await;
 }

@@ -43,7 +43,7 @@ mod runs;
 mod sandbox;
 mod scaled;
 mod skopeo;
-mod stage;
+mod harness;
 mod steps;
 mod stranger;
 mod terminal;

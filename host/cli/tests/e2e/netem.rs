@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::docker::Container;
-use crate::stage::Stage;
+use crate::harness::Harness;
 
 /// Returns whether this machine's kernel has it.
 pub fn kernel_has_netem() -> bool {
@@ -66,8 +66,8 @@ fn ping(from: &Container, to: &Container, count: u32) -> Echoes {
 }
 
 /// A fault on the link from `etcd0`: while it holds; before and after, nothing is amiss.
-async fn during(stage: &Stage, fault: &str, parameters: Value, count: u32) -> Echoes {
-    let (target, other) = (stage.container("etcd0"), stage.container("etcd1"));
+async fn during(harness: &Harness, fault: &str, parameters: Value, count: u32) -> Echoes {
+    let (target, other) = (harness.container("etcd0"), harness.container("etcd1"));
     let well = |when: &str| {
         let echoes = ping(&target, &other, 20);
         let (received, duplicates) = (echoes.received, echoes.duplicates);
@@ -79,11 +79,11 @@ async fn during(stage: &Stage, fault: &str, parameters: Value, count: u32) -> Ec
         assert!(echoes.mean < 30.0, "{when} {fault}: {echoes:?}");
     };
     well("before");
-    let metadata = stage.inject(fault, parameters, &["etcd0"]).await.unwrap();
+    let metadata = harness.inject(fault, parameters, &["etcd0"]).await.unwrap();
     let echoes = ping(&target, &other, count);
-    stage.cleanup(&metadata).await;
+    harness.cleanup(&metadata).await;
     well("after");
-    assert_eq!(stage.unsettled().await, 0);
+    assert_eq!(harness.unsettled().await, 0);
     echoes
 }
 
@@ -91,10 +91,10 @@ async fn during(stage: &Stage, fault: &str, parameters: Value, count: u32) -> Ec
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs a kernel with sch_netem: `cargo xtask test --netem`"]
 async fn each_fault_of_netem_does_what_it_says() {
-    let stage = Stage::with_plugin("etcd", "faults", &["etcd0"]).await;
+    let harness = Harness::with_plugin("etcd", "faults", &["etcd0"]).await;
 
     let slow = during(
-        &stage,
+        &harness,
         "latency",
         json!({ "min_ms": 60, "max_ms": 140 }),
         40,
@@ -107,25 +107,25 @@ async fn each_fault_of_netem_does_what_it_says() {
     assert!(slow.deviation > 10.0, "it jitters: {slow:?}");
 
     // Of 100 packets 30 are lost, give or take: 12 to 52 leaves out less than one case in ten thousand.
-    let lossy = during(&stage, "packet_loss", json!({ "percent": 30 }), 100).await;
+    let lossy = during(&harness, "packet_loss", json!({ "percent": 30 }), 100).await;
     assert!((48..=88).contains(&lossy.received), "{lossy:?}");
 
     let parameters = json!({ "enter_percent": 20, "leave_percent": 20, "loss_percent": 100 });
-    let bursts = during(&stage, "burst_loss", parameters, 100).await;
+    let bursts = during(&harness, "burst_loss", parameters, 100).await;
     assert!((10..=90).contains(&bursts.received), "{bursts:?}");
 
-    let damaged = during(&stage, "corruption", json!({ "percent": 50 }), 60).await;
+    let damaged = during(&harness, "corruption", json!({ "percent": 50 }), 60).await;
     assert!(
         damaged.received < 55,
         "checksums see the damage: {damaged:?}"
     );
 
-    let doubled = during(&stage, "duplication", json!({ "percent": 50 }), 60).await;
+    let doubled = during(&harness, "duplication", json!({ "percent": 50 }), 60).await;
     assert!(doubled.duplicates > 10, "{doubled:?}");
 
     // Half of them wait, half do not.
     let parameters = json!({ "percent": 50, "correlation_percent": 0, "delay_ms": 200 });
-    let overtaken = during(&stage, "reordering", parameters, 40).await;
+    let overtaken = during(&harness, "reordering", parameters, 40).await;
     assert!(
         overtaken.deviation > 40.0 && overtaken.mean < 180.0,
         "{overtaken:?}"
@@ -133,19 +133,19 @@ async fn each_fault_of_netem_does_what_it_says() {
 
     // One link is slow, and no other.
     let parameters = json!({ "min_ms": 100, "max_ms": 100, "to": ["etcd1"] });
-    let metadata = stage
+    let metadata = harness
         .inject("latency", parameters, &["etcd0"])
         .await
         .unwrap();
     let (target, near, far) = (
-        stage.container("etcd0"),
-        stage.container("etcd2"),
-        stage.container("etcd1"),
+        harness.container("etcd0"),
+        harness.container("etcd2"),
+        harness.container("etcd1"),
     );
     let (untouched, delayed) = (ping(&target, &near, 10), ping(&target, &far, 10));
     assert!(
         untouched.mean < 30.0 && delayed.mean > 95.0,
         "{untouched:?} {delayed:?}"
     );
-    stage.cleanup(&metadata).await;
+    harness.cleanup(&metadata).await;
 }

@@ -3,16 +3,16 @@
 use serde_json::json;
 
 use crate::docker::Container;
-use crate::stage::Stage;
+use crate::harness::Harness;
 use crate::wait::until_true;
 use duress_engine::NetDriver;
 
 const BARE: [&str; 1] = ["bare"];
 
-async fn stage(driver: NetDriver) -> (Stage, Container, Container) {
-    let stage = Stage::with_driver("bare", "faults", &BARE, Some(driver)).await;
-    let (bare, peer) = (stage.container("bare"), stage.container("peer"));
-    (stage, bare, peer)
+async fn harness(driver: NetDriver) -> (Harness, Container, Container) {
+    let harness = Harness::with_driver("bare", "faults", &BARE, Some(driver)).await;
+    let (bare, peer) = (harness.container("bare"), harness.container("peer"));
+    (harness, bare, peer)
 }
 
 fn mean(times: &[f64]) -> f64 {
@@ -24,11 +24,11 @@ fn mean(times: &[f64]) -> f64 {
 #[tokio::test(flavor = "multi_thread")]
 async fn latency_is_what_ping_sees_and_goes_again() {
     for driver in [NetDriver::Namespace, NetDriver::Toolbox] {
-        let (stage, bare, peer) = stage(driver).await;
+        let (harness, bare, peer) = harness(driver).await;
         assert!(mean(&peer.pings(&bare, 10)) < 20.0);
         let rules = bare.rules();
         let parameters = json!({ "min_ms": 80, "max_ms": 120 });
-        let metadata = stage.break_it("latency", parameters, &BARE).await;
+        let metadata = harness.break_it("latency", parameters, &BARE).await;
         assert_eq!(
             (&metadata["min_ms"], &metadata["max_ms"]),
             (&json!(80), &json!(120))
@@ -38,79 +38,79 @@ async fn latency_is_what_ping_sees_and_goes_again() {
         let all = mean(&delayed);
         assert!((90.0..130.0).contains(&all), "{driver:?}: {all} ms");
         assert!(delayed.iter().all(|time| *time >= 80.0), "{delayed:?}");
-        stage.cleanup(&metadata).await;
+        harness.cleanup(&metadata).await;
         assert!(mean(&peer.pings(&bare, 10)) < 20.0);
         assert_eq!(bare.rules(), rules);
-        assert_eq!(stage.unsettled().await, 0);
+        assert_eq!(harness.unsettled().await, 0);
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn latency_to_one_service_leaves_the_others() {
-    let stage = Stage::with_plugin("etcd", "faults", &["etcd0"]).await;
-    let [slow, one, two] = ["etcd0", "etcd1", "etcd2"].map(|name| stage.container(name));
+    let harness = Harness::with_plugin("etcd", "faults", &["etcd0"]).await;
+    let [slow, one, two] = ["etcd0", "etcd1", "etcd2"].map(|name| harness.container(name));
     let parameters = json!({ "delay_ms": 100, "to": ["etcd1"] });
-    let metadata = stage.break_it("latency", parameters, &["etcd0"]).await;
+    let metadata = harness.break_it("latency", parameters, &["etcd0"]).await;
     assert!(mean(&slow.pings(&one, 5)) > 95.0);
     assert!(mean(&slow.pings(&two, 5)) < 50.0);
-    stage.cleanup(&metadata).await;
+    harness.cleanup(&metadata).await;
     assert!(mean(&slow.pings(&one, 5)) < 50.0);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn packets_are_lost_damaged_and_overtake_each_other() {
-    let (stage, bare, peer) = stage(NetDriver::Namespace).await;
+    let (harness, bare, peer) = harness(NetDriver::Namespace).await;
     // Of 200 with 30 %: 140 arrive, and in all but one of a billion runs within 40 of that.
     for (fault, parameters) in [
         ("packet_loss", json!({ "percent": 30 })),
         // A damaged packet's checksum is wrong, and the receiver drops it.
         ("corruption", json!({ "percent": 30 })),
     ] {
-        let metadata = stage.break_it(fault, parameters, &BARE).await;
+        let metadata = harness.break_it(fault, parameters, &BARE).await;
         let arrived = peer.pings(&bare, 200).len();
         assert!((100..180).contains(&arrived), "{fault}: {arrived} of 200");
-        stage.cleanup(&metadata).await;
+        harness.cleanup(&metadata).await;
         assert_eq!(peer.pings(&bare, 50).len(), 50, "after {fault}");
     }
     let bursts = json!({ "enter_percent": 5, "leave_percent": 20 });
-    let metadata = stage.break_it("burst_loss", bursts, &BARE).await;
+    let metadata = harness.break_it("burst_loss", bursts, &BARE).await;
     let arrived = peer.pings(&bare, 300).len();
     assert!((120..299).contains(&arrived), "{arrived} of 300");
-    stage.cleanup(&metadata).await;
+    harness.cleanup(&metadata).await;
     let overtaking = json!({ "percent": 50, "correlation_percent": 0, "delay_ms": 60 });
-    let metadata = stage.break_it("reordering", overtaking, &BARE).await;
+    let metadata = harness.break_it("reordering", overtaking, &BARE).await;
     let times = peer.pings(&bare, 100);
     let fast = times.iter().filter(|time| **time < 50.0).count();
     assert!((20..80).contains(&fast), "{times:?}");
-    stage.cleanup(&metadata).await;
-    assert_eq!(stage.unsettled().await, 0);
+    harness.cleanup(&metadata).await;
+    assert_eq!(harness.unsettled().await, 0);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn two_faults_of_the_network_hold_at_once_and_each_goes_by_itself() {
-    let (stage, bare, peer) = stage(NetDriver::Namespace).await;
-    let slow = stage
+    let (harness, bare, peer) = harness(NetDriver::Namespace).await;
+    let slow = harness
         .break_it("latency", json!({ "delay_ms": 60 }), &BARE)
         .await;
-    let lossy = stage
+    let lossy = harness
         .break_it("packet_loss", json!({ "percent": 50 }), &BARE)
         .await;
     let both = peer.pings(&bare, 100);
     assert!((20..80).contains(&both.len()), "{} of 100", both.len());
     assert!(mean(&both) > 55.0);
-    stage.cleanup(&slow).await;
+    harness.cleanup(&slow).await;
     let lossy_alone = peer.pings(&bare, 100);
     assert!((20..80).contains(&lossy_alone.len()));
     assert!(mean(&lossy_alone) < 40.0);
-    stage.cleanup(&lossy).await;
+    harness.cleanup(&lossy).await;
     assert_eq!(peer.pings(&bare, 50).len(), 50);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn traffic_flows_again_when_the_helper_dies() {
-    let (stage, bare, peer) = stage(NetDriver::Namespace).await;
+    let (harness, bare, peer) = harness(NetDriver::Namespace).await;
     let rules = bare.rules();
-    let metadata = stage
+    let metadata = harness
         .break_it("packet_loss", json!({ "percent": 100 }), &BARE)
         .await;
     assert_eq!(peer.pings(&bare, 3).len(), 0);
@@ -118,26 +118,26 @@ async fn traffic_flows_again_when_the_helper_dies() {
     let toolbox = crate::docker::docker(&["ps", "-q", "--filter", &toolbox]);
     crate::docker::docker(&["kill", &toolbox]);
     until_true("packets pass", || peer.pings(&bare, 3).len() == 3);
-    stage.cleanup(&metadata).await;
+    harness.cleanup(&metadata).await;
     assert_eq!(bare.rules(), rules);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_partition_cuts_a_container_without_tools_off() {
     for driver in [NetDriver::Namespace, NetDriver::Toolbox] {
-        let (stage, bare, peer) = stage(driver).await;
-        let metadata = stage.break_it("network_partition", json!({}), &BARE).await;
+        let (harness, bare, peer) = harness(driver).await;
+        let metadata = harness.break_it("network_partition", json!({}), &BARE).await;
         assert_eq!(peer.pings(&bare, 3).len(), 0, "{driver:?}");
-        stage.cleanup(&metadata).await;
+        harness.cleanup(&metadata).await;
         assert_eq!(peer.pings(&bare, 3).len(), 3, "{driver:?}");
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn one_port_is_cut_and_no_other() {
-    let stage = Stage::with_plugin("etcd", "faults", &["etcd0"]).await;
-    let (target, one) = (stage.container("etcd0"), stage.container("etcd1"));
-    let metadata = stage
+    let harness = Harness::with_plugin("etcd", "faults", &["etcd0"]).await;
+    let (target, one) = (harness.container("etcd0"), harness.container("etcd1"));
+    let metadata = harness
         .break_it(
             "network_partition",
             json!({ "to": ["etcd1:2380"] }),
@@ -146,33 +146,33 @@ async fn one_port_is_cut_and_no_other() {
         .await;
     assert!(!target.connects(&one, 2380));
     assert!(target.connects(&one, 2379));
-    stage.cleanup(&metadata).await;
+    harness.cleanup(&metadata).await;
     assert!(target.connects(&one, 2380));
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn connections_are_reset_at_once() {
-    let stage = Stage::with_plugin("etcd", "faults", &["etcd0"]).await;
-    let (target, one) = (stage.container("etcd0"), stage.container("etcd1"));
+    let harness = Harness::with_plugin("etcd", "faults", &["etcd0"]).await;
+    let (target, one) = (harness.container("etcd0"), harness.container("etcd1"));
     let refused = |from: &Container, to: &Container| {
         let connect = format!("exec 3<>/dev/tcp/{}/2379", to.address());
         let (connected, said) = from.run(&["timeout", "5", "bash", "-c", &connect]);
         !connected && said.contains("refused")
     };
-    let metadata = stage
+    let metadata = harness
         .break_it("tcp_reset", json!({ "to": ["etcd1"] }), &["etcd0"])
         .await;
     assert!(refused(&target, &one) && refused(&one, &target));
     assert_eq!(target.pings(&one, 3).len(), 3, "only TCP is hurt");
-    stage.cleanup(&metadata).await;
+    harness.cleanup(&metadata).await;
     assert!(target.connects(&one, 2379) && one.connects(&target, 2379));
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_topology_lies_as_it_was_asked_for() {
     const ALL: [&str; 3] = ["etcd0", "etcd1", "etcd2"];
-    let stage = Stage::with_plugin("etcd", "faults", &ALL).await;
-    let members = ALL.map(|name| stage.container(name));
+    let harness = Harness::with_plugin("etcd", "faults", &ALL).await;
+    let members = ALL.map(|name| harness.container(name));
     let seen = || {
         let mut counts: Vec<usize> = members
             .iter()
@@ -192,14 +192,14 @@ async fn a_topology_lies_as_it_was_asked_for() {
         ("bridge", [1, 1, 2]),
         ("halves", [0, 1, 1]),
     ] {
-        let metadata = stage
+        let metadata = harness
             .break_it("partition_topology", json!({ "shape": shape }), &ALL)
             .await;
         assert_eq!(seen(), whom, "{shape}");
-        stage.cleanup(&metadata).await;
+        harness.cleanup(&metadata).await;
         assert_eq!(seen(), [2, 2, 2]);
     }
-    let ring = stage
+    let ring = harness
         .inject("partition_topology", json!({ "shape": "ring" }), &ALL)
         .await;
     assert!(ring.unwrap_err().to_string().contains("at least 4"));
@@ -226,7 +226,7 @@ fn code_by_tcp(container: &Container) -> String {
 #[tokio::test(flavor = "multi_thread")]
 async fn names_are_answered_wrongly_and_others_as_ever() {
     for driver in [NetDriver::Namespace, NetDriver::Toolbox] {
-        let (stage, bare, peer) = stage(driver).await;
+        let (harness, bare, peer) = harness(driver).await;
         let right = Some(peer.address());
         assert_eq!(resolved(&bare, "peer"), right);
         let other = resolved(&bare, "locked");
@@ -237,7 +237,7 @@ async fn names_are_answered_wrongly_and_others_as_ever() {
             ("wrong_address", Some("192.0.2.9".to_owned())),
         ] {
             let parameters = json!({ "mode": mode, "domains": ["peer"], "address": "192.0.2.9" });
-            let metadata = stage.break_it("dns_failure", parameters, &BARE).await;
+            let metadata = harness.break_it("dns_failure", parameters, &BARE).await;
             assert_eq!(resolved(&bare, "peer"), seen, "{driver:?} {mode}");
             assert_eq!(resolved(&bare, "locked"), other, "{driver:?} {mode}");
             let code = match mode {
@@ -246,10 +246,10 @@ async fn names_are_answered_wrongly_and_others_as_ever() {
                 _ => "80",
             };
             assert_eq!(code_by_tcp(&bare), code, "{driver:?} {mode}");
-            stage.cleanup(&metadata).await;
+            harness.cleanup(&metadata).await;
             assert_eq!(resolved(&bare, "peer"), right, "{driver:?} after {mode}");
         }
-        assert_eq!(stage.unsettled().await, 0);
+        assert_eq!(harness.unsettled().await, 0);
     }
 }
 
@@ -279,7 +279,7 @@ fn network(container: &Container) -> String {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_the_user_put_there_survives_every_fault() {
-    let (stage, bare, _) = stage(NetDriver::Namespace).await;
+    let (harness, bare, _) = harness(NetDriver::Namespace).await;
     let pid = bare.inspect("{{.State.Pid}}");
     for rule in [
         "iptables -A INPUT -p tcp --dport 9 -m comment --comment theirs -j DROP",
@@ -310,9 +310,9 @@ async fn what_the_user_put_there_survives_every_fault() {
         ("bandwidth", json!({ "rate_kbit": 1000 })),
         ("bandwidth", json!({ "rate_kbit": 1000, "to": ["peer"] })),
     ] {
-        let metadata = stage.break_it(fault, parameters, &BARE).await;
+        let metadata = harness.break_it(fault, parameters, &BARE).await;
         assert_ne!(network(&bare), before, "{fault}");
-        stage.cleanup(&metadata).await;
+        harness.cleanup(&metadata).await;
         assert_eq!(network(&bare), before, "{fault}");
     }
 }
@@ -335,8 +335,8 @@ fn reaches(from: &Container, address: &str) -> Option<f64> {
 /// On one stack, for its network with IPv6 has an address that no other may have.
 #[tokio::test(flavor = "multi_thread")]
 async fn several_networks_ipv6_and_shared_networks() {
-    let stage = Stage::with_plugin("linked", "faults", &["both", "owner", "bound"]).await;
-    let [both, left, right] = ["both", "left", "right"].map(|name| stage.container(name));
+    let harness = Harness::with_plugin("linked", "faults", &["both", "owner", "bound"]).await;
+    let [both, left, right] = ["both", "left", "right"].map(|name| harness.container(name));
     let of_both = [
         (&left, address_on(&both, "left", "IPAddress")),
         (&left, address_on(&both, "left", "GlobalIPv6Address")),
@@ -351,45 +351,45 @@ async fn several_networks_ipv6_and_shared_networks() {
     assert!(seen().iter().all(|time| time.is_some() && !slow(*time)));
 
     // Whichever interfaces carry the traffic, in both IP versions.
-    let metadata = stage
+    let metadata = harness
         .break_it("latency", json!({ "delay_ms": 40 }), &["both"])
         .await;
     assert_eq!(metadata["interfaces"].as_array().unwrap().len(), 2);
     assert!(seen().into_iter().all(slow), "{:?}", seen());
-    stage.cleanup(&metadata).await;
+    harness.cleanup(&metadata).await;
 
     // Only the one that leads to the service.
     let parameters = json!({ "delay_ms": 40, "to": ["right"] });
-    let metadata = stage.break_it("latency", parameters, &["both"]).await;
+    let metadata = harness.break_it("latency", parameters, &["both"]).await;
     assert_eq!(metadata["interfaces"].as_array().unwrap().len(), 1);
     assert_eq!(seen().map(slow), [false, false, true]);
-    stage.cleanup(&metadata).await;
+    harness.cleanup(&metadata).await;
 
-    let metadata = stage
+    let metadata = harness
         .break_it("network_partition", json!({ "to": ["left"] }), &["both"])
         .await;
     assert_eq!(seen().map(|time| time.is_some()), [false, false, true]);
-    stage.cleanup(&metadata).await;
+    harness.cleanup(&metadata).await;
     assert!(seen().iter().all(Option::is_some));
 
     // Containers in one network are cut off together, when all of them may be hurt.
     let radius = |names: &[&str]| {
         let names = names.iter().map(|&name| name.to_owned()).collect();
-        *stage.scope.trial.as_ref().unwrap().radius() = names;
+        *harness.scope.trial.as_ref().unwrap().radius() = names;
     };
-    let owner = stage.container("owner");
+    let owner = harness.container("owner");
     let address = address_on(&owner, "right", "IPAddress");
     assert!(reaches(&right, &address).is_some());
     radius(&["owner", "sidecar"]);
     for targets in [&["owner", "sidecar"][..], &["sidecar"]] {
-        let metadata = stage
+        let metadata = harness
             .break_it("network_partition", json!({}), targets)
             .await;
         assert_eq!(reaches(&right, &address), None);
-        stage.cleanup(&metadata).await;
+        harness.cleanup(&metadata).await;
         assert!(reaches(&right, &address).is_some());
     }
-    let refused = stage
+    let refused = harness
         .inject(
             "partition_topology",
             json!({ "shape": "one" }),
@@ -405,18 +405,18 @@ async fn several_networks_ipv6_and_shared_networks() {
         ("bound", "the machine's own"),
     ] {
         let parameters = json!({ "to": ["192.0.2.1"] });
-        let refused = stage
+        let refused = harness
             .inject("network_partition", parameters, &[target])
             .await;
         let said = refused.unwrap_err().to_string();
         assert!(said.contains(why), "{said}");
     }
-    assert_eq!(stage.unsettled().await, 0);
+    assert_eq!(harness.unsettled().await, 0);
     // A port of the machine is not a port of a container.
     let listener = std::net::TcpListener::bind("0.0.0.0:0").unwrap();
     let port = listener.local_addr().unwrap().port();
-    let containers = stage.engine.containers(&stage.project).await.unwrap();
+    let containers = harness.engine.containers(&harness.project).await.unwrap();
     let bound = containers.iter().find(|one| one.name == "bound").unwrap();
-    let connected = stage.engine.connect(&bound.id, port).await;
+    let connected = harness.engine.connect(&bound.id, port).await;
     assert!(connected.is_err(), "the machine was reached");
 }

@@ -5,7 +5,7 @@ use serde_json::json;
 
 use crate::docker::{Container, docker};
 use crate::languages::Examples;
-use crate::stage::Stage;
+use crate::harness::Harness;
 use crate::wait::until_true;
 
 fn psql(server: &Container, sql: &str) -> (bool, String) {
@@ -34,14 +34,14 @@ async fn postgresql_is_judged_over_its_protocol_and_each_fault_does_what_it_says
     examples.make("postgres");
     let roots = vec![examples.root.clone()];
     let radius = ["primary", "replica"];
-    let stage = Stage::in_roots(roots, "postgres", "postgres", &radius, None).await;
-    let [primary, replica] = radius.map(|name| stage.container(name));
+    let harness = Harness::in_roots(roots, "postgres", "postgres", &radius, None).await;
+    let [primary, replica] = radius.map(|name| harness.container(name));
     let rows = |server: &Container| says(server, "SELECT count(*) FROM written");
     says(&primary, "CREATE TABLE written (n int)");
     until_true("the table", || psql(&replica, "TABLE written").0);
 
     // It receives what is written, and does not apply it.
-    let metadata = stage
+    let metadata = harness
         .break_it("replication_pause", json!({}), &["replica"])
         .await;
     says(&primary, "INSERT INTO written VALUES (1)");
@@ -49,73 +49,73 @@ async fn postgresql_is_judged_over_its_protocol_and_each_fault_does_what_it_says
     let received = format!("SELECT pg_last_wal_receive_lsn() >= '{position}'");
     until_true("the write arrives", || says(&replica, &received) == "t");
     assert_eq!((rows(&primary), rows(&replica)), ("1".into(), "0".into()));
-    let complaint = stage.complaint().await;
+    let complaint = harness.complaint().await;
     assert!(complaint.contains("replica does not apply"), "{complaint}");
-    stage.cleanup(&metadata).await;
+    harness.cleanup(&metadata).await;
     until_true("the write is applied", || rows(&replica) == "1");
-    stage.wait_until_healthy().await;
+    harness.wait_until_healthy().await;
 
     // No client gets a connection, over the socket or the network. The program that holds them is ended with all that it holds.
-    let metadata = stage
+    let metadata = harness
         .break_it("connection_exhaustion", json!({}), &["primary"])
         .await;
     let as_client = ["psql", "--username=probe", "-Atc", "SELECT 1", "postgres"];
     let (answered, text) = primary.run(&as_client);
     assert!(!answered && text.contains("connection slots"), "{text}");
-    let complaint = stage.complaint().await;
+    let complaint = harness.complaint().await;
     assert!(complaint.contains("SQLSTATE 53300"), "{complaint}");
     assert!(holders(&primary) > 0);
-    stage.cleanup(&metadata).await;
+    harness.cleanup(&metadata).await;
     assert_eq!(holders(&primary), 0, "it was ended");
     assert_eq!(primary.run(&as_client), (true, "1".into()));
-    stage.wait_until_healthy().await;
+    harness.wait_until_healthy().await;
     // And so it is by another process that has nothing but the database.
-    let metadata = stage
+    let metadata = harness
         .break_it("connection_exhaustion", json!({}), &["primary"])
         .await;
     assert!(holders(&primary) > 0 && !primary.run(&as_client).0);
-    stage.recover().await;
+    harness.recover().await;
     assert_eq!(holders(&primary), 0, "it was found and ended");
     // This one need not do it again, and knows then.
-    stage.cleanup(&metadata).await;
-    stage.wait_until_healthy().await;
+    harness.cleanup(&metadata).await;
+    harness.wait_until_healthy().await;
 
-    another_setting_holds_until_it_is_reverted(&stage).await;
-    a_lost_file_comes_back(&stage).await;
+    another_setting_holds_until_it_is_reverted(&harness).await;
+    a_lost_file_comes_back(&harness).await;
 
     // The fault finds the server that takes writes; how that ended is in its details and its log.
-    let metadata = stage.break_it("primary_kill", json!({}), &radius).await;
+    let metadata = harness.break_it("primary_kill", json!({}), &radius).await;
     assert_eq!(primary.inspect("{{.State.Status}}"), "exited");
     assert_eq!(replica.inspect("{{.State.Status}}"), "running");
-    let complaint = stage.complaint().await;
+    let complaint = harness.complaint().await;
     for words in [
         "primary: it does not run (exit code 137)",
         "its last line: ",
     ] {
         assert!(complaint.contains(words), "{complaint}");
     }
-    stage.cleanup(&metadata).await;
-    stage.wait_until_healthy().await;
+    harness.cleanup(&metadata).await;
+    harness.wait_until_healthy().await;
     assert_eq!(rows(&primary), "1", "what was written is still there");
 
     // Two servers take writes; afterwards what the replica took itself is gone.
     let insert = "INSERT INTO written VALUES (2)";
     assert!(!psql(&replica, insert).0, "a replica takes no writes");
-    let metadata = stage
+    let metadata = harness
         .break_it("replica_promote", json!({}), &["replica"])
         .await;
     says(&replica, insert);
     assert_eq!((rows(&primary), rows(&replica)), ("1".into(), "2".into()));
-    let complaint = stage.complaint().await;
+    let complaint = harness.complaint().await;
     assert!(complaint.contains("2 servers take writes"), "{complaint}");
-    stage.cleanup(&metadata).await;
-    stage.wait_until_healthy().await;
+    harness.cleanup(&metadata).await;
+    harness.wait_until_healthy().await;
     assert_eq!(rows(&replica), "1");
     assert!(!psql(&replica, insert).0, "it is a replica again");
 
-    a_file_is_replaced(&stage, &primary).await;
-    values_are_compared(&stage, &primary).await;
-    assert_eq!(stage.unsettled().await, 0);
+    a_file_is_replaced(&harness, &primary).await;
+    values_are_compared(&harness, &primary).await;
+    assert_eq!(harness.unsettled().await, 0);
 }
 
 /// The digest, mode and owner of the file that says who is let in, as the container sees it.
@@ -127,7 +127,7 @@ fn hba(server: &Container) -> String {
 }
 
 /// New clients are refused by TCP, those that are connected go on, and the file is restored byte for byte.
-async fn a_file_is_replaced(stage: &Stage, primary: &Container) {
+async fn a_file_is_replaced(harness: &Harness, primary: &Container) {
     let by_tcp = [
         "psql",
         "--host=127.0.0.1",
@@ -139,10 +139,10 @@ async fn a_file_is_replaced(stage: &Stage, primary: &Container) {
     assert_eq!(primary.run(&by_tcp), (true, "1".into()));
     let before = hba(primary);
     for recovers in [false, true] {
-        let metadata = stage.break_it("hba_lockout", json!({}), &["primary"]).await;
+        let metadata = harness.break_it("hba_lockout", json!({}), &["primary"]).await;
         let (let_in, text) = primary.run(&by_tcp);
         assert!(!let_in && text.contains("no pg_hba.conf entry"), "{text}");
-        let complaint = stage.complaint().await;
+        let complaint = harness.complaint().await;
         assert!(complaint.contains("SQLSTATE 28000"), "{complaint}");
         assert_eq!(
             says(primary, "SELECT count(*) FROM pg_stat_replication"),
@@ -152,77 +152,77 @@ async fn a_file_is_replaced(stage: &Stage, primary: &Container) {
         assert_ne!(replaced.lines().next(), before.lines().next());
         assert_eq!(replaced.lines().nth(1), before.lines().nth(1));
         match recovers {
-            false => stage.cleanup(&metadata).await,
+            false => harness.cleanup(&metadata).await,
             // Another process that has nothing but the database.
-            true => stage.recover().await,
+            true => harness.recover().await,
         }
         assert_eq!(hba(primary), before);
         until_true("clients are let in", || primary.run(&by_tcp).0);
-        stage.wait_until_healthy().await;
+        harness.wait_until_healthy().await;
     }
 }
 
 /// What is compared was read before the change: a text, and a number.
-async fn values_are_compared(stage: &Stage, primary: &Container) {
+async fn values_are_compared(harness: &Harness, primary: &Container) {
     let insert = "INSERT INTO written VALUES (9)";
-    let metadata = stage.break_it("read_only", json!({}), &["primary"]).await;
+    let metadata = harness.break_it("read_only", json!({}), &["primary"]).await;
     let (written, text) = psql(primary, insert);
     assert!(!written && text.contains("read-only transaction"), "{text}");
-    stage.cleanup(&metadata).await;
+    harness.cleanup(&metadata).await;
     until_true("writes are taken", || psql(primary, insert).0);
 
     let held = "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'left_open'";
     assert_eq!(says(primary, held), "0");
-    let metadata = stage
+    let metadata = harness
         .break_it("idle_transaction", json!({}), &["primary"])
         .await;
     assert_eq!(says(primary, held), "1");
-    stage.cleanup(&metadata).await;
+    harness.cleanup(&metadata).await;
     until_true("the transaction is ended", || says(primary, held) == "0");
 }
 
 /// The server that the engine of duress shows, whichever container it is now.
-async fn primary_now(stage: &Stage) -> Container {
-    let all = stage.engine.containers(&stage.project).await.unwrap();
+async fn primary_now(harness: &Harness) -> Container {
+    let all = harness.engine.containers(&harness.project).await.unwrap();
     let primary = all.into_iter().find(|one| one.name == "primary");
     Container(primary.unwrap().id.0)
 }
 
 /// The server is another container, which lacks nothing but what was changed.
-async fn another_setting_holds_until_it_is_reverted(stage: &Stage) {
-    let original = primary_now(stage).await;
+async fn another_setting_holds_until_it_is_reverted(harness: &Harness) {
+    let original = primary_now(harness).await;
     let shown = |server: &Container| says(server, "SHOW max_connections");
     assert_eq!(shown(&original), "20");
     let parameters = json!({ "name": "max_connections", "value": "12" });
     for is_crash in [false, true] {
-        let metadata = stage
+        let metadata = harness
             .break_it("settings_change", parameters.clone(), &["primary"])
             .await;
-        let replaced = primary_now(stage).await;
+        let replaced = primary_now(harness).await;
         assert_eq!(shown(&replaced), "12");
         assert_eq!(says(&replaced, "SELECT count(*) FROM written"), "1");
         assert_eq!(original.inspect("{{.State.Status}}"), "exited");
         match is_crash {
-            false => stage.cleanup(&metadata).await,
-            true => stage.recover().await,
+            false => harness.cleanup(&metadata).await,
+            true => harness.recover().await,
         }
-        assert_eq!(primary_now(stage).await, original, "the very same");
+        assert_eq!(primary_now(harness).await, original, "the very same");
         until_true("it answers", || psql(&original, "SELECT 1").0);
         assert_eq!(shown(&original), "20");
-        stage.cleanup(&metadata).await;
-        stage.wait_until_healthy().await;
+        harness.cleanup(&metadata).await;
+        harness.wait_until_healthy().await;
     }
 }
 
 /// A file that is moved while the server is stopped, and moved back.
-async fn a_lost_file_comes_back(stage: &Stage) {
-    let primary = primary_now(stage).await;
+async fn a_lost_file_comes_back(harness: &Harness) {
+    let primary = primary_now(harness).await;
     let count = "SELECT count(*) FROM written";
     let parameters = json!({ "table": "written" });
     for is_crash in [false, true] {
         assert_eq!(says(&primary, count), "1");
         let started = primary.inspect("{{.State.StartedAt}}");
-        let metadata = stage
+        let metadata = harness
             .break_it("table_loss", parameters.clone(), &["primary"])
             .await;
         let (answered, text) = psql(&primary, count);
@@ -233,18 +233,18 @@ async fn a_lost_file_comes_back(stage: &Stage) {
         );
         assert_ne!(primary.inspect("{{.State.StartedAt}}"), started);
         match is_crash {
-            false => stage.cleanup(&metadata).await,
-            true => stage.recover().await,
+            false => harness.cleanup(&metadata).await,
+            true => harness.recover().await,
         }
         until_true("it answers", || psql(&primary, count).0);
         assert_eq!(says(&primary, count), "1");
-        stage.cleanup(&metadata).await;
-        stage.wait_until_healthy().await;
+        harness.cleanup(&metadata).await;
+        harness.wait_until_healthy().await;
     }
     // A table that is not there stops nothing.
     let started = primary.inspect("{{.State.StartedAt}}");
     let unknown = json!({ "table": "no_such_table" });
-    let refused = stage.inject("table_loss", unknown, &["primary"]).await;
+    let refused = harness.inject("table_loss", unknown, &["primary"]).await;
     assert!(refused.is_err());
     assert_eq!(primary.inspect("{{.State.StartedAt}}"), started);
 }

@@ -185,7 +185,7 @@ fn a_plugin_is_pushed_pulled_fetched_updated_and_removed() {
         .refuses(&["cannot ask for confirmation"]);
     assert!(
         !people.root().join("plugins").exists(),
-        "nothing is taken in unasked"
+        "nothing is taken in missing"
     );
     let added = people.succeeds(&["plugin", "add", &place, "--yes"]);
     assert!(

@@ -5,7 +5,7 @@ use serde_json::json;
 use crate::docker::{Container, docker, labelled};
 use crate::program::Program;
 use crate::runs::project;
-use crate::stage::Stage;
+use crate::harness::Harness;
 
 /// The containers of a service, as `name state`, sorted, whatever their state.
 fn of_service(project: &str, service: &str) -> Vec<String> {
@@ -26,34 +26,34 @@ fn of_service(project: &str, service: &str) -> Vec<String> {
     all
 }
 
-async fn names(stage: &Stage) -> Vec<String> {
-    let all = stage.engine.containers(&stage.project).await.unwrap();
+async fn names(harness: &Harness) -> Vec<String> {
+    let all = harness.engine.containers(&harness.project).await.unwrap();
     all.into_iter().map(|one| one.name).collect()
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn scaling_stops_targets_alone_and_starts_the_same_ones_again() {
-    let stage = Stage::with_plugin("bare", "faults", &["bare", "bare-3"]).await;
-    let own = stage.container("bare");
+    let harness = Harness::with_plugin("bare", "faults", &["bare", "bare-3"]).await;
+    let own = harness.container("bare");
     let name = own.inspect("{{.Name}}").trim_start_matches('/').to_owned();
     let beginning = name.strip_suffix('1').unwrap();
     let running = |numbers: std::ops::RangeInclusive<u32>| -> Vec<String> {
         numbers.map(|n| format!("{beginning}{n} running")).collect()
     };
-    let list = || of_service(&stage.project.0, "bare");
+    let list = || of_service(&harness.project.0, "bare");
     assert_eq!(list(), running(1..=1));
 
     // More: numbered and named as the compose tool does, on the same networks, seen by every plugin.
     let up = json!({ "service": "bare", "replicas": 3 });
-    let metadata = stage.break_it("scale", up.clone(), &["bare"]).await;
+    let metadata = harness.break_it("scale", up.clone(), &["bare"]).await;
     assert_eq!(list(), running(1..=3));
     assert_eq!(
-        names(&stage).await,
+        names(&harness).await,
         ["bare", "bare-2", "bare-3", "locked", "peer"]
     );
     let number = "{{index .Config.Labels \"com.docker.compose.container-number\"}}";
     assert_eq!(Container(format!("{beginning}3")).inspect(number), "3");
-    let second = stage
+    let second = harness
         .inject(
             "scale",
             json!({ "service": "bare", "replicas": 4 }),
@@ -63,7 +63,7 @@ async fn scaling_stops_targets_alone_and_starts_the_same_ones_again() {
     let second = second.unwrap_err().to_string();
     assert!(second.contains("another change is in force"), "{second}");
     assert_eq!(list(), running(1..=3));
-    stage.cleanup(&metadata).await;
+    harness.cleanup(&metadata).await;
     assert_eq!(list(), running(1..=1));
     assert_eq!(
         own.inspect("{{.State.Running}}"),
@@ -73,40 +73,40 @@ async fn scaling_stops_targets_alone_and_starts_the_same_ones_again() {
 
     // Fewer: stopped, kept, hidden.
     let down = json!({ "service": "bare", "replicas": 0 });
-    let metadata = stage.break_it("scale", down.clone(), &["bare"]).await;
+    let metadata = harness.break_it("scale", down.clone(), &["bare"]).await;
     let kept = list();
     assert!(
         matches!(&kept[..], [one] if one.contains(".duress-aside exited")),
         "{kept:?}"
     );
-    assert_eq!(names(&stage).await, ["locked", "peer"]);
-    stage.cleanup(&metadata).await;
+    assert_eq!(names(&harness).await, ["locked", "peer"]);
+    harness.cleanup(&metadata).await;
     assert_eq!(list(), running(1..=1));
-    assert_eq!(stage.container("bare"), own, "the very same");
+    assert_eq!(harness.container("bare"), own, "the very same");
 
     // Somebody else's, and a number that changes nothing.
     for (service, replicas, words) in [("peer", 0, "blast radius"), ("bare", 1, "already")] {
         let parameters = json!({ "service": service, "replicas": replicas });
-        let refused = stage.inject("scale", parameters, &[service]).await;
+        let refused = harness.inject("scale", parameters, &[service]).await;
         let refused = refused.unwrap_err().to_string();
         assert!(refused.contains(words), "{refused}");
     }
 
     // Another process finds them by what the database says.
-    stage.break_it("scale", up, &["bare"]).await;
+    harness.break_it("scale", up, &["bare"]).await;
     assert_eq!(list().len(), 3);
-    stage.recover().await;
+    harness.recover().await;
     assert_eq!(list(), running(1..=1));
-    assert_eq!(stage.unsettled().await, 0);
+    assert_eq!(harness.unsettled().await, 0);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_container_is_replaced_beside_other_faults_and_by_no_wrong_image() {
-    let stage = Stage::with_plugin("bare", "faults", &["peer"]).await;
-    let peer = stage.container("peer");
+    let harness = Harness::with_plugin("bare", "faults", &["peer"]).await;
+    let peer = harness.container("peer");
     let own = peer.inspect("{{.Id}}");
     let here = || async {
-        let all = stage.engine.containers(&stage.project).await.unwrap();
+        let all = harness.engine.containers(&harness.project).await.unwrap();
         let found = all.into_iter().find(|one| one.name == "peer");
         Container(found.unwrap().id.0)
     };
@@ -115,8 +115,8 @@ async fn a_container_is_replaced_beside_other_faults_and_by_no_wrong_image() {
     assert_eq!(says(&peer), "none");
 
     // Where something else is in force, nothing is replaced.
-    let pause = stage.break_it("process_pause", json!({}), &["peer"]).await;
-    let refused = stage
+    let pause = harness.break_it("process_pause", json!({}), &["peer"]).await;
+    let refused = harness
         .inject("container_recreate", other.clone(), &["peer"])
         .await;
     let refused = refused.unwrap_err().to_string();
@@ -124,32 +124,32 @@ async fn a_container_is_replaced_beside_other_faults_and_by_no_wrong_image() {
         refused.contains("not run") || refused.contains("another change"),
         "{refused}"
     );
-    stage.cleanup(&pause).await;
-    let limit = stage
+    harness.cleanup(&pause).await;
+    let limit = harness
         .break_it("pids_limit", json!({ "pids": 50 }), &["peer"])
         .await;
-    let refused = stage
+    let refused = harness
         .inject("container_recreate", other.clone(), &["peer"])
         .await;
     let refused = refused.unwrap_err().to_string();
     assert!(refused.contains("another change is in force"), "{refused}");
-    stage.cleanup(&limit).await;
+    harness.cleanup(&limit).await;
 
     // Twice on top of each other, then a fault in the second: reverted from the newest on, whichever is asked first.
-    let first = stage.break_it("container_recreate", other, &["peer"]).await;
+    let first = harness.break_it("container_recreate", other, &["peer"]).await;
     let replaced = here().await;
     assert_eq!(says(&replaced), "other");
     let third = json!({ "environment": { "MODE": "third" } });
-    stage.break_it("container_recreate", third, &["peer"]).await;
+    harness.break_it("container_recreate", third, &["peer"]).await;
     let again = here().await;
     assert_eq!(says(&again), "third");
-    stage.break_it("process_pause", json!({}), &["peer"]).await;
+    harness.break_it("process_pause", json!({}), &["peer"]).await;
     assert_eq!(again.inspect("{{.State.Paused}}"), "true");
-    stage.cleanup(&first).await;
+    harness.cleanup(&first).await;
     assert_eq!(here().await.0, own);
     assert_eq!(says(&peer), "none");
-    assert_eq!(of_service(&stage.project.0, "peer").len(), 1);
-    assert_eq!(stage.unsettled().await, 0);
+    assert_eq!(of_service(&harness.project.0, "peer").len(), 1);
+    assert_eq!(harness.unsettled().await, 0);
 
     // What is not there, and what ends at once, is told; the container is as it was.
     for (parameters, words) in [
@@ -170,7 +170,7 @@ async fn a_container_is_replaced_beside_other_faults_and_by_no_wrong_image() {
             "at least one character",
         ),
     ] {
-        let refused = stage
+        let refused = harness
             .inject("container_recreate", parameters, &["peer"])
             .await;
         let refused = refused.unwrap_err().to_string();
@@ -181,14 +181,14 @@ async fn a_container_is_replaced_beside_other_faults_and_by_no_wrong_image() {
     for foreign in ["bare", "nobody"] {
         let parameters = json!({ "environment": { "A": "b" } });
         assert!(
-            stage
+            harness
                 .inject("container_recreate", parameters, &[foreign])
                 .await
                 .is_err()
         );
     }
-    assert_eq!(of_service(&stage.project.0, "peer").len(), 1);
-    assert_eq!(stage.unsettled().await, 0);
+    assert_eq!(of_service(&harness.project.0, "peer").len(), 1);
+    assert_eq!(harness.unsettled().await, 0);
 }
 
 /// Both kinds at once: one container of another command, and a service with more containers.

@@ -93,14 +93,14 @@ fn a_store_that_is_cut_off_is_disconnected() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_full_store_says_so_and_pd_outlives_its_leader() {
-    let stage = crate::stage::Stage::new("tikv", &["tikv0", "pd0", "pd1", "pd2"]).await;
+    let harness = crate::harness::Harness::new("tikv", &["tikv0", "pd0", "pd1", "pd2"]).await;
     let available = async || -> u64 {
         let limit = std::time::Duration::from_secs(30);
-        let state = stage
+        let state = harness
             .subject
             .plugin
             .component
-            .capture_state(&stage.scope, limit)
+            .capture_state(&harness.scope, limit)
             .await
             .unwrap();
         let stores = state.document["stores"].as_array().unwrap().clone();
@@ -111,7 +111,7 @@ async fn a_full_store_says_so_and_pd_outlives_its_leader() {
         tikv0["available_bytes"].as_u64().unwrap()
     };
     let before = available().await;
-    let metadata = stage
+    let metadata = harness
         .inject(
             "disk_pressure",
             json!({ "fill_percent": 90, "path": "/data" }),
@@ -127,25 +127,25 @@ async fn a_full_store_says_so_and_pd_outlives_its_leader() {
         );
         tokio::time::sleep(std::time::Duration::from_millis(200)).await;
     }
-    stage.cleanup(&metadata).await;
+    harness.cleanup(&metadata).await;
 
     let leader = |driver: &str| {
         let url = format!(
             "http://{}:2379/pd/api/v1/leader",
-            stage.container(driver).address()
+            harness.container(driver).address()
         );
         let answer = http::get(url)?;
         answer["name"].as_str().map(str::to_owned)
     };
     let first = until("a leader", || leader("pd0"));
-    crate::docker::docker(&["kill", &stage.container(&first).0]);
+    crate::docker::docker(&["kill", &harness.container(&first).0]);
     let other = if first == "pd0" { "pd1" } else { "pd0" };
     let second = until("another leader", || {
         leader(other).filter(|name| *name != first)
     });
     assert_ne!(first, second);
     let known = until("the new leader's stores", || {
-        stores(&stage.container(other))
+        stores(&harness.container(other))
     });
     assert_eq!(known.len(), 3);
 }
@@ -158,12 +158,12 @@ fn leaders(driver: &Container) -> Option<std::collections::BTreeMap<String, u64>
 
 #[tokio::test(flavor = "multi_thread")]
 async fn leaders_are_concentrated_and_spread_again() {
-    let stage = crate::stage::Stage::new("tikv", &["tikv0", "tikv1", "tikv2"]).await;
-    let driver = stage.container("pd0");
+    let harness = crate::harness::Harness::new("tikv", &["tikv0", "tikv1", "tikv2"]).await;
+    let driver = harness.container("pd0");
     let spread =
         || leaders(&driver).is_some_and(|leaders| leaders.values().all(|count| *count > 0));
     until_true("every store leads some regions", spread);
-    let metadata = stage
+    let metadata = harness
         .inject("leader_concentration", json!({}), &["tikv1"])
         .await
         .unwrap();
@@ -175,51 +175,51 @@ async fn leaders_are_concentrated_and_spread_again() {
                 .all(|(id, count)| (*id == store) == (*count > 0))
         })
     });
-    stage.cleanup(&metadata).await;
+    harness.cleanup(&metadata).await;
     until_true("every store leads some regions again", spread);
-    assert_eq!(stage.unsettled().await, 0);
+    assert_eq!(harness.unsettled().await, 0);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_driver_that_leads_is_killed_and_another_takes_over() {
-    let stage = crate::stage::Stage::new("tikv", &["pd0", "pd1", "pd2"]).await;
-    let metadata = stage
+    let harness = crate::harness::Harness::new("tikv", &["pd0", "pd1", "pd2"]).await;
+    let metadata = harness
         .inject("pd_leader_kill", json!({}), &["pd0", "pd1", "pd2"])
         .await
         .unwrap();
     let killed = metadata["target_container"].as_str().unwrap().to_owned();
     assert_eq!(
-        stage.container(&killed).inspect("{{.State.Status}}"),
+        harness.container(&killed).inspect("{{.State.Status}}"),
         "exited"
     );
     let other = if killed == "pd0" { "pd1" } else { "pd0" };
     let url = format!(
         "http://{}:2379/pd/api/v1/leader",
-        stage.container(other).address()
+        harness.container(other).address()
     );
     let next = until("another leader", || {
         Some(http::get(url.clone())?["name"].as_str()?.to_owned())
     });
     assert_ne!(next, killed);
-    stage.cleanup(&metadata).await;
-    stage.wait_until_healthy().await;
+    harness.cleanup(&metadata).await;
+    harness.wait_until_healthy().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_asymmetric_partition_cuts_one_link_alone() {
-    let stage = crate::stage::Stage::new("tikv", &["tikv0"]).await;
-    let target = stage.container("tikv0");
-    let metadata = stage
+    let harness = crate::harness::Harness::new("tikv", &["tikv0"]).await;
+    let target = harness.container("tikv0");
+    let metadata = harness
         .inject("asymmetric_partition", json!({}), &["tikv0"])
         .await
         .unwrap();
     let peer = metadata["peer"].as_str().unwrap().to_owned();
     for name in ["pd0", "pd1", "pd2", "tikv1", "tikv2"] {
         let port = if name.starts_with("pd") { 2379 } else { 20160 };
-        let reached = target.connects(&stage.container(name), port);
+        let reached = target.connects(&harness.container(name), port);
         assert_eq!(reached, name != peer, "{name}, with {peer} cut off");
     }
-    stage.cleanup(&metadata).await;
+    harness.cleanup(&metadata).await;
     let port = if peer.starts_with("pd") { 2379 } else { 20160 };
-    assert!(target.connects(&stage.container(&peer), port));
+    assert!(target.connects(&harness.container(&peer), port));
 }

@@ -15,7 +15,7 @@ use duress_plugin::{Catalog, Runtime};
 use duress_runner::{Job, Prepared, Record, Tally, guardian};
 use duress_simulated::{End, Machine, SimulatedEngine, Troubles, World};
 use duress_store::{Disk, HostLock, Store, TrialRow};
-use duress_trial::Host;
+use duress_trial::RunContext;
 use duress_yaml::LoadError;
 use tempfile::TempDir;
 use tokio_util::sync::CancellationToken;
@@ -380,7 +380,7 @@ impl Process {
             prepared,
             record,
         };
-        let host = Host {
+        let context = RunContext {
             store: self.store.clone(),
             id: lock.id().to_owned(),
             machine: String::new(),
@@ -395,7 +395,7 @@ impl Process {
             world.interrupted().await;
             pressed.cancel();
         });
-        let (_, tally) = job.run(&host, &events, &cancel).await?;
+        let (_, tally) = job.run(&context, &events, &cancel).await?;
         self.store.close().await?;
         Ok(tally)
     }

@@ -14,7 +14,7 @@ use duress_engine::{
     Engine, LABEL_DATABASE, LABEL_PROJECT, LABEL_TRIAL, NetDriver, Project, Stack, Stacks as _,
 };
 use duress_http::Client;
-use duress_journal::{Actor, Listener, TrialJournal};
+use duress_journal::{Executor, Listener, TrialJournal};
 use duress_model::{SeededRandom, TrialSpec};
 use duress_plugin::{CallError, Catalog, Plugin, Runtime, Subject};
 use duress_store::{HostLock, NewCampaign, NewTrial, Store};
@@ -22,7 +22,7 @@ use duress_store::{HostLock, NewCampaign, NewTrial, Store};
 const LIMIT: Duration = Duration::from_secs(120);
 
 /// A stack that is up, and what a trial on it has.
-pub struct Stage {
+pub struct Harness {
     pub subject: Arc<Subject>,
     faults: Arc<Plugin>,
     pub scope: Arc<PluginScope>,
@@ -35,18 +35,18 @@ pub struct Stage {
     _folder: TempDir,
 }
 
-impl Stage {
+impl Harness {
     /// Brings a subject's stack up, with these containers as the blast radius; its own plugin breaks them.
     pub async fn new(subject: &str, radius: &[&str]) -> Self {
         Self::with_plugin(subject, subject, radius).await
     }
 
-    /// As [`Stage::new`], with the faults of another plugin.
+    /// As [`Harness::new`], with the faults of another plugin.
     pub async fn with_plugin(subject: &str, plugin: &str, radius: &[&str]) -> Self {
         Self::with_driver(subject, plugin, radius, None).await
     }
 
-    /// As [`Stage::with_plugin`], with a driver for programs in a container's network.
+    /// As [`Harness::with_plugin`], with a driver for programs in a container's network.
     pub async fn with_driver(
         subject: &str,
         plugin: &str,
@@ -57,7 +57,7 @@ impl Stage {
         Self::in_roots(roots, subject, plugin, radius, driver).await
     }
 
-    /// As [`Stage::with_driver`], with the folders that hold the subject and the plugin.
+    /// As [`Harness::with_driver`], with the folders that hold the subject and the plugin.
     pub async fn in_roots(
         roots: Vec<std::path::PathBuf>,
         subject: &str,
@@ -79,14 +79,14 @@ impl Stage {
 
         let engine: Arc<dyn Engine> = Arc::new(Docker::connect(driver).await.unwrap());
         let http = Client::new().unwrap();
-        let actor = Actor {
+        let executor = Executor {
             engine: Arc::clone(&engine),
             http: http.clone(),
         };
         let listener = Listener(Arc::new(|_| {}));
         let journal = TrialJournal::new(
             store.clone(),
-            actor,
+            executor,
             id.to_string(),
             lock.id().into(),
             listener,
@@ -109,7 +109,7 @@ impl Stage {
             settings: subject.manifest.settings.clone(),
             grants: subject.plugin.manifest.permissions.clone(),
             trial: Some(Arc::new(TrialScope {
-                name: "stage".into(),
+                name: "harness".into(),
                 project: project.clone(),
                 stack: Some(stack),
                 engine: Some(Arc::clone(&engine)),
@@ -128,7 +128,7 @@ impl Stage {
             grants: faults.manifest.permissions.clone(),
             trial: scope.trial.clone(),
         });
-        let stage = Self {
+        let harness = Self {
             subject,
             faults,
             scope,
@@ -140,16 +140,16 @@ impl Stage {
             _lock: lock,
             _folder: folder,
         };
-        if let Err(error) = stage
+        if let Err(error) = harness
             .subject
             .plugin
             .component
-            .reset(&stage.scope, LIMIT)
+            .reset(&harness.scope, LIMIT)
             .await
         {
             panic!("{error}");
         }
-        stage
+        harness
     }
 
     pub fn container(&self, service: &str) -> Container {
@@ -223,13 +223,13 @@ impl Stage {
     /// Rolls back from the database alone, as another duress does after this one has crashed.
     pub async fn recover(&self) {
         let trial = self.store.running_trials().await.unwrap().remove(0);
-        let actor = Actor {
+        let executor = Executor {
             engine: Arc::clone(&self.engine),
             http: Client::new().unwrap(),
         };
         let listener = Listener(Arc::new(|_| {}));
         let host = self._lock.id().into();
-        let journal = TrialJournal::new(self.store.clone(), actor, trial.id, host, listener);
+        let journal = TrialJournal::new(self.store.clone(), executor, trial.id, host, listener);
         let report = journal.roll_back().await.unwrap();
         assert!(report.stuck.is_empty(), "{:?}", report.stuck);
     }
@@ -246,7 +246,7 @@ impl Stage {
     }
 }
 
-impl Drop for Stage {
+impl Drop for Harness {
     /// However the test ends, its stack goes.
     fn drop(&mut self) {
         let (engine, project) = (Arc::clone(&self.engine), self.project.clone());
@@ -274,7 +274,7 @@ async fn on_record(store: &Store, host: &str, id: &str, project: &Project) {
     let campaign = NewCampaign {
         id: "campaign".into(),
         host_id: host.into(),
-        name: "stage".into(),
+        name: "harness".into(),
         variant: "default".into(),
         definition: json!({}),
         source: None,
@@ -294,7 +294,7 @@ async fn on_record(store: &Store, host: &str, id: &str, project: &Project) {
         digests: std::collections::BTreeMap::new(),
         spec: TrialSpec {
             seed: 7,
-            ..TrialSpec::new("stage", "stage", 1)
+            ..TrialSpec::new("harness", "harness", 1)
         },
     };
     store.start_trial(trial).await.unwrap();

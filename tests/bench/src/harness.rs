@@ -11,7 +11,7 @@ use duress_engine::{ContainerId, LABEL_PROJECT, NetDriver, Project, Stack, Stack
 pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 
 /// `one` holds its own tools and may use them; `peer` waits beside it.
-pub(crate) struct Stage {
+pub(crate) struct Harness {
     pub(crate) docker: Docker,
     pub(crate) project: Project,
     pub(crate) one: ContainerId,
@@ -20,8 +20,8 @@ pub(crate) struct Stage {
     _folder: tempfile::TempDir,
 }
 
-impl Stage {
-    /// Brings it up. The caller takes it [down](Stage::down).
+impl Harness {
+    /// Brings it up. The caller takes it [down](Harness::down).
     pub(crate) async fn up(driver: Option<NetDriver>) -> Result<Self> {
         let folder = tempfile::tempdir()?;
         let compose = folder.path().join("docker-compose.yaml");

@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use duress_capability::{Audit, Changes, Clock, PluginScope, TrialScope};
 use duress_engine::{Engine, LABEL_DATABASE, LABEL_TRIAL, Project, Stack};
 use duress_http::Client;
-use duress_journal::{Actor, Listener, RollbackReport, TrialJournal};
+use duress_journal::{Executor, Listener, RollbackReport, TrialJournal};
 use duress_model::{Error, Result, SeededRandom, TrialSpec};
 use duress_plugin::{CallError, CallLimits, Plugin, merged};
 use duress_simulated::{End, Script, SimulatedEngine, Troubles, World};
@@ -21,7 +21,7 @@ use duress_store::{Disk, HostLock, NewCampaign, NewTrial, Store};
 pub(super) const PATIENCE: Duration = Duration::from_secs(5);
 
 /// What all stages share.
-pub(super) struct Workshop<'a> {
+pub(super) struct Harness<'a> {
     pub(super) plugin: &'a Plugin,
     pub(super) script: Arc<Script>,
     pub(super) limits: CallLimits,
@@ -44,7 +44,7 @@ impl Disk for SoundDisk {
     async fn after_write(&self) {}
 }
 
-impl<'a> Workshop<'a> {
+impl<'a> Harness<'a> {
     /// With a folder of its own, which is empty.
     pub(super) async fn open(
         plugin: &'a Plugin,
@@ -89,16 +89,16 @@ impl<'a> Workshop<'a> {
     }
 
     /// A stack that is up.
-    pub(super) async fn stage(&self, targets: &[String]) -> Result<Stage<'_>> {
-        let stage = self.empty_stage(targets).await?;
-        stage
+    pub(super) async fn setup(&self, targets: &[String]) -> Result<Setup<'_>> {
+        let setup = self.empty_setup(targets).await?;
+        setup
             .world
-            .make_stack(&stage.project, &self.script.containers);
-        Ok(stage)
+            .make_stack(&setup.project, &self.script.containers);
+        Ok(setup)
     }
 
     /// A machine without a stack.
-    pub(super) async fn empty_stage(&self, targets: &[String]) -> Result<Stage<'_>> {
+    pub(super) async fn empty_setup(&self, targets: &[String]) -> Result<Setup<'_>> {
         let number = self.made.get() + 1;
         self.made.set(number);
         let trial = format!("trial-{number}");
@@ -120,8 +120,8 @@ impl<'a> Workshop<'a> {
         let world = World::new(number as u64, Troubles::default(), End::Never);
         world.lock().script = Arc::clone(&self.script);
         let journal = self.journal(&world, &trial);
-        Ok(Stage {
-            workshop: self,
+        Ok(Setup {
+            harness: self,
             scope: self.scope(&world, &project, &trial, targets, &journal),
             world,
             project,
@@ -146,13 +146,13 @@ impl<'a> Workshop<'a> {
     }
 
     fn journal(&self, world: &World, trial: &str) -> TrialJournal {
-        let actor = Actor {
+        let executor = Executor {
             engine: Arc::new(SimulatedEngine(world.clone())),
             http: Client::simulated(Arc::new(world.clone())),
         };
         let nobody = Listener(Arc::new(|_| {}));
         let host = self.lock.id().to_owned();
-        TrialJournal::new(self.store.clone(), actor, trial.to_owned(), host, nobody)
+        TrialJournal::new(self.store.clone(), executor, trial.to_owned(), host, nobody)
     }
 
     fn scope(
@@ -196,8 +196,8 @@ impl<'a> Workshop<'a> {
 }
 
 /// A trial's surroundings.
-pub(super) struct Stage<'a> {
-    workshop: &'a Workshop<'a>,
+pub(super) struct Setup<'a> {
+    harness: &'a Harness<'a>,
     pub(super) world: World,
     pub(super) scope: Arc<PluginScope>,
     project: Project,
@@ -206,9 +206,9 @@ pub(super) struct Stage<'a> {
     journal: TrialJournal,
 }
 
-impl Stage<'_> {
+impl Setup<'_> {
     pub(super) async fn inject(&self, fault: &str, parameters: &Value) -> Result<Value, CallError> {
-        let Workshop { plugin, limits, .. } = self.workshop;
+        let Harness { plugin, limits, .. } = self.harness;
         let call =
             plugin
                 .component
@@ -217,7 +217,7 @@ impl Stage<'_> {
     }
 
     pub(super) async fn cleanup(&self, metadata: &Value) -> Result<(), CallError> {
-        let Workshop { plugin, limits, .. } = self.workshop;
+        let Harness { plugin, limits, .. } = self.harness;
         let call = plugin
             .component
             .cleanup(&self.scope, metadata, limits.fault);
@@ -241,7 +241,7 @@ impl Stage<'_> {
         let result = tokio::select! {
             result = call => result,
             Ok(()) = is_over => Err(CallError::TimedOut {
-                plugin: self.workshop.plugin.manifest.name.clone(),
+                plugin: self.harness.plugin.manifest.name.clone(),
                 function,
                 after: PATIENCE,
             }),
@@ -252,9 +252,9 @@ impl Stage<'_> {
 
     /// What another process of duress has of it: the machine, the database, and nothing else.
     pub(super) fn in_another_process(&mut self) {
-        let workshop = self.workshop;
-        self.journal = workshop.journal(&self.world, &self.trial);
-        self.scope = workshop.scope(
+        let harness = self.harness;
+        self.journal = harness.journal(&self.world, &self.trial);
+        self.scope = harness.scope(
             &self.world,
             &self.project,
             &self.trial,
@@ -310,7 +310,7 @@ impl Stage<'_> {
     /// Returns how many changes are on record.
     pub(super) async fn changes(&self) -> Result<usize> {
         Ok(self
-            .workshop
+            .harness
             .store
             .changes_of_trial(&self.trial)
             .await?
@@ -319,9 +319,9 @@ impl Stage<'_> {
 
     /// Returns how many of them may be in force.
     pub(super) async fn unsettled(&self) -> Result<usize> {
-        self.workshop.store.flush().await?;
+        self.harness.store.flush().await?;
         let rows = self
-            .workshop
+            .harness
             .store
             .unsettled_changes_of_trial(&self.trial)
             .await?;
