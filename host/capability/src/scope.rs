@@ -83,6 +83,24 @@ impl PluginScope {
 }
 
 impl TrialScope {
+    /// Returns the scope of a trial without containers, whose changes are recorded and not made; the caller sets what else the trial is
+    /// to have. Its clock starts now.
+    pub fn new(name: impl Into<String>, project: Project, seed: u64, audit: Audit, http: Client) -> Self {
+        Self {
+            name: name.into(),
+            project,
+            stack: None,
+            engine: None,
+            blast_radius: Mutex::default(),
+            root_filesystem_allowed: false,
+            changes: Changes::Recorded(Mutex::default()),
+            audit,
+            http,
+            random: Mutex::new(SeededRandom::new(seed)),
+            clock: Clock::start(),
+        }
+    }
+
     /// Returns whether the trial is about a system that already runs.
     pub fn is_attached(&self) -> bool {
         self.project.selection().is_some()

@@ -38,18 +38,11 @@ impl Trial {
 
     /// Returns what its calls share. Changes are recorded and not made.
     pub(super) fn scope(&self) -> TrialScope {
+        let audit = Audit::new(self.store.clone(), "trial".into());
+        let http = Client::simulated(Arc::new(self.world.clone()));
         TrialScope {
-            name: "trial".into(),
-            project: self.project.clone(),
-            stack: None,
             engine: Some(Arc::new(SimulatedEngine(self.world.clone()))),
-            blast_radius: Mutex::default(),
-            root_filesystem_allowed: false,
-            changes: Changes::Recorded(Mutex::default()),
-            audit: Audit::new(self.store.clone(), "trial".into()),
-            http: Client::simulated(Arc::new(self.world.clone())),
-            random: Mutex::new(SeededRandom::new(1)),
-            clock: Clock::start(),
+            ..TrialScope::new("trial", self.project.clone(), 1, audit, http)
         }
     }
 

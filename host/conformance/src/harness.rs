@@ -167,29 +167,24 @@ impl<'a> Harness<'a> {
             (LABEL_TRIAL, trial.to_owned()),
             (LABEL_DATABASE, String::new()),
         ];
-        let engine: Arc<dyn Engine> = Arc::new(SimulatedEngine(world.clone()));
+        let stack = Stack {
+            project: project.clone(),
+            compose_file: self.folder.join("compose.yaml"),
+            labels: labels.map(|(name, value)| (name.to_owned(), value)).into(),
+        };
+        let audit = Audit::new(self.store.clone(), trial.to_owned());
+        let http = Client::simulated(Arc::new(world.clone()));
         let manifest = &self.plugin.manifest;
         Arc::new(PluginScope {
             plugin: manifest.name.clone(),
             settings: merged(&manifest.settings, &self.script.settings),
             grants: manifest.permissions.clone(),
             trial: Some(Arc::new(TrialScope {
-                name: trial.to_owned(),
-                project: project.clone(),
-                stack: Some(Stack {
-                    project: project.clone(),
-                    compose_file: self.folder.join("compose.yaml"),
-                    environment: BTreeMap::new(),
-                    labels: labels.map(|(name, value)| (name.to_owned(), value)).into(),
-                }),
-                engine: Some(engine),
+                stack: Some(stack),
+                engine: Some(Arc::new(SimulatedEngine(world.clone()))),
                 blast_radius: Mutex::new(targets.iter().cloned().collect()),
-                root_filesystem_allowed: false,
                 changes: Changes::Made(journal.clone()),
-                audit: Audit::new(self.store.clone(), trial.to_owned()),
-                http: Client::simulated(Arc::new(world.clone())),
-                random: Mutex::new(SeededRandom::new(7)),
-                clock: Clock::start(),
+                ..TrialScope::new(trial, project.clone(), 7, audit, http)
             })),
         })
     }

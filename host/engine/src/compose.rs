@@ -178,7 +178,6 @@ async fn run(
             labels.as_raw_fd()
         ))
         .args(arguments)
-        .envs(&stack.environment)
         .env(PROJECT_VARIABLE, &stack.project.0)
         .env("COMPOSE_INTERACTIVE_NO_CLI", "1")
         .env("DOCKER_HOST", engine)

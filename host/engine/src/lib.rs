@@ -241,8 +241,6 @@ pub struct Stack {
     pub project: Project,
     /// The compose file.
     pub compose_file: PathBuf,
-    /// Variables for the compose file, beside the environment of duress itself.
-    pub environment: BTreeMap<String, String>,
     /// Put on every container, network and volume.
     pub labels: BTreeMap<String, String>,
 }

@@ -132,7 +132,7 @@ mod tests {
             container_name: change.container_name.clone(),
             summary: change.summary.clone(),
             change: serde_json::to_value(change).expect("JSON"),
-            status: "in_force".into(),
+            status: duress_store::ChangeStatus::InForce,
             error: None,
             created_at: 0,
             settled_at: None,

@@ -140,7 +140,7 @@ mod tests {
             container_name: "c".into(),
             summary: "a test".into(),
             change: serde_json::to_value(change).expect("JSON"),
-            status: "in_force".into(),
+            status: duress_store::ChangeStatus::InForce,
             error: None,
             created_at: 0,
             settled_at: None,

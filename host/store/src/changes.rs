@@ -4,12 +4,16 @@ use rusqlite::{Row, named_params, params};
 use serde::Serialize;
 use serde_json::Value;
 
+use strum::{Display, EnumString, IntoStaticStr};
+
 use super::{PendingNote, Store, json_of, now};
+use super::column::word;
 use duress_model::Result;
 
 /// How far a change has come.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Display, EnumString, IntoStaticStr)]
 #[serde(rename_all = "snake_case")]
+#[strum(serialize_all = "snake_case")]
 pub enum ChangeStatus {
     /// Written down; some of it may have been made.
     Applying,
@@ -24,14 +28,9 @@ pub enum ChangeStatus {
 }
 
 impl ChangeStatus {
-    fn as_str(self) -> &'static str {
-        match self {
-            Self::Applying => "applying",
-            Self::InForce => "in_force",
-            Self::Reverting => "reverting",
-            Self::Reverted => "reverted",
-            Self::Void => "void",
-        }
+    /// Returns its text form.
+    pub fn as_str(self) -> &'static str {
+        self.into()
     }
 
     /// Returns the statuses from which this one may be reached, as a list in SQL.
@@ -84,8 +83,8 @@ pub struct ChangeRow {
     pub summary: String,
     /// The whole change, with its way back.
     pub change: Value,
-    /// `applying`, `in_force`, `reverting`, `reverted` or `void`.
-    pub status: String,
+    /// How far it has come.
+    pub status: ChangeStatus,
     /// Why it could not be reverted.
     pub error: Option<String>,
     /// In milliseconds since the Unix epoch.
@@ -103,7 +102,7 @@ impl ChangeRow {
             container_name: row.get("container_name")?,
             summary: row.get("summary")?,
             change: json_of(row, "change")?,
-            status: row.get("status")?,
+            status: word(row, "status")?,
             error: row.get("error")?,
             created_at: row.get("created_at")?,
             settled_at: row.get("settled_at")?,
@@ -142,7 +141,7 @@ impl Store {
                 container_name: change.container_name,
                 summary: change.summary,
                 change: change.change,
-                status: ChangeStatus::Applying.as_str().to_owned(),
+                status: ChangeStatus::Applying,
                 error: None,
                 created_at,
                 settled_at: None,

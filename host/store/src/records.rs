@@ -1,24 +1,25 @@
 //! What a trial leaves beside its result: phases, the audit, the log.
 
 use rusqlite::params;
-use rusqlite::types::{ToSql, ToSqlOutput};
 use serde::Serialize;
 use serde_json::Value;
+use strum::{Display, EnumString, IntoStaticStr};
 
 use super::{Store, json_of};
-use duress_model::Result;
+use super::column::{Named, word};
+use duress_model::{Outcome, Phase, Result};
 
 /// A phase that has ended. Times are in milliseconds since the Unix epoch.
 #[derive(Debug, Clone, Serialize)]
 pub struct PhaseRow {
-    /// e.g. `FAULT_INJECTION`.
-    pub phase: String,
+    /// Which.
+    pub phase: Phase,
     /// When it began.
     pub began_at: i64,
     /// When it ended.
     pub ended_at: i64,
-    /// An outcome's word, e.g. `passed`.
-    pub outcome: String,
+    /// How it ended.
+    pub outcome: Outcome,
     /// Why it did not pass.
     pub detail: Option<String>,
 }
@@ -40,8 +41,9 @@ pub struct LogLine {
 }
 
 /// What became of a host call.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Display, EnumString, IntoStaticStr)]
 #[serde(rename_all = "snake_case")]
+#[strum(serialize_all = "snake_case")]
 pub enum Verdict {
     /// It was allowed and succeeded.
     Allowed,
@@ -49,17 +51,6 @@ pub enum Verdict {
     Denied,
     /// It was allowed and failed.
     Failed,
-}
-
-impl ToSql for Verdict {
-    fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
-        Ok(match self {
-            Self::Allowed => "allowed",
-            Self::Denied => "denied",
-            Self::Failed => "failed",
-        }
-        .into())
-    }
 }
 
 /// A host call of a plugin.
@@ -98,8 +89,8 @@ pub struct AuditRow {
     pub call: String,
     /// With what.
     pub arguments: Value,
-    /// `allowed`, `denied` or `failed`.
-    pub verdict: String,
+    /// What became of it.
+    pub verdict: Verdict,
     /// Why it did not succeed.
     pub detail: Option<String>,
     /// How long it took, in microseconds.
@@ -108,12 +99,12 @@ pub struct AuditRow {
 
 impl Store {
     /// Notes the phase that a trial is in.
-    pub fn post_phase(&self, trial: &str, phase: &'static str) {
+    pub fn post_phase(&self, trial: &str, phase: Phase) {
         let trial = trial.to_owned();
         self.post("note a phase", move |connection| {
             connection
                 .prepare_cached("UPDATE trials SET phase = ? WHERE id = ?")?
-                .execute(params![phase, trial])?;
+                .execute(params![Named(phase), trial])?;
             Ok(())
         });
     }
@@ -128,10 +119,10 @@ impl Store {
                 )?
                 .execute(params![
                     trial,
-                    phase.phase,
+                    Named(phase.phase),
                     phase.began_at,
                     phase.ended_at,
-                    phase.outcome,
+                    Named(phase.outcome),
                     phase.detail
                 ])?;
             Ok(())
@@ -163,7 +154,7 @@ impl Store {
                     entry.function,
                     entry.call,
                     entry.arguments,
-                    entry.verdict,
+                    Named(entry.verdict),
                     entry.detail,
                     entry.duration_us
                 ])?;
@@ -182,10 +173,10 @@ impl Store {
                 .prepare_cached("SELECT * FROM phases WHERE trial_id = ? ORDER BY id")?
                 .query_map([trial], |row| {
                     Ok(PhaseRow {
-                        phase: row.get("phase")?,
+                        phase: word(row, "phase")?,
                         began_at: row.get("began_at")?,
                         ended_at: row.get("ended_at")?,
-                        outcome: row.get("outcome")?,
+                        outcome: word(row, "outcome")?,
                         detail: row.get("detail")?,
                     })
                 })?
@@ -233,7 +224,7 @@ impl Store {
                         function: row.get("function")?,
                         call: row.get("call")?,
                         arguments: json_of(row, "arguments")?,
-                        verdict: row.get("verdict")?,
+                        verdict: word(row, "verdict")?,
                         detail: row.get("detail")?,
                         duration_us: row.get("duration_us")?,
                     })

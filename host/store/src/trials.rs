@@ -3,12 +3,12 @@
 use std::collections::{BTreeMap, HashSet};
 
 use rusqlite::{OptionalExtension as _, Row, named_params, params};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::column::{Named, named};
+use super::column::{Json, Named, json, named};
 use super::{Store, json_of, now};
-use duress_model::{Circumstances, Outcome, Result, TrialSpec};
+use duress_model::{Circumstances, Outcome, Phase, PlannedFault, Result, TrialSpec};
 
 /// A trial that begins.
 #[derive(Debug, Clone)]
@@ -61,6 +61,26 @@ pub struct TrialEnd {
     pub ended_at: i64,
 }
 
+/// What a stored trial does.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum StoredSpec {
+    /// As this duress describes a trial.
+    Known(Box<TrialSpec>),
+    /// As another version of duress described it: it can be shown, and not run again.
+    Other(Value),
+}
+
+impl StoredSpec {
+    /// Returns its faults; none of another version's.
+    pub fn faults(&self) -> &[PlannedFault] {
+        match self {
+            Self::Known(spec) => &spec.faults,
+            Self::Other(_) => &[],
+        }
+    }
+}
+
 /// A trial. Times are in milliseconds since the Unix epoch.
 #[derive(Debug, Clone, Serialize)]
 pub struct TrialRow {
@@ -82,13 +102,13 @@ pub struct TrialRow {
     /// Its compose project.
     pub project: String,
     /// The digest of each component, by plugin.
-    pub digests: Value,
+    pub digests: BTreeMap<String, String>,
     /// What it does.
-    pub spec: Value,
+    pub spec: StoredSpec,
     /// The phase that runs or ran last.
-    pub phase: Option<String>,
+    pub phase: Option<Phase>,
     /// The containers that were changed; in a dry run, those that would have been.
-    pub targets: Value,
+    pub targets: Vec<String>,
     /// What the fault's cleanup needs.
     pub metadata: Option<Value>,
     /// The subject's state before the fault.
@@ -115,7 +135,7 @@ pub struct TrialRow {
     /// Why it did not pass.
     pub error: Option<String>,
     /// What to do about it.
-    pub hints: Value,
+    pub hints: Vec<String>,
     /// The trial ran again later, and that attempt counts.
     pub superseded: bool,
     /// It was a dry run: nothing was changed.
@@ -136,10 +156,10 @@ impl TrialRow {
             chaos: row.get("chaos")?,
             seed: row.get("seed")?,
             project: row.get("project")?,
-            digests: json_of(row, "digests")?,
-            spec: json_of(row, "spec")?,
-            phase: row.get("phase")?,
-            targets: json_of(row, "targets")?,
+            digests: json(row, "digests")?,
+            spec: json(row, "spec")?,
+            phase: named(row, "phase")?,
+            targets: json(row, "targets")?,
             metadata: row.get("metadata")?,
             state_before: row.get("state_before")?,
             state_after: row.get("state_after")?,
@@ -154,7 +174,7 @@ impl TrialRow {
             ended_at: row.get("ended_at")?,
             outcome: named(row, "outcome")?,
             error: row.get("error")?,
-            hints: json_of(row, "hints")?,
+            hints: json(row, "hints")?,
             superseded: row.get("superseded")?,
             dry_run: row.get("dry_run")?,
         })
@@ -168,8 +188,6 @@ impl Store {
     /// When it cannot be written.
     pub async fn start_trial(&self, trial: NewTrial) -> Result<()> {
         self.write("note the trial", move |connection| {
-            let spec = serde_json::to_value(&trial.spec).unwrap_or_default();
-            let digests = serde_json::to_value(&trial.digests).unwrap_or_default();
             connection
                 .prepare_cached(
                     "UPDATE trials SET superseded = 1
@@ -191,8 +209,8 @@ impl Store {
                     ":slot": trial.slot,
                     ":seed": trial.spec.seed,
                     ":project": trial.project,
-                    ":digests": digests,
-                    ":spec": spec,
+                    ":digests": Json(trial.digests),
+                    ":spec": Json(&trial.spec),
                     ":now": now(),
                 })?;
             Ok(())
@@ -219,8 +237,8 @@ impl Store {
                     ":id": id,
                     ":outcome": Named(end.outcome),
                     ":error": end.error,
-                    ":hints": Value::from(end.hints),
-                    ":targets": Value::from(end.targets),
+                    ":hints": Json(end.hints),
+                    ":targets": Json(end.targets),
                     ":metadata": end.metadata,
                     ":before": end.state_before,
                     ":after": end.state_after,
@@ -228,7 +246,7 @@ impl Store {
                     ":rollback": end.rollback_at,
                     ":recovered": end.recovered_at,
                     ":recovery": end.recovery_ms,
-                    ":circumstances": serde_json::to_value(&end.circumstances).unwrap_or_default(),
+                    ":circumstances": Json(end.circumstances),
                     ":ended": end.ended_at,
                 })?;
             Ok(())
@@ -252,7 +270,7 @@ impl Store {
 
     /// Notes the containers that were changed.
     pub fn post_targets(&self, id: &str, targets: &[String]) {
-        let (id, targets) = (id.to_owned(), Value::from(targets));
+        let (id, targets) = (id.to_owned(), Json(targets.to_owned()));
         self.post("note the targets", move |connection| {
             connection
                 .prepare_cached("UPDATE trials SET targets = ? WHERE id = ?")?

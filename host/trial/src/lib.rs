@@ -190,18 +190,14 @@ impl Trial {
             Some(journal) if !self.dry_run => Changes::Made(journal.clone()),
             _ => Changes::Recorded(std::sync::Mutex::default()),
         };
+        let audit = Audit::new(context.store.clone(), self.id.clone());
+        let (project, seed) = (self.project.clone(), self.spec.seed);
         let scope = Arc::new(TrialScope {
-            name: self.spec.name.clone(),
-            project: self.project.clone(),
             stack: self.stack(context),
             engine: context.engine.clone(),
-            blast_radius: std::sync::Mutex::default(),
             root_filesystem_allowed: self.allows_root_filesystem(),
             changes,
-            audit: Audit::new(context.store.clone(), self.id.clone()),
-            http: context.http.clone(),
-            random: std::sync::Mutex::new(SeededRandom::new(self.spec.seed)),
-            clock: Clock::start(),
+            ..TrialScope::new(&self.spec.name, project, seed, audit, context.http.clone())
         });
         let mut run = Run {
             context,
@@ -269,7 +265,6 @@ impl Trial {
         Some(Stack {
             project: self.project.clone(),
             compose_file: self.subject.compose_file()?,
-            environment: std::collections::BTreeMap::new(),
             labels: self.labels(context),
         })
     }
@@ -322,7 +317,7 @@ impl Run<'_> {
     /// Begins a phase; when it began.
     fn enter(&self, phase: Phase) -> i64 {
         self.observer.phase(phase);
-        self.context.store.post_phase(&self.trial.id, phase.as_str());
+        self.context.store.post_phase(&self.trial.id, phase);
         now()
     }
 
@@ -333,10 +328,10 @@ impl Run<'_> {
             Err(failed) => (failed.outcome, Some(failed.error.to_string())),
         };
         let ended = PhaseRow {
-            phase: phase.as_str().to_owned(),
+            phase,
             began_at,
             ended_at: now(),
-            outcome: outcome.as_str().to_owned(),
+            outcome,
             detail,
         };
         self.context.store.post_phase_end(&self.trial.id, ended);

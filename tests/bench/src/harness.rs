@@ -37,7 +37,6 @@ impl Harness {
         let stack = Stack {
             project: project.clone(),
             compose_file: compose,
-            environment: BTreeMap::new(),
             labels: BTreeMap::from([(LABEL_PROJECT.to_owned(), project.to_string())]),
         };
         let docker = Docker::connect(driver).await?;

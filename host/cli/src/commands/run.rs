@@ -4,8 +4,9 @@ use std::path::{Path, PathBuf};
 
 use clap::{Args, Subcommand};
 use duress_campaign::Draft;
-use duress_model::{Error, TrialSpec};
+use duress_model::Error;
 use duress_runner::Record;
+use duress_store::StoredSpec;
 
 use crate::context::Context;
 use crate::flags::Flags;
@@ -102,11 +103,15 @@ async fn resume_file(context: &Context, file: &Path, text: &str, options: RunOpt
 async fn again(context: &Context, trial: &str, how: &How) -> Done {
     let store = context.existing_store()?;
     let row = store.trial(trial).await?;
-    let spec: TrialSpec = serde_json::from_value(row.spec).map_err(|error| {
-        Error::failed(format!("read the description of trial {}: {error}", row.id))
-    })?;
+    let StoredSpec::Known(spec) = row.spec else {
+        return Err(Error::failed(format!(
+            "cannot run trial {} again: another version of duress described it",
+            row.id
+        ))
+        .into());
+    };
     store.close().await?;
     let catalog = context.catalog(None)?.pinned(how.options.locked);
-    let prepared = duress_runner::repeat(spec, &catalog, how.dry_run).await?;
+    let prepared = duress_runner::repeat(*spec, &catalog, how.dry_run).await?;
     execute::run(context, prepared, Record::New { source: None }, how.options).await
 }

@@ -2,7 +2,6 @@
 
 use duress_model::CampaignOutcome;
 use duress_store::{CampaignRow, TrialRow};
-use serde_json::Value;
 
 /// A duration: `850 ms`, `12.3 s`, `4 min 10 s`.
 pub(crate) fn duration(ms: i64) -> String {
@@ -45,16 +44,10 @@ fn dry_run_marked(word: &str, is_dry_run: bool) -> String {
 }
 
 /// A list of names in one line.
-pub(crate) fn names(list: &Value) -> String {
-    let names: Vec<_> = list
-        .as_array()
-        .into_iter()
-        .flatten()
-        .filter_map(Value::as_str)
-        .collect();
-    match names.is_empty() {
+pub(crate) fn names(list: &[String]) -> String {
+    match list.is_empty() {
         true => "-".to_owned(),
-        false => names.join(", "),
+        false => list.join(", "),
     }
 }
 

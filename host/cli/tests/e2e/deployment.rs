@@ -72,7 +72,6 @@ impl Stacked {
             stack: Stack {
                 project,
                 compose_file,
-                environment: BTreeMap::new(),
                 labels: labels.into(),
             },
             _folder: folder,

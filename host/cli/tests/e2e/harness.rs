@@ -94,7 +94,6 @@ impl Harness {
         let stack = Stack {
             project: project.clone(),
             compose_file: subject.compose_file().unwrap(),
-            environment: std::collections::BTreeMap::new(),
             labels: [
                 (LABEL_PROJECT, project.to_string()),
                 (LABEL_TRIAL, id.to_string()),
@@ -104,22 +103,17 @@ impl Harness {
             .into(),
         };
         let blast_radius = radius.iter().map(|&name| name.to_owned()).collect();
+        let audit = Audit::new(store.clone(), id.to_string());
         let scope = Arc::new(PluginScope {
             plugin: subject.plugin.manifest.name.clone(),
             settings: subject.manifest.settings.clone(),
             grants: subject.plugin.manifest.permissions.clone(),
             trial: Some(Arc::new(TrialScope {
-                name: "harness".into(),
-                project: project.clone(),
                 stack: Some(stack),
                 engine: Some(Arc::clone(&engine)),
                 blast_radius: Mutex::new(blast_radius),
-                root_filesystem_allowed: false,
                 changes: Changes::Made(journal.clone()),
-                audit: Audit::new(store.clone(), id.to_string()),
-                http,
-                random: Mutex::new(SeededRandom::new(7)),
-                clock: Clock::start(),
+                ..TrialScope::new("harness", project.clone(), 7, audit, http)
             })),
         });
         let fault_scope = Arc::new(PluginScope {

@@ -2,8 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use duress_model::CampaignOutcome;
-use duress_store::TrialRow;
+use duress_model::{CampaignOutcome, Phase};
+use duress_store::{ChangeStatus, TrialRow};
 use serde_json::Value;
 
 use super::scenario::{Broken, Simulation};
@@ -177,20 +177,9 @@ impl Simulation {
         touched: Option<&BTreeSet<String>>,
     ) -> std::result::Result<(), Broken> {
         let phases = self.look(async |store| store.phases(&trial.id).await);
-        let order = [
-            "init",
-            "baseline_check",
-            "fault_injection",
-            "monitoring",
-            "rollback",
-            "post_validation",
-        ];
-        let places: Vec<_> = phases
-            .iter()
-            .map(|phase| order.iter().position(|name| *name == phase.phase))
-            .collect();
+        let order: Vec<_> = phases.iter().map(|ended| ended.phase).collect();
         must!(
-            places.iter().all(Option::is_some) && places.is_sorted(),
+            order.is_sorted() && !order.contains(&Phase::Report),
             "the phases of {} are out of order: {phases:?}",
             trial.name
         );
@@ -200,7 +189,7 @@ impl Simulation {
             outcome_of(trial) != "passed"
                 || changes
                     .iter()
-                    .all(|change| change.status.as_str() != "void"),
+                    .all(|change| change.status != ChangeStatus::Void),
             "{} has passed, and its fault ended with a container that somebody removed",
             trial.name
         );
@@ -216,8 +205,7 @@ impl Simulation {
             );
         }
         if !trial.superseded {
-            let targets = trial.targets.as_array().into_iter().flatten();
-            for name in targets.filter_map(Value::as_str) {
+            for name in &trial.targets {
                 allowed.remove(name);
             }
             must!(
@@ -228,7 +216,10 @@ impl Simulation {
         }
         for change in changes {
             must!(
-                matches!(change.status.as_str(), "reverted" | "void"),
+                matches!(
+                    change.status,
+                    ChangeStatus::Reverted | ChangeStatus::Void
+                ),
                 "a change of {} is {}",
                 trial.name,
                 change.status

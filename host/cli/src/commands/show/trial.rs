@@ -67,32 +67,26 @@ fn headline(trial: &TrialRow) {
     );
     if let Some(error) = &trial.error {
         print_line!("{} {error}", style::ERROR.paint("error:"));
-        for hint in trial
-            .hints
-            .as_array()
-            .into_iter()
-            .flatten()
-            .filter_map(Value::as_str)
-        {
+        for hint in &trial.hints {
             print_line!("  {} {hint}", style::HINT.paint("hint:"));
         }
     }
-    let faults = trial.spec["faults"].as_array();
-    for fault in faults.into_iter().flatten() {
+    let faults = trial.spec.faults();
+    for fault in faults {
         let mut when = String::new();
-        if let Some(at) = fault["at_ms"].as_i64().filter(|at| *at > 0) {
-            when.push_str(&format!(" after {}", format::duration(at)));
+        if fault.at_ms > 0 {
+            when.push_str(&format!(" after {}", format::duration(signed(fault.at_ms))));
         }
-        if let Some(hold) = fault["hold_ms"].as_i64() {
-            when.push_str(&format!(" for {}", format::duration(hold)));
+        if let Some(hold) = fault.hold_ms {
+            when.push_str(&format!(" for {}", format::duration(signed(hold))));
         }
         print_line!(
             "fault {}{when}, parameters {}",
-            fault["name"].as_str().unwrap_or("?"),
-            fault["parameters"],
+            fault.name,
+            Value::Object(fault.parameters.clone()),
         );
     }
-    if faults.is_some_and(|faults| !faults.is_empty()) {
+    if !faults.is_empty() {
         let word = match trial.dry_run {
             true => "would change",
             false => "changed",
@@ -105,6 +99,11 @@ fn headline(trial: &TrialRow) {
     }
 }
 
+/// Returns a time of a campaign as the times of the store are.
+fn signed(ms: u64) -> i64 {
+    i64::try_from(ms).unwrap_or(i64::MAX)
+}
+
 fn print_phases(phases: &[PhaseRow]) {
     if phases.is_empty() {
         return;
@@ -113,7 +112,7 @@ fn print_phases(phases: &[PhaseRow]) {
     let mut rows = table::table(&["phase", "outcome", "took"], 2);
     for phase in phases {
         let took = format::duration(phase.ended_at - phase.began_at);
-        rows.add_row([phase.phase.clone(), phase.outcome.clone(), took]);
+        rows.add_row([phase.phase.as_str(), phase.outcome.as_str(), &took]);
     }
     print_line!("{}", table::lines(&rows));
 }
@@ -126,7 +125,8 @@ fn print_changes(changes: &[ChangeRow], with_actions: bool) {
     print_line!();
     let mut rows = table::table(&["change", "container", "status"], 3);
     for change in changes.iter().rev() {
-        rows.add_row([&change.summary, &change.container_name, &change.status]);
+        let (summary, name) = (change.summary.as_str(), change.container_name.as_str());
+        rows.add_row([summary, name, change.status.as_str()]);
     }
     print_line!("{}", table::lines(&rows));
     for change in changes.iter().rev().filter(|_| with_actions) {
