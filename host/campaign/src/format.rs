@@ -261,10 +261,7 @@ impl Campaign {
     pub fn digest(&self) -> String {
         // A campaign has text keys and finite numbers alone, which JSON can always say.
         let definition = serde_json::to_vec(self).unwrap_or_default();
-        Sha256::digest(definition)
-            .iter()
-            .map(|byte| format!("{byte:02x}"))
-            .collect()
+        hex::encode(Sha256::digest(definition))
     }
 }
 

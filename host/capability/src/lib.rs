@@ -42,7 +42,7 @@ pub use convert::describe;
 pub use host::CallLog;
 pub use host::Clock;
 use output::{Output, Stream};
-pub use permissions::{ActionKind, Permissions, Programs, STACK, TcpReach, MissingPermission};
+pub use permissions::{ActionKind, MissingPermission, Permissions, Programs, STACK, TcpReach};
 pub use radius::BlastRadius;
 pub use scope::{Changes, PluginScope, TrialScope};
 pub use text::{MESSAGE_LIMIT, tamed};

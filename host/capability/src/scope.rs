@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex};
 
 use duress_model::SeededRandom;
 
-use super::{Audit, BlastRadius, Clock, GuestError, Permissions, MissingPermission};
+use super::{Audit, BlastRadius, Clock, GuestError, MissingPermission, Permissions};
 use duress_engine::{Container, Engine, Network, Project, Stack};
 use duress_http::{Client, Reach};
 use duress_journal::TrialJournal;
@@ -85,7 +85,13 @@ impl PluginScope {
 impl TrialScope {
     /// Returns the scope of a trial without containers, whose changes are recorded and not made; the caller sets what else the trial is
     /// to have. Its clock starts now.
-    pub fn new(name: impl Into<String>, project: Project, seed: u64, audit: Audit, http: Client) -> Self {
+    pub fn new(
+        name: impl Into<String>,
+        project: Project,
+        seed: u64,
+        audit: Audit,
+        http: Client,
+    ) -> Self {
         Self {
             name: name.into(),
             project,

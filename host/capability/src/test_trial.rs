@@ -1,14 +1,13 @@
 //! A trial on a machine in memory, for tests of what a call may do.
 
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::Value;
 
-use super::{Audit, Changes, Clock, Ctx, Permissions, PluginScope, TrialScope};
+use super::{Audit, Ctx, Permissions, PluginScope, TrialScope};
 use duress_engine::Project;
 use duress_http::Client;
-use duress_model::SeededRandom;
 use duress_simulated::{End, Script, SimulatedEngine, Troubles, World};
 use duress_store::Store;
 

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use serde_json::{Value, json};
 
-use super::harness::{Setup, Harness};
+use super::harness::{Harness, Setup};
 use super::values::Schema;
 use super::{Check, Checks};
 use duress_model::{Choice, FaultType, Result};

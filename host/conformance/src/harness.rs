@@ -8,11 +8,11 @@ use std::time::Duration;
 use async_trait::async_trait;
 use serde_json::{Value, json};
 
-use duress_capability::{Audit, Changes, Clock, PluginScope, TrialScope};
-use duress_engine::{Engine, LABEL_DATABASE, LABEL_TRIAL, Project, Stack};
+use duress_capability::{Audit, Changes, PluginScope, TrialScope};
+use duress_engine::{LABEL_DATABASE, LABEL_TRIAL, Project, Stack};
 use duress_http::Client;
 use duress_journal::{Executor, Listener, RollbackReport, TrialJournal};
-use duress_model::{Error, Result, SeededRandom, TrialSpec};
+use duress_model::{Error, Result, TrialSpec};
 use duress_plugin::{CallError, CallLimits, Plugin, merged};
 use duress_simulated::{End, Script, SimulatedEngine, Troubles, World};
 use duress_store::{Disk, HostLock, NewCampaign, NewTrial, Store};

@@ -137,12 +137,7 @@ async fn all(harness: &Harness<'_>, found: &Plugin) -> Result<Report> {
 /// Returns the list of faults.
 async fn list(harness: &Harness<'_>, found: &Plugin) -> Vec<Check> {
     let mut checks = Checks::default();
-    let again = match harness
-        .plugin
-        .component
-        .fault_types(&harness.limits)
-        .await
-    {
+    let again = match harness.plugin.component.fault_types(&harness.limits).await {
         Ok(again) if again.iter().eq(found.faults.iter().map(AsRef::as_ref)) => Ok(()),
         Ok(_) => Err("it lists other faults at the second call".to_owned()),
         Err(error) => Err(error.to_string()),

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use super::harness::{Setup, Harness};
+use super::harness::{Harness, Setup};
 use super::{Check, Checks};
 use duress_model::Result;
 use duress_plugin::CallError;

@@ -141,9 +141,9 @@ fn check_tool(name: &str) -> Result<()> {
 pub fn which(name: &str) -> bool {
     let path = std::env::var_os("PATH").unwrap_or_default();
     let administrators = ["/usr/sbin", "/sbin"].map(std::path::PathBuf::from);
-    std::env::split_paths(&path)
-        .chain(administrators)
-        .any(|folder| folder.join(name).is_file())
+    let folders = std::env::split_paths(&path).chain(administrators);
+    // A folder's name with a `:` in it cannot be in a path.
+    std::env::join_paths(folders).is_ok_and(|path| which::which_in(name, Some(path), "/").is_ok())
 }
 
 /// Features of the kernel that can be asked for.

@@ -174,7 +174,10 @@ impl Probe {
 }
 
 /// Reads the values that a change is compared by, and puts them into it.
-pub(super) async fn write_down(executor: &Executor, change: &mut Change) -> Result<(), JournalError> {
+pub(super) async fn write_down(
+    executor: &Executor,
+    change: &mut Change,
+) -> Result<(), JournalError> {
     let Some(mut probe) = change.in_force.take() else {
         return Ok(());
     };

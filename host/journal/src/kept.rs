@@ -104,8 +104,7 @@ impl Original {
 }
 
 fn digest(contents: &[u8]) -> String {
-    let bytes = Sha256::digest(contents);
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+    hex::encode(Sha256::digest(contents))
 }
 
 /// A file that a change replaces, with what it was.

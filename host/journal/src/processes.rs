@@ -1,6 +1,6 @@
 //! Looking at single processes: whether those that a change stops or ends are stopped, or have ended.
 
-use super::act::{Executor, ENDING_SIGNALS, Failure, is_up};
+use super::act::{ENDING_SIGNALS, Executor, Failure, is_up};
 use super::change::{Action, Change};
 use duress_engine::{EngineError, EngineResult, Process};
 

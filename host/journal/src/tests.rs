@@ -173,7 +173,11 @@ async fn a_locked_database_delays_no_revert() {
         .roll_back()
         .await
         .expect("nothing is left to do");
-    let unsettled = harness.store.unsettled_changes().await.expect("the journal");
+    let unsettled = harness
+        .store
+        .unsettled_changes()
+        .await
+        .expect("the journal");
     assert!(unsettled.is_empty(), "{unsettled:?}");
 }
 
@@ -203,7 +207,13 @@ async fn a_file_is_replaced_by_one_change_at_a_time_and_restored_by_another_proc
         http: Client::simulated(Arc::new(harness.world.clone())),
     };
     let nobody = Listener(Arc::new(|_| {}));
-    let other = TrialJournal::new(harness.store.clone(), executor, "t".into(), "h".into(), nobody);
+    let other = TrialJournal::new(
+        harness.store.clone(),
+        executor,
+        "t".into(),
+        "h".into(),
+        nobody,
+    );
     let report = other.roll_back().await.expect("a report");
     assert_eq!((report.reverted.len(), report.stuck.len()), (1, 0));
     assert_eq!(there(), None, "there was no file");

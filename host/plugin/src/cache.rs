@@ -7,7 +7,7 @@
 use std::fs;
 use std::hash::{Hash, Hasher};
 use std::io::{Read as _, Write as _};
-use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _};
+use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _};
 use std::path::{Path, PathBuf};
 
 use sha2::{Digest as _, Sha256};
@@ -36,7 +36,7 @@ impl Cache {
         let mut hasher = Sha256Hasher(Sha256::new());
         FORMAT.hash(&mut hasher);
         engine.precompile_compatibility_hash().hash(&mut hasher);
-        let directory = base.join(hex(&hasher.0.finalize()[..8]));
+        let directory = base.join(hex::encode(&hasher.0.finalize()[..8]));
         fs::DirBuilder::new()
             .recursive(true)
             .mode(0o700)
@@ -87,23 +87,14 @@ impl Cache {
     pub(super) fn put(&self, digest: &str, component: &Component) -> Result<(), String> {
         let code = component.serialize().map_err(|error| error.to_string())?;
         let path = self.path(digest);
-        let temporary = path.with_extension(format!("{}.tmp", std::process::id()));
         let write = || -> std::io::Result<()> {
-            let mut file = fs::OpenOptions::new()
-                .write(true)
-                .create(true)
-                .truncate(true)
-                .mode(0o600)
-                .open(&temporary)?;
+            // For this user alone, and under a name that no other process has.
+            let mut file = tempfile::NamedTempFile::new_in(&self.directory)?;
             file.write_all(&code)?;
             file.write_all(&Sha256::digest(&code))?;
-            fs::rename(&temporary, &path)
+            file.persist(&path).map(drop).map_err(|error| error.error)
         };
-        write().map_err(|error| {
-            // What is left of it is of no use; that it cannot be removed either is the same trouble.
-            let _ = fs::remove_file(&temporary);
-            format!("cannot write {}: {error}", path.display())
-        })
+        write().map_err(|error| format!("cannot write {}: {error}", path.display()))
     }
 
     fn path(&self, digest: &str) -> PathBuf {
@@ -136,10 +127,6 @@ fn is_whole(path: &Path) -> std::io::Result<bool> {
 /// This user's, and writable by nobody else.
 fn private(metadata: &fs::Metadata) -> bool {
     metadata.uid() == rustix::process::geteuid().as_raw() && metadata.mode() & 0o022 == 0
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// A hasher that is the same in every process, unlike the standard library's.

@@ -4,6 +4,7 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use etcetera::BaseStrategy as _;
 use wasmtime::component::{Component, Linker};
 use wasmtime::{Config, Engine};
 
@@ -190,14 +191,8 @@ fn within<T: Send + 'static>(
 }
 
 fn cache_directory(what: &str) -> Option<PathBuf> {
-    let absolute = |name| {
-        std::env::var_os(name)
-            .map(PathBuf::from)
-            .filter(|p| p.is_absolute())
-    };
-    absolute("XDG_CACHE_HOME")
-        .or_else(|| absolute("HOME").map(|home| home.join(".cache")))
-        .map(|base| base.join("duress").join(what))
+    let folders = etcetera::base_strategy::Xdg::new().ok()?;
+    Some(folders.cache_dir().join("duress").join(what))
 }
 
 fn engine() -> wasmtime::Result<Engine> {
@@ -256,15 +251,8 @@ fn read(directory: &Path, file: &std::ffi::OsStr) -> Result<Vec<u8>> {
 
 /// Returns the digest by which a component is known, e.g. `sha256:2c26…`.
 pub fn sha256(bytes: &[u8]) -> String {
-    use std::fmt::Write as _;
-
     use sha2::Digest as _;
-    let mut text = String::from("sha256:");
-    for byte in sha2::Sha256::digest(bytes) {
-        // Writing to a string cannot fail.
-        let _ = write!(text, "{byte:02x}");
-    }
-    text
+    format!("sha256:{}", hex::encode(sha2::Sha256::digest(bytes)))
 }
 
 #[derive(PartialEq, Eq)]

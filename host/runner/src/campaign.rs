@@ -78,11 +78,16 @@ impl Job {
         Ok((campaign, tally))
     }
 
-    async fn begin(&self, context: &RunContext, source: Option<(PathBuf, String)>) -> Result<String> {
+    async fn begin(
+        &self,
+        context: &RunContext,
+        source: Option<(PathBuf, String)>,
+    ) -> Result<String> {
         let plan = &self.prepared.plan;
         let id = plan.new_id(jiff::Timestamp::now());
         let (path, source) = source.unzip();
-        context.store
+        context
+            .store
             .insert_campaign(NewCampaign {
                 id: id.clone(),
                 host_id: context.id.clone(),

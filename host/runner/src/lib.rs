@@ -24,7 +24,7 @@ pub use resume::{campaign_of_file, check_source, resume};
 
 use duress_model::{Error, Event, Outcome, Result};
 use duress_store::NewTrial;
-use duress_trial::{EventSender, Finished, RunContext, Observer, Trial};
+use duress_trial::{EventSender, Finished, Observer, RunContext, Trial};
 
 /// How long a campaign waits for an engine that does not answer.
 const ENGINE_PATIENCE: Duration = Duration::from_secs(300);

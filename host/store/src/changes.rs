@@ -6,8 +6,8 @@ use serde_json::Value;
 
 use strum::{Display, EnumString, IntoStaticStr};
 
-use super::{PendingNote, Store, json_of, now};
 use super::column::word;
+use super::{PendingNote, Store, json_of, now};
 use duress_model::Result;
 
 /// How far a change has come.

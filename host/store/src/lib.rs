@@ -32,7 +32,7 @@ pub use note::PendingNote;
 pub use path::default_path;
 pub use records::{AuditEntry, AuditRow, LogLine, PhaseRow, Verdict};
 pub use simulated::Disk;
-pub use trials::{StoredSpec, NewTrial, TrialEnd, TrialRow};
+pub use trials::{NewTrial, StoredSpec, TrialEnd, TrialRow};
 
 use duress_model::{Error, Result};
 use simulated::Simulated;

@@ -5,8 +5,8 @@ use serde::Serialize;
 use serde_json::Value;
 use strum::{Display, EnumString, IntoStaticStr};
 
-use super::{Store, json_of};
 use super::column::{Named, word};
+use super::{Store, json_of};
 use duress_model::{Outcome, Phase, Result};
 
 /// A phase that has ended. Times are in milliseconds since the Unix epoch.

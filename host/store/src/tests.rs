@@ -103,10 +103,7 @@ async fn what_was_written_is_read_by_another_process_of_the_file() {
         .trial("trial-etcd-node_kill-1")
         .await
         .expect("by its name");
-    assert_eq!(
-        (row.id.as_str(), row.phase),
-        ("t1", Some(Phase::Init))
-    );
+    assert_eq!((row.id.as_str(), row.phase), ("t1", Some(Phase::Init)));
     assert!(matches!(row.spec, StoredSpec::Known(stored) if *stored == spec(1)));
     let campaign = &other.campaigns(10).await.expect("a list")[0];
     assert_eq!((campaign.trials_ended, campaign.trials_passed), (2, 1));

@@ -28,16 +28,14 @@ pub use observer::Observer;
 pub use pulse::Pulse;
 use timeline::Timeline;
 
-use duress_capability::{Audit, Changes, Clock, PluginScope, TrialScope};
+use duress_capability::{Audit, Changes, PluginScope, TrialScope};
 use duress_engine::{
     Engine, LABEL_DATABASE, LABEL_DATABASE_ID, LABEL_HOST, LABEL_MACHINE, LABEL_PROJECT,
     LABEL_TRIAL, Project, Stack,
 };
 use duress_http::Client;
 use duress_journal::{Executor, TrialJournal};
-use duress_model::{
-    Circumstances, Error, FaultType, HealthGate, Outcome, Phase, SeededRandom, TrialSpec,
-};
+use duress_model::{Circumstances, Error, FaultType, HealthGate, Outcome, Phase, TrialSpec};
 use duress_plugin::{CallLimits, Plugin, Subject, merged};
 use duress_store::{PhaseRow, Store, TrialEnd};
 

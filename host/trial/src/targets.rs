@@ -122,7 +122,7 @@ impl Run<'_> {
         planned: &PlannedFault,
     ) -> Result<(), Failed> {
         let Some(engine) = self
-            .host
+            .context
             .engine
             .as_ref()
             .filter(|_| planned.keep_healthy > 0)

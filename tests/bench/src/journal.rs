@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Result, anyhow};
 use serde_json::json;
 
-use crate::harness::{PATIENCE, Harness};
+use crate::harness::{Harness, PATIENCE};
 use crate::{Row, median};
 use duress_engine::{Program, Programs as _, Project};
 use duress_model::TrialSpec;

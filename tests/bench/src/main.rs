@@ -3,12 +3,12 @@
 #![allow(clippy::print_stdout, reason = "its table is what it is for")]
 
 mod component;
+mod harness;
 mod journal;
 mod network;
 mod plugins;
 mod program;
 mod reliability;
-mod harness;
 
 use std::process::ExitCode;
 use std::time::Duration;

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, ensure};
 
-use crate::harness::{PATIENCE, Harness};
+use crate::harness::{Harness, PATIENCE};
 use crate::{Row, median};
 use duress_engine::{
     ContainerId, NetDriver, PacketQueue, Program, Programs as _, Stacks as _, Tasks as _, Work,
@@ -71,7 +71,10 @@ async fn run(harness: &Harness, command: Vec<String>) -> Result<()> {
         command,
         timeout: PATIENCE,
     };
-    let output = harness.docker.run_in_network(&harness.one, &program).await?;
+    let output = harness
+        .docker
+        .run_in_network(&harness.one, &program)
+        .await?;
     ensure!(
         output.exit_code == 0,
         "{}",

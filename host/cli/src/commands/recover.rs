@@ -8,7 +8,7 @@ use clap::Args;
 use duress_engine::Engine;
 use duress_http::Client;
 use duress_model::Error;
-use duress_runner::{Machine, Leftovers};
+use duress_runner::{Leftovers, Machine};
 use serde_json::json;
 
 use crate::Done;

@@ -64,7 +64,7 @@ fn show(changes: &[ChangeRow], left: &[bool], trials: &[String]) {
     for ((change, left), trial) in changes.iter().zip(left).zip(trials) {
         let status = match left {
             true => format!("{}, its run is dead", change.status),
-            false => change.status.clone(),
+            false => change.status.to_string(),
         };
         table.add_row([
             change.container_name.clone(),

@@ -13,7 +13,7 @@ use duress_runner::guardian::{Guarded, Guardian};
 use duress_runner::{Job, Machine, Prepared, Record};
 use duress_store::{HostLock, Store};
 use duress_trial::EventSender;
-use duress_trial::{RunContext, Pulse};
+use duress_trial::{Pulse, RunContext};
 use tokio_util::sync::CancellationToken;
 
 use super::Done;

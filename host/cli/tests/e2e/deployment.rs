@@ -1,6 +1,6 @@
 //! Containers that are replaced, scaled, and worked on while they are stopped: what the engine itself shows before, during and after.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use duress_docker::Docker;

@@ -3,8 +3,8 @@
 use serde_json::{Value, json};
 
 use crate::docker::Container;
-use crate::netem::kernel_has_netem;
 use crate::harness::Harness;
+use crate::netem::kernel_has_netem;
 
 const ALL: [&str; 3] = ["etcd0", "etcd1", "etcd2"];
 
@@ -70,7 +70,10 @@ async fn the_leader_is_the_one_that_leader_kill_kills() {
         .expect("a leader")
         .to_owned();
 
-    let metadata = harness.inject("leader_kill", json!({}), &ALL).await.unwrap();
+    let metadata = harness
+        .inject("leader_kill", json!({}), &ALL)
+        .await
+        .unwrap();
     assert_eq!(metadata["target_container"], leader.as_str());
     assert_eq!(
         harness.container(&leader).inspect("{{.State.Status}}"),

@@ -8,14 +8,14 @@ use tempfile::TempDir;
 
 use crate::docker::Container;
 use crate::program::repository;
-use duress_capability::{Audit, Changes, Clock, PluginScope, TrialScope};
+use duress_capability::{Audit, Changes, PluginScope, TrialScope};
 use duress_docker::Docker;
 use duress_engine::{
     Engine, LABEL_DATABASE, LABEL_PROJECT, LABEL_TRIAL, NetDriver, Project, Stack, Stacks as _,
 };
 use duress_http::Client;
 use duress_journal::{Executor, Listener, TrialJournal};
-use duress_model::{SeededRandom, TrialSpec};
+use duress_model::TrialSpec;
 use duress_plugin::{CallError, Catalog, Plugin, Runtime, Subject};
 use duress_store::{HostLock, NewCampaign, NewTrial, Store};
 

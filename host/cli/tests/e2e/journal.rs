@@ -85,14 +85,23 @@ async fn a_change_without_effect_is_told_apart_and_taken_back() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_change_that_breaks_off_is_taken_back() {
     let harness = Harness::new("etcd", &["etcd0"]).await;
-    let mut broken = change(&harness, &["touch", "/tmp/mark"], &["rm", "-f", "/tmp/mark"]);
+    let mut broken = change(
+        &harness,
+        &["touch", "/tmp/mark"],
+        &["rm", "-f", "/tmp/mark"],
+    );
     broken.apply.push(Action::Run(program(&["false"])));
     let answer = harness.journal.apply(broken).await;
     assert!(
         matches!(answer, Err(JournalError::NotMade(_))),
         "{answer:?}"
     );
-    assert!(!harness.container("etcd0").run(&["test", "-e", "/tmp/mark"]).0);
+    assert!(
+        !harness
+            .container("etcd0")
+            .run(&["test", "-e", "/tmp/mark"])
+            .0
+    );
     assert_eq!(harness.unsettled().await, 0);
 }
 
@@ -116,7 +125,13 @@ async fn a_fault_that_stays_in_force_is_reported_until_it_is_gone() {
 #[tokio::test(flavor = "multi_thread")]
 async fn another_process_takes_back_what_one_made() {
     let harness = Harness::new("etcd", &["etcd0"]).await;
-    let mark = || change(&harness, &["touch", "/tmp/mark"], &["rm", "-f", "/tmp/mark"]);
+    let mark = || {
+        change(
+            &harness,
+            &["touch", "/tmp/mark"],
+            &["rm", "-f", "/tmp/mark"],
+        )
+    };
     let id = harness.journal.apply(mark()).await.unwrap();
     let trial = harness.store.running_trials().await.unwrap().remove(0).id;
     let elsewhere = || {
@@ -135,13 +150,22 @@ async fn another_process_takes_back_what_one_made() {
     };
     let other = elsewhere();
     other.revert(&id).await.unwrap();
-    assert!(!harness.container("etcd0").run(&["test", "-e", "/tmp/mark"]).0);
+    assert!(
+        !harness
+            .container("etcd0")
+            .run(&["test", "-e", "/tmp/mark"])
+            .0
+    );
     other.revert(&id).await.expect("twice is once");
     elsewhere()
         .revert(&id)
         .await
         .expect("and so it is for a third");
-    harness.journal.revert(&id).await.expect("and for the first");
+    harness
+        .journal
+        .revert(&id)
+        .await
+        .expect("and for the first");
     let foreign = other.revert("01a1fd91-8bf7-703d-bc8d-4298f40f4a47").await;
     assert!(
         matches!(foreign, Err(JournalError::Refused(_))),

@@ -240,7 +240,7 @@ async fn what_works_beside_a_container_ends_by_itself_when_nobody_ends_it() {
                 percent: 5,
                 workers: 1,
             },
-            "--percent",
+            "burn_cpu",
         ),
         ("peer", Work::RunProgram { command: shell }, "sleep 4343"),
     ] {
@@ -276,13 +276,13 @@ async fn load_ends_where_the_container_has_nothing_left() {
     docker(&["update", "--pids-limit", "6", &target.0]);
     let works = |percent: u8| {
         let processes = docker(&["top", &target.0]);
-        processes.contains(&format!("--percent={percent}"))
+        processes.contains(&format!(r#""percent":{percent},"#))
     };
     assert!(works(10) && works(60));
     harness.cleanup(&second).await;
     assert!(works(10) && !works(60));
     harness.cleanup(&load).await;
-    assert!(!docker(&["top", &target.0]).contains("--percent"));
+    assert!(!docker(&["top", &target.0]).contains("burn_cpu"));
     harness.cleanup(&full).await;
     assert_eq!(harness.unsettled().await, 0);
 }
@@ -350,7 +350,9 @@ async fn processes_that_fork_and_end_are_paused_by_name() {
         json!({ "process": "bash" }),
         json!({ "command": "do sleep 0.3 &" }),
     ] {
-        let metadata = harness.break_it("process_pause", parameters, &["peer"]).await;
+        let metadata = harness
+            .break_it("process_pause", parameters, &["peer"])
+            .await;
         let stopped = states();
         assert!(stopped.lines().all(|one| one.starts_with('T')), "{stopped}");
         harness.cleanup(&metadata).await;

@@ -126,7 +126,9 @@ async fn traffic_flows_again_when_the_helper_dies() {
 async fn a_partition_cuts_a_container_without_tools_off() {
     for driver in [NetDriver::Namespace, NetDriver::Toolbox] {
         let (harness, bare, peer) = harness(driver).await;
-        let metadata = harness.break_it("network_partition", json!({}), &BARE).await;
+        let metadata = harness
+            .break_it("network_partition", json!({}), &BARE)
+            .await;
         assert_eq!(peer.pings(&bare, 3).len(), 0, "{driver:?}");
         harness.cleanup(&metadata).await;
         assert_eq!(peer.pings(&bare, 3).len(), 3, "{driver:?}");

@@ -4,8 +4,8 @@
 use serde_json::json;
 
 use crate::docker::{Container, docker};
-use crate::languages::Examples;
 use crate::harness::Harness;
+use crate::languages::Examples;
 use crate::wait::until_true;
 
 fn psql(server: &Container, sql: &str) -> (bool, String) {
@@ -139,7 +139,9 @@ async fn a_file_is_replaced(harness: &Harness, primary: &Container) {
     assert_eq!(primary.run(&by_tcp), (true, "1".into()));
     let before = hba(primary);
     for recovers in [false, true] {
-        let metadata = harness.break_it("hba_lockout", json!({}), &["primary"]).await;
+        let metadata = harness
+            .break_it("hba_lockout", json!({}), &["primary"])
+            .await;
         let (let_in, text) = primary.run(&by_tcp);
         assert!(!let_in && text.contains("no pg_hba.conf entry"), "{text}");
         let complaint = harness.complaint().await;

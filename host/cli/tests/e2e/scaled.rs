@@ -3,9 +3,9 @@
 use serde_json::json;
 
 use crate::docker::{Container, docker, labelled};
+use crate::harness::Harness;
 use crate::program::Program;
 use crate::runs::project;
-use crate::harness::Harness;
 
 /// The containers of a service, as `name state`, sorted, whatever their state.
 fn of_service(project: &str, service: &str) -> Vec<String> {
@@ -115,7 +115,9 @@ async fn a_container_is_replaced_beside_other_faults_and_by_no_wrong_image() {
     assert_eq!(says(&peer), "none");
 
     // Where something else is in force, nothing is replaced.
-    let pause = harness.break_it("process_pause", json!({}), &["peer"]).await;
+    let pause = harness
+        .break_it("process_pause", json!({}), &["peer"])
+        .await;
     let refused = harness
         .inject("container_recreate", other.clone(), &["peer"])
         .await;
@@ -136,14 +138,20 @@ async fn a_container_is_replaced_beside_other_faults_and_by_no_wrong_image() {
     harness.cleanup(&limit).await;
 
     // Twice on top of each other, then a fault in the second: reverted from the newest on, whichever is asked first.
-    let first = harness.break_it("container_recreate", other, &["peer"]).await;
+    let first = harness
+        .break_it("container_recreate", other, &["peer"])
+        .await;
     let replaced = here().await;
     assert_eq!(says(&replaced), "other");
     let third = json!({ "environment": { "MODE": "third" } });
-    harness.break_it("container_recreate", third, &["peer"]).await;
+    harness
+        .break_it("container_recreate", third, &["peer"])
+        .await;
     let again = here().await;
     assert_eq!(says(&again), "third");
-    harness.break_it("process_pause", json!({}), &["peer"]).await;
+    harness
+        .break_it("process_pause", json!({}), &["peer"])
+        .await;
     assert_eq!(again.inspect("{{.State.Paused}}"), "true");
     harness.cleanup(&first).await;
     assert_eq!(here().await.0, own);

@@ -60,7 +60,7 @@ fn a_fault_that_does_nothing_is_invalid() {
     let undone = trial("{type: misbehave, params: {how: undo}}", "bare", |_| {});
     is(&undone, "invalid", "reverted before `inject` returned");
     // Its change is one of the trial's, and was in force for a moment.
-    assert_eq!(undone.targets, serde_json::json!(["bare"]));
+    assert_eq!(undone.targets, ["bare"]);
 }
 
 #[test]

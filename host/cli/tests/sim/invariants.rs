@@ -216,10 +216,7 @@ impl Simulation {
         }
         for change in changes {
             must!(
-                matches!(
-                    change.status,
-                    ChangeStatus::Reverted | ChangeStatus::Void
-                ),
+                matches!(change.status, ChangeStatus::Reverted | ChangeStatus::Void),
                 "a change of {} is {}",
                 trial.name,
                 change.status
