@@ -41,13 +41,19 @@ struct Kills {
 }
 
 impl Kills {
-    fn see(&mut self, started_ms: Option<u64>, count: u64) -> u64 {
+    /// Takes a look: when it was started last, the kernel's count if it runs, and the engine's word on how it ended last.
+    fn see(&mut self, started_ms: Option<u64>, count: Option<u64>, was_killed: bool) -> u64 {
+        let was_killed = u64::from(was_killed);
         if self.started_ms != started_ms {
-            self.earlier = self.earlier.saturating_add(self.now);
+            if self.started_ms.is_some() {
+                // The engine may know of a kill that came after the last look.
+                let last = count.map_or(self.now, |_| self.now.max(was_killed));
+                self.earlier = self.earlier.saturating_add(last);
+            }
             self.started_ms = started_ms;
             self.now = 0;
         }
-        self.now = self.now.max(count);
+        self.now = self.now.max(count.unwrap_or(was_killed));
         self.earlier.saturating_add(self.now)
     }
 }
@@ -160,17 +166,13 @@ impl Accounts {
                 Err(EngineError::Gone(_)) => continue,
                 Err(error) => return Err(quoted(&error.to_string()).into()),
             };
-            let counted = match self.context.engine.accounts(&container.id).await {
-                Ok(accounts) => accounts.oom_kills,
+            let count = match self.context.engine.accounts(&container.id).await {
+                Ok(accounts) => Some(accounts.oom_kills.unwrap_or(0)),
                 Err(error) if has_ended(&error) => None,
                 Err(error) => return Err(quoted(&error.to_string()).into()),
             };
-            // Where the kernel's count cannot be read, the engine still knows whether there was one.
-            let count = counted
-                .unwrap_or_default()
-                .max(u64::from(details.oom_killed));
             let kills = self.kills.entry(container.id).or_default();
-            kills.see(details.started_ms, count);
+            kills.see(details.started_ms, count, details.oom_killed);
         }
         let kills = self.kills.values();
         Ok(kills.map(|kills| kills.earlier + kills.now).sum::<u64>() as f64)
@@ -223,11 +225,16 @@ mod tests {
     #[test]
     fn kills_are_counted_over_starts() {
         let mut kills = Kills::default();
-        assert_eq!(kills.see(Some(1), 0), 0);
-        assert_eq!(kills.see(Some(1), 2), 2);
+        // How it ended before the first look is another trial's.
+        assert_eq!(kills.see(Some(1), Some(0), true), 0);
+        assert_eq!(kills.see(Some(1), Some(2), true), 2);
         // It has ended: the kernel's count is gone, and the engine's word is left.
-        assert_eq!(kills.see(Some(1), 1), 2);
-        assert_eq!(kills.see(Some(2), 0), 2);
-        assert_eq!(kills.see(Some(2), 1), 3);
+        assert_eq!(kills.see(Some(1), None, true), 2);
+        assert_eq!(kills.see(Some(2), Some(0), true), 2);
+        assert_eq!(kills.see(Some(2), Some(1), true), 3);
+        // Killed and started again between two looks.
+        assert_eq!(kills.see(Some(3), Some(0), false), 3);
+        assert_eq!(kills.see(Some(4), Some(0), true), 4);
+        assert_eq!(kills.see(Some(4), None, true), 5);
     }
 }

@@ -9,7 +9,7 @@ use crate::look::Nothing;
 use crate::number;
 use crate::words::quoted;
 
-/// The most labels that a reason shows.
+/// The most labels that a reason shows: those that differ.
 const LABELS: usize = 3;
 
 #[derive(Debug, Deserialize)]
@@ -139,23 +139,27 @@ pub(super) fn only(mut series: Vec<Series>) -> Result<Series, Nothing> {
         reason: format!(
             "the query returns {} series, {} among them: aggregate it, e.g. sum(…)",
             series.len() + 1,
-            labelled(&one)
+            distinguished(&one, &series)
         ),
         is_wrong: true,
     })
 }
 
-fn labelled(series: &Series) -> String {
-    let labels = series.labels.iter().take(LABELS);
-    let labels: Vec<_> = labels
+/// Returns the labels by which a series differs from others: they say what to aggregate over.
+fn distinguished(one: &Series, others: &[Series]) -> String {
+    let differs = |name: &str, value: &Value| {
+        let mut others = others.iter();
+        others.any(|other| other.labels.get(name) != Some(value))
+    };
+    let labels = one.labels.iter();
+    let mut labels = labels.filter(|(name, value)| differs(name, value));
+    let shown: Vec<_> = labels
+        .by_ref()
+        .take(LABELS)
         .map(|(name, value)| format!("{name}={value}"))
         .collect();
-    let more = if series.labels.len() > LABELS {
-        ", …"
-    } else {
-        ""
-    };
-    quoted(&format!("{{{}{more}}}", labels.join(", ")))
+    let more = if labels.next().is_some() { ", …" } else { "" };
+    quoted(&format!("{{{}{more}}}", shown.join(", ")))
 }
 
 #[cfg(test)]

@@ -122,16 +122,18 @@ impl Prometheus {
                 )
                 .into());
             }
-            let age = Duration::try_from_secs_f64(evaluated_at - sampled_at).unwrap_or_default();
-            if age > self.scrape * SCRAPES {
+            let age = evaluated_at - sampled_at;
+            let limit = self.scrape * SCRAPES;
+            // Also what is no number is no proof of a fresh sample.
+            if !(age <= limit.as_secs_f64()) {
                 return Err(format!(
                     "stale: the last sample of `{selected}` is {:.1} s old, and one is due every {:.1} s",
-                    age.as_secs_f64(),
+                    age.min(1e9),
                     self.scrape.as_secs_f64()
                 )
                 .into());
             }
-            oldest = oldest.max(age);
+            oldest = oldest.max(Duration::try_from_secs_f64(age).unwrap_or_default());
         }
         Ok(oldest)
     }
@@ -176,7 +178,8 @@ impl Look for Prometheus {
             .await?
             .single()?;
         let answered_at = self.clock.now();
-        self.skew = (evaluated_at * 1_000.0) as i64 - (asked_at + (answered_at - asked_at) / 2);
+        let halfway = asked_at + (answered_at - asked_at) / 2;
+        self.skew = ((evaluated_at * 1_000.0) as i64).saturating_sub(halfway);
         let left = limit.saturating_sub(begun.elapsed());
         let age = self.age(evaluated_at, left).await?;
         Ok(Found { value, age })
@@ -215,10 +218,10 @@ impl Prometheus {
             let time = from.saturating_add_unsigned(number * step);
             // Prometheus leaves out what has no value.
             while samples
-                .next_if(|(seconds, _)| at(*seconds) < time - 1)
+                .next_if(|(seconds, _)| at(*seconds) < time.saturating_sub(1))
                 .is_some()
             {}
-            let sample = samples.next_if(|(seconds, _)| at(*seconds) <= time + 1);
+            let sample = samples.next_if(|(seconds, _)| at(*seconds) <= time.saturating_add(1));
             points.push((
                 time,
                 match sample {

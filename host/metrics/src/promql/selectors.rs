@@ -1,7 +1,7 @@
 //! Which series a PromQL query is made of, as far as its text shows it.
 //!
 //! The text is scanned and not parsed: whether it is right, Prometheus says. What is found is only watched, so a selector that is
-//! missed costs a warning and no more, and of a query that looks at another time than now nothing is watched.
+//! missed is only not watched, and of a query that looks at another time than now nothing is watched.
 
 /// The most selectors that are watched: each costs Prometheus a look at its series.
 const MOST: usize = 8;
