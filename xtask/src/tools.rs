@@ -1,4 +1,5 @@
-//! What some tests need besides duress: compilers for plugins in other languages, a registry and another client of it.
+//! What some tests need besides duress: compilers for plugins in other languages, a registry and another client of it, and
+//! Prometheus.
 //!
 //! Compilers and the client are installed as a user would install them. The rest is in `target/duress/tools`, so that no service is
 //! started.
@@ -33,16 +34,19 @@ pub(crate) enum Tool {
     ComponentizePy,
     /// Serves plugins.
     Registry,
+    /// Keeps metrics.
+    Prometheus,
     /// Exchanges plugins with the registry, as another client than duress.
     Skopeo,
 }
 
 impl Tool {
     /// Every tool.
-    pub(crate) const ALL: [Self; 4] = [
+    pub(crate) const ALL: [Self; 5] = [
         Self::Clang,
         Self::ComponentizePy,
         Self::Registry,
+        Self::Prometheus,
         Self::Skopeo,
     ];
 
@@ -65,18 +69,8 @@ impl Tool {
                     })?;
                 }
             }
-            Self::Registry => {
-                let program = programs.join("docker-registry");
-                if !program.is_file() {
-                    step("Get docker-registry from Debian", "5 s", || {
-                        let folder = folder.join("registry");
-                        // Not installed: Debian's package would start a service.
-                        apt::unpack_download("docker-registry", &folder)?;
-                        fs::copy(folder.join("usr/bin/docker-registry"), &program)?;
-                        Ok(())
-                    })?;
-                }
-            }
+            Self::Registry => unpacked(programs, "docker-registry")?,
+            Self::Prometheus => unpacked(programs, "prometheus")?,
             Self::Skopeo => {
                 if !apt::has("skopeo") {
                     apt::install(["skopeo"])?;
@@ -102,6 +96,23 @@ pub(crate) fn path() -> Result<String> {
 
 fn programs() -> Result<PathBuf> {
     Ok(workspace::scratch()?.join("tools/bin"))
+}
+
+/// Gets a program from Debian's package of the same name. The package is not installed: it would start a service.
+fn unpacked(programs: &Path, name: &str) -> Result<()> {
+    let program = programs.join(name);
+    if program.is_file() {
+        return Ok(());
+    }
+    step(&format!("Get {name} from Debian"), "5 s", || {
+        let folder = programs.with_file_name("unpacked").join(name);
+        apt::unpack_download(name, &folder)?;
+        // Whole or not at all: what lies there is not looked at again.
+        let part = programs.join(format!("{name}.part"));
+        fs::copy(folder.join("usr/bin").join(name), &part)?;
+        fs::rename(&part, &program)?;
+        Ok(())
+    })
 }
 
 fn componentize_py(environment: &Path, program: &Path) -> Result<()> {

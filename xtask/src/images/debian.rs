@@ -39,6 +39,13 @@ pub(super) const POSTGRES: System = System {
     local: "duress/postgres:local",
     packages: "postgresql-15",
 };
+pub(super) const PROMETHEUS: System = System {
+    published: "quay.io/prometheus/prometheus:v2.55.1",
+    local: "duress/prometheus:local",
+    packages: "prometheus",
+};
+/// Python with the library that exports metrics.
+const WEB: &str = "duress/web:local";
 
 impl System {
     pub(super) fn get(&self) -> Result<&'static str> {
@@ -78,6 +85,18 @@ pub(super) fn base() -> Result<&'static str> {
         recipe.make(BASE)?;
     }
     Ok(BASE)
+}
+
+/// Gets the image with Python and the library that exports metrics.
+pub(super) fn web() -> Result<&'static str> {
+    let recipe = Recipe {
+        suite: apt::codename()?,
+        packages: format!("python3,python3-prometheus-client,{TOOLS}"),
+    };
+    if !recipe.is_made(WEB)? {
+        recipe.make(WEB)?;
+    }
+    Ok(WEB)
 }
 
 /// Returns the digest of what the base image is made from.

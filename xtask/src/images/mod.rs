@@ -27,6 +27,10 @@ pub(crate) enum Image {
     Redis,
     /// PostgreSQL, for an example.
     Postgres,
+    /// Prometheus, for a subject that has one.
+    Prometheus,
+    /// Python with the library that exports metrics, for the same subject.
+    Web,
     /// Debian with the tools that a network is looked at with.
     Base,
     /// The stand-in for TiKV's placement driver.
@@ -41,10 +45,12 @@ pub(crate) enum Image {
 
 impl Image {
     /// Every image.
-    pub(crate) const ALL: [Self; 8] = [
+    pub(crate) const ALL: [Self; 10] = [
         Self::Etcd,
         Self::Redis,
         Self::Postgres,
+        Self::Prometheus,
+        Self::Web,
         Self::Base,
         Self::Pd,
         Self::Tikv,
@@ -58,6 +64,8 @@ impl Image {
             Self::Etcd => Some("DURESS_ETCD_IMAGE"),
             Self::Redis => Some("DURESS_REDIS_IMAGE"),
             Self::Postgres => Some("DURESS_POSTGRES_IMAGE"),
+            Self::Prometheus => Some("DURESS_PROMETHEUS_IMAGE"),
+            Self::Web => Some("DURESS_WEB_IMAGE"),
             Self::Base => Some("DURESS_BASE_IMAGE"),
             Self::Pd => Some("DURESS_PD_IMAGE"),
             Self::Tikv => Some("DURESS_TIKV_IMAGE"),
@@ -72,6 +80,8 @@ impl Image {
             Self::Etcd => debian::ETCD.get(),
             Self::Redis => debian::REDIS.get(),
             Self::Postgres => debian::POSTGRES.get(),
+            Self::Prometheus => debian::PROMETHEUS.get(),
+            Self::Web => debian::web(),
             Self::Base => debian::base(),
             Self::Pd => program::pd(),
             Self::Tikv => program::tikv(),
