@@ -96,7 +96,7 @@ async fn find(
     let authority = super::authority_of(text).unwrap_or_default();
     let url = Url::parse(text).ok();
     let host = url.as_ref().and_then(Url::host_str).unwrap_or_default();
-    // An address is no container's name; neither is this machine's.
+    // Addresses and this machine's name are not names of containers.
     let is_name =
         !host.is_empty() && !host.starts_with('[') && host.parse::<std::net::Ipv4Addr>().is_err();
     if let Some(engine) = engine.filter(|_| is_name && host != "localhost") {

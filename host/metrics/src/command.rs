@@ -70,7 +70,7 @@ impl Command {
         let printed = String::from_utf8_lossy(&output.stdout);
         number::of_text(&printed).ok_or_else(|| match quoted(&printed) {
             nothing if nothing.is_empty() => format!("`{name}` printed nothing"),
-            text => format!("`{name}` printed `{text}`, which is no number"),
+            text => format!("`{name}` printed `{text}`, which is not a number"),
         })
     }
 }

@@ -27,13 +27,13 @@ pub trait Inside: Send + Sync + fmt::Debug {
     /// Returns the metrics of the subject's state: an object with a value by each name.
     ///
     /// # Errors
-    /// Why there is none, in one line.
+    /// The reason for none, in one line.
     async fn state(&self) -> Result<serde_json::Value, String>;
 
     /// Returns a measure of the workload, e.g. `p99`, over the last whole seconds.
     ///
     /// # Errors
-    /// Why there is none, in one line.
+    /// The reason for none, in one line.
     fn workload(&self, measure: &str, window: Duration) -> Result<f64, String>;
 }
 

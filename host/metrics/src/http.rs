@@ -171,7 +171,7 @@ impl Reader {
                     .ok_or("the pattern does not match the answer")?;
                 number::of_text(found.as_str()).ok_or_else(|| {
                     format!(
-                        "the pattern matches `{}`, which is no number",
+                        "the pattern matches `{}`, which is not a number",
                         quoted(found.as_str())
                     )
                 })
@@ -257,7 +257,7 @@ mod tests {
         );
         assert_eq!(
             read(r"(\w+)", "none"),
-            Err("the pattern matches `none`, which is no number".into())
+            Err("the pattern matches `none`, which is not a number".into())
         );
         assert_eq!(
             read(r"q(\d)", "x"),

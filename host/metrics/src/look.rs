@@ -47,13 +47,13 @@ impl From<&str> for Nothing {
     }
 }
 
-/// A value of a past moment, in milliseconds since the Unix epoch; or why there is none.
+/// A value of a past moment, in milliseconds since the Unix epoch; or the reason for none.
 pub(crate) type Point = (i64, Result<f64, String>);
 
 /// A place that values come from.
 #[async_trait]
 pub(crate) trait Look: Send {
-    /// Looks once, in at most so long. Whoever calls ends a look that takes longer.
+    /// Looks once, in at most so long. The caller ends a look that takes longer.
     async fn look(&mut self, limit: Duration) -> Result<Found, Nothing>;
 
     /// Reads a past window again, at points that are a step apart. `None` where the source keeps no past.

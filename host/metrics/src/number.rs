@@ -30,7 +30,7 @@ pub(crate) fn kind(value: &Value) -> &'static str {
         Value::Null => "null",
         Value::Bool(_) => "a truth value",
         Value::Number(_) => "a number",
-        Value::String(_) => "a text that is no number",
+        Value::String(_) => "a text that is not a number",
         Value::Array(_) => "a list",
         Value::Object(_) => "an object",
     }

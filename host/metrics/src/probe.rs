@@ -38,7 +38,7 @@ impl fmt::Debug for Probe {
 pub enum Unready {
     /// What is asked is wrong: it will have no value later either.
     Wrong(String),
-    /// There is no value now.
+    /// No value now.
     NotYet(String),
 }
 
@@ -122,7 +122,7 @@ impl Probe {
     /// Looks once before a trial relies on the metric.
     ///
     /// # Errors
-    /// Why there is no value, and whether there can be one later.
+    /// Why the look found no value, and whether a later one can.
     pub async fn check(&mut self) -> Result<Sample, Unready> {
         let (sample, is_wrong) = self.look().await;
         match &sample.value {

@@ -1,6 +1,6 @@
 //! Values of PromQL queries.
 //!
-//! An instant query is evaluated now, over samples that were scraped before; so the answer's time says nothing of the samples. A
+//! An instant query is evaluated now, over samples that were scraped before; so the answer's time is not that of the samples. A
 //! second query, evaluated at the same time, asks for the time of the newest sample of each series that the first is made of. The
 //! oldest of these times is the value's own. It also shows what the first answer hides: `rate()` goes on to report what a target did
 //! before it died, for as long as its window holds.
@@ -92,7 +92,7 @@ impl Prometheus {
         let newest = match outcome {
             Ok(Outcome::Vector(series)) => series,
             Ok(_) => Vec::new(),
-            // The scan took something for a series that is none. The value stands without its age.
+            // The scan took something else for a series. The value stands without its age.
             Err(nothing) if nothing.is_wrong => {
                 self.watched.clear();
                 return Ok(Duration::ZERO);
@@ -124,7 +124,7 @@ impl Prometheus {
             }
             let age = evaluated_at - sampled_at;
             let limit = self.scrape * SCRAPES;
-            // Also what is no number is no proof of a fresh sample.
+            // NaN does not prove that a sample is fresh.
             if !(age <= limit.as_secs_f64()) {
                 return Err(format!(
                     "stale: the last sample of `{selected}` is {:.1} s old, and one is due every {:.1} s",
@@ -140,7 +140,7 @@ impl Prometheus {
 }
 
 fn form(parameters: &[(&str, &str)], limit: Duration) -> String {
-    // Prometheus should not go on with what nobody waits for.
+    // Prometheus should end a query that nobody waits for.
     let timeout = limit.max(Duration::from_millis(1)).as_millis();
     Serializer::new(String::new())
         .extend_pairs(parameters)

@@ -42,7 +42,7 @@ async fn a_program_in_a_container_prints_a_value_or_ends_with_one() {
     reason(look(number("true"), &context).await, &["printed nothing"]);
     reason(
         look(number("echo 12 ms"), &context).await,
-        &["`12 ms`, which is no number"],
+        &["`12 ms`, which is not a number"],
     );
     reason(
         look(number("printf '\\033[2Jx'"), &context).await,
@@ -54,7 +54,7 @@ async fn a_program_in_a_container_prints_a_value_or_ends_with_one() {
     );
     reason(
         look(number("yes 1 | head -c 3000000"), &context).await,
-        &["no number"],
+        &["not a number"],
     );
     reason(
         look(command(&["no-such-program"], Parse::Number), &context).await,

@@ -44,7 +44,7 @@ impl Stack {
 impl Drop for Stack {
     fn drop(&mut self) {
         for id in &self.containers {
-            // One that is gone already is none that is left.
+            // A container may have been removed by the test.
             let _ = attempt(&["rm", "--force", "--volumes", id]);
         }
     }

@@ -70,7 +70,7 @@ pub async fn look(source: Source, context: &Context) -> Result<f64, String> {
     value(&probe(source, 5_000, context).sample().await)
 }
 
-/// Asserts that there is no value, and that the reason holds these words.
+/// Asserts that a look found a reason instead of a value, with these words in it.
 pub fn reason(value: Result<f64, String>, words: &[&str]) {
     let reason = value.expect_err("no value");
     for word in words {
