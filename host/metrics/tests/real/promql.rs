@@ -86,7 +86,10 @@ async fn a_query_has_one_value_with_its_samples_own_time() {
 async fn what_is_not_one_value_has_a_reason() {
     let bench = Bench::new().await;
     let of = async |query: &str| value(&bench.probe_with(query, 10_000).sample().await);
-    reason(of("depth").await, &["2 series, {queue=", "} among them", "aggregate it"]);
+    reason(
+        of("depth").await,
+        &["2 series, {queue=", "} among them", "aggregate it"],
+    );
     reason(of("nobody_counts_this").await, &["no series"]);
     reason(of("nothing").await, &["NaN"]);
     reason(of("alone / 0").await, &["infinite"]);
