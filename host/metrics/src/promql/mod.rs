@@ -125,7 +125,7 @@ impl Prometheus {
             let age = evaluated_at - sampled_at;
             let limit = self.scrape * SCRAPES;
             // NaN does not prove that a sample is fresh.
-            if !(age <= limit.as_secs_f64()) {
+            if age.is_nan() || age > limit.as_secs_f64() {
                 return Err(format!(
                     "stale: the last sample of `{selected}` is {:.1} s old, and one is due every {:.1} s",
                     age.min(1e9),
