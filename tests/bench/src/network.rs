@@ -108,7 +108,7 @@ async fn by_namespace(harness: &Harness) -> Result<Vec<Row>> {
     let times = by_command.as_secs_f64() / by_driver.as_secs_f64();
     let mut rows = vec![
         Row::below(
-            "a rule by the driver `namespace`",
+            "a rule by the driver `namespace`, confined",
             by_driver,
             Duration::from_millis(10),
             "< 10 ms",

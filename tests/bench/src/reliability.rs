@@ -27,6 +27,7 @@ const ROUNDS: usize = 9;
 pub(crate) async fn measure() -> Result<Vec<Row>> {
     let mut rows = long_campaign()?;
     rows.push(recovery().await?);
+    rows.push(guardian()?);
     rows.push(interrupt()?);
     Ok(rows)
 }
@@ -149,6 +150,40 @@ async fn recovery() -> Result<Row> {
         median(times),
         Duration::from_millis(20),
         "< 20 ms",
+    ))
+}
+
+/// Returns what a guardian adds to a run's start: the difference of the times until the first trial begins, with and without one.
+fn guardian() -> Result<Row> {
+    let folder = tempfile::tempdir()?;
+    let start = |guardian: &str| -> Result<Duration> {
+        let arguments = [
+            "run",
+            "--subject",
+            "etcd",
+            "--baseline",
+            "--guardian",
+            guardian,
+            "--json",
+        ];
+        let (mut child, took) = first_trial(duress(&folder, &arguments))?;
+        let pid = child.id().to_string();
+        Command::new("kill").args(["-s", "INT", &pid]).status()?;
+        wait_for(&mut child, |event| event["event"] == "summary")?;
+        child.wait()?;
+        Ok(took)
+    };
+    let (mut with, mut without) = (Vec::new(), Vec::new());
+    // By turns, so that whatever else the machine does befalls both.
+    for _ in 0..ROUNDS {
+        without.push(start("off")?);
+        with.push(start("5")?);
+    }
+    Ok(Row::below(
+        "a run's guardian, of its start",
+        median(with).saturating_sub(median(without)),
+        Duration::from_millis(100),
+        "< 100 ms",
     ))
 }
 
