@@ -96,6 +96,51 @@ impl Draft {
     }
 }
 
+/// A change of this interface that is being put together.
+trait Drafted: Send + 'static {
+    /// Returns what all of them have.
+    fn draft(&mut self) -> &mut Draft;
+}
+
+impl Drafted for Replacement {
+    fn draft(&mut self) -> &mut Draft {
+        &mut self.draft
+    }
+}
+
+impl Drafted for Scaling {
+    fn draft(&mut self) -> &mut Draft {
+        &mut self.draft
+    }
+}
+
+impl Drafted for OfflinePrograms {
+    fn draft(&mut self) -> &mut Draft {
+        &mut self.draft
+    }
+}
+
+impl Ctx {
+    fn set_probe<T: Drafted>(&mut self, own: &Resource<T>, probe: Probe) -> Done {
+        self.count()?;
+        self.table.get_mut(own)?.draft().probe = Some(probe.into());
+        Ok(())
+    }
+
+    fn set_check<T: Drafted>(&mut self, own: &Resource<T>, check: &Resource<Comparison>) -> Done {
+        self.count()?;
+        let check = self.table.get(check)?.clone();
+        self.table.get_mut(own)?.draft().check = Some(check);
+        Ok(())
+    }
+
+    fn set_wait<T: Drafted>(&mut self, own: &Resource<T>, limit_ms: u64) -> Done {
+        self.count()?;
+        self.table.get_mut(own)?.draft().wait_ms = Some(limit_ms);
+        Ok(())
+    }
+}
+
 impl Host for Ctx {}
 
 impl HostReplacement for Ctx {
@@ -144,9 +189,7 @@ impl HostReplacement for Ctx {
     }
 
     async fn check_with(&mut self, own: Resource<Replacement>, probe: Probe) -> Done {
-        self.count()?;
-        self.table.get_mut(&own)?.draft.probe = Some(probe.into());
-        Ok(())
+        self.set_probe(&own, probe)
     }
 
     async fn compare_with(
@@ -154,16 +197,11 @@ impl HostReplacement for Ctx {
         own: Resource<Replacement>,
         check: Resource<Comparison>,
     ) -> Done {
-        self.count()?;
-        let check = self.table.get(&check)?.clone();
-        self.table.get_mut(&own)?.draft.check = Some(check);
-        Ok(())
+        self.set_check(&own, &check)
     }
 
     async fn wait_for_effect(&mut self, own: Resource<Replacement>, limit: u64) -> Done {
-        self.count()?;
-        self.table.get_mut(&own)?.draft.wait_ms = Some(limit);
-        Ok(())
+        self.set_wait(&own, limit)
     }
 
     async fn apply(&mut self, own: Resource<Replacement>) -> Applied {
@@ -223,22 +261,15 @@ impl HostScaling for Ctx {
     }
 
     async fn check_with(&mut self, own: Resource<Scaling>, probe: Probe) -> Done {
-        self.count()?;
-        self.table.get_mut(&own)?.draft.probe = Some(probe.into());
-        Ok(())
+        self.set_probe(&own, probe)
     }
 
     async fn compare_with(&mut self, own: Resource<Scaling>, check: Resource<Comparison>) -> Done {
-        self.count()?;
-        let check = self.table.get(&check)?.clone();
-        self.table.get_mut(&own)?.draft.check = Some(check);
-        Ok(())
+        self.set_check(&own, &check)
     }
 
     async fn wait_for_effect(&mut self, own: Resource<Scaling>, limit: u64) -> Done {
-        self.count()?;
-        self.table.get_mut(&own)?.draft.wait_ms = Some(limit);
-        Ok(())
+        self.set_wait(&own, limit)
     }
 
     async fn apply(&mut self, own: Resource<Scaling>) -> Applied {
@@ -333,9 +364,7 @@ impl HostOfflinePrograms for Ctx {
     }
 
     async fn check_with(&mut self, own: Resource<OfflinePrograms>, probe: Probe) -> Done {
-        self.count()?;
-        self.table.get_mut(&own)?.draft.probe = Some(probe.into());
-        Ok(())
+        self.set_probe(&own, probe)
     }
 
     async fn compare_with(
@@ -343,16 +372,11 @@ impl HostOfflinePrograms for Ctx {
         own: Resource<OfflinePrograms>,
         check: Resource<Comparison>,
     ) -> Done {
-        self.count()?;
-        let check = self.table.get(&check)?.clone();
-        self.table.get_mut(&own)?.draft.check = Some(check);
-        Ok(())
+        self.set_check(&own, &check)
     }
 
     async fn wait_for_effect(&mut self, own: Resource<OfflinePrograms>, limit: u64) -> Done {
-        self.count()?;
-        self.table.get_mut(&own)?.draft.wait_ms = Some(limit);
-        Ok(())
+        self.set_wait(&own, limit)
     }
 
     async fn apply(&mut self, own: Resource<OfflinePrograms>) -> Applied {

@@ -58,7 +58,7 @@ pub(crate) fn all(scene: &Scene, others: &[String]) -> Error {
     let mut attempts = Attempts::default();
     for name in strange().iter().chain(others) {
         each(&mut attempts, name, "");
-        // A container of the trial that is no target may be read; nothing else is there.
+        // Every container of the trial may be read, and nothing else.
         if !scene.stack.iter().any(|one| one.name == *name) {
             attempts.must_fail(
                 format!("read of {:.30}", name),

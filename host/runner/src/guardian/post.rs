@@ -178,7 +178,7 @@ mod tests {
 
         let mut stopped = post("cat");
         let pid = Pid::from_child(&stopped.process);
-        kill_process(pid, Signal::STOP).expect("it is there");
+        kill_process(pid, Signal::STOP).expect("the process runs");
         // One that is not stopped yet may still answer.
         assert_eq!(trouble_of(&mut stopped), "is stopped (SIGSTOP)");
         stopped.end();
