@@ -21,7 +21,7 @@ pub(crate) fn run(words: &[String], user: &str) -> Result<()> {
     // What outlives its parent comes here, and so is found.
     rustix::process::set_child_subreaper(Some(rustix::process::getpid()))
         .context("become the parent of what loses its own")?;
-    let (name, arguments) = words.split_first().context("there is no program to run")?;
+    let (name, arguments) = words.split_first().context("no program was given")?;
     let mut command = Command::new(name);
     command
         .args(arguments)
