@@ -136,7 +136,7 @@ impl Audit {
     }
 
     #[expect(clippy::too_many_arguments, reason = "the columns of one row")]
-    fn record(
+    pub(super) fn record(
         &self,
         plugin: &str,
         function: &str,
@@ -177,6 +177,14 @@ impl Ctx {
     {
         self.count()?;
         let started = Instant::now();
+        if let Some(operations) = self.operations() {
+            let answer = match operations.check(call) {
+                Ok(()) => body(Arc::clone(&self.scope)).await.map_err(tamed),
+                Err(denied) => Err(denied),
+            };
+            operations.count(call, answer.as_ref().err(), started.elapsed());
+            return Ok(answer);
+        }
         let answer = body(Arc::clone(&self.scope)).await.map_err(tamed);
         if let Some(trial) = &self.scope.trial {
             let verdict = match &answer {
@@ -200,7 +208,11 @@ impl Ctx {
     }
 
     /// Records a call that did not succeed.
-    pub(super) fn record_failure(&self, call: &str, arguments: &Value, error: &GuestError) {
+    pub(super) fn record_failure(&self, call: &'static str, arguments: &Value, error: &GuestError) {
+        if let Some(operations) = self.operations() {
+            operations.count(call, Some(error), std::time::Duration::ZERO);
+            return;
+        }
         let Some(trial) = &self.scope.trial else {
             return;
         };

@@ -6,7 +6,7 @@
 
 wasmtime::component::bindgen!({
     path: "../../wit",
-    world: "eval-subject",
+    world: "workload-subject",
     imports: {
         // Quick and without an effect: no need to suspend the guest.
         "duress:plugin/host.log": trappable,

@@ -15,9 +15,13 @@ type Answer<T> = wasmtime::Result<Result<T, GuestError>>;
 
 impl Host for Ctx {
     async fn list(&mut self) -> Answer<Vec<Container>> {
+        let operations = self.operations();
         self.audited("containers.list", json!({}), |scope| async move {
             let trial = scope.trial()?;
-            let containers = trial.engine()?.containers(&trial.project).await?;
+            let containers = match operations {
+                Some(operations) => operations.book()?.containers().await?,
+                None => trial.engine()?.containers(&trial.project).await?,
+            };
             Ok(containers
                 .into_iter()
                 .map(|container| Container {

@@ -1,7 +1,7 @@
 //! `host`: time, chance, a log, settings. None of it has an effect outside the call.
 
 use std::collections::VecDeque;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use serde_json::json;
@@ -9,7 +9,7 @@ use tokio::time::Instant;
 
 use super::bindings::duress::plugin::host::Host;
 pub(super) use super::bindings::duress::plugin::host::Level;
-use super::{Ctx, GuestError, LONGEST_OPERATION, PluginScope};
+use super::{Ctx, GuestError, LONGEST_OPERATION, Operations, PluginScope};
 use duress_engine::Requirement;
 use duress_model::text::tame;
 
@@ -23,7 +23,11 @@ pub(super) const LINE_LENGTH: usize = 16 << 10;
 
 /// What one call has logged, whichever way.
 #[derive(Debug, Default)]
-pub struct CallLog(Mutex<Logged>);
+pub struct CallLog {
+    logged: Mutex<Logged>,
+    /// What the call shares with other operations of a workload, if it is one.
+    operations: Option<Arc<Operations>>,
+}
 
 #[derive(Debug, Default)]
 struct Logged {
@@ -33,8 +37,15 @@ struct Logged {
 }
 
 impl CallLog {
+    pub(super) fn of_operation(operations: Arc<Operations>) -> Self {
+        Self {
+            logged: Mutex::default(),
+            operations: Some(operations),
+        }
+    }
+
     fn lock(&self) -> MutexGuard<'_, Logged> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.logged.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Returns the last line at level `error`: after a trap, the reason.
@@ -87,6 +98,9 @@ impl CallLog {
             Level::Error => "error",
         };
         tracing::debug!(target: "duress_plugin", plugin, level, "{message}");
+        if self.operations.as_ref().is_some_and(|all| !all.may_log()) {
+            return;
+        }
         if let Some(trial) = &scope.trial {
             trial.audit.log(level, plugin, &message);
         }
@@ -149,6 +163,9 @@ impl Host for Ctx {
     fn random(&mut self) -> wasmtime::Result<u64> {
         self.count()?;
         self.counts.random += 1;
+        if let Some((_, random)) = &mut self.operation {
+            return Ok(random.draw());
+        }
         Ok(self.scope.trial.as_ref().map_or(0, |trial| trial.draw()))
     }
 

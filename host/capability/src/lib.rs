@@ -17,6 +17,7 @@ mod http;
 mod interfaces;
 mod launchers;
 mod memory;
+mod operations;
 mod output;
 mod permissions;
 pub mod programs;
@@ -36,11 +37,14 @@ use std::time::Duration;
 use wasmtime::component::{HasSelf, Linker, ResourceTable};
 use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
 
+use duress_model::SeededRandom;
+
 pub use audit::Audit;
 pub use bindings::duress::plugin::types::Error as GuestError;
 pub use convert::describe;
 pub use host::CallLog;
 pub use host::Clock;
+pub use operations::{OPERATE, Operations};
 use output::{Output, Stream};
 pub use permissions::{ActionKind, MissingPermission, Permissions, Programs, STACK, TcpReach};
 pub use radius::BlastRadius;
@@ -68,6 +72,8 @@ pub struct Ctx {
     /// When it is ended, in milliseconds since the Unix epoch.
     deadline: u64,
     clock: Clock,
+    /// What it shares with other operations, if it is one of a workload, and its own random numbers.
+    operation: Option<(Arc<Operations>, SeededRandom)>,
     host_calls: u64,
     counts: audit::Counts,
     /// Host calls of this call that are on record.
@@ -100,6 +106,7 @@ impl Ctx {
             limits: memory::MemoryLimiter::default(),
             deadline: clock.now().saturating_add(limit.as_millis() as u64),
             clock,
+            operation: None,
             host_calls: 0,
             connections: tcp::Connections::default(),
             counts: audit::Counts::default(),
@@ -109,6 +116,28 @@ impl Ctx {
             wasi: None,
             table,
         }
+    }
+
+    /// Returns the state for one operation of a workload. The scope is the one that [`Operations::new`] returned.
+    pub fn for_operation(
+        operations: &Arc<Operations>,
+        scope: Arc<PluginScope>,
+        seed: u64,
+        limit: Duration,
+    ) -> Self {
+        let mut call = Self::new(scope, OPERATE, limit);
+        call.limits = memory::MemoryLimiter::sharing(Arc::clone(&operations.memory));
+        call.log = Arc::new(CallLog::of_operation(Arc::clone(operations)));
+        call.outputs =
+            [Stream::Out, Stream::Error].map(|stream| Output::new(stream, &call.scope, &call.log));
+        call.operation = Some((Arc::clone(operations), SeededRandom::new(seed)));
+        call
+    }
+
+    /// Returns what it shares with other operations, if it is one.
+    fn operations(&self) -> Option<Arc<Operations>> {
+        let (operations, _) = self.operation.as_ref()?;
+        Some(Arc::clone(operations))
     }
 
     /// Returns what limits the memory of the component's store.
@@ -140,6 +169,10 @@ impl Ctx {
         self.outputs.iter().for_each(Output::end);
         let counts = std::mem::take(&mut self.counts);
         let omitted = std::mem::take(&mut self.omitted);
+        if self.operation.is_some() {
+            // Its calls are counted with those of others.
+            return;
+        }
         if let Some(trial) = &self.scope.trial {
             let (plugin, function) = (&self.scope.plugin, self.function);
             trial.audit.record_counts(plugin, function, counts);

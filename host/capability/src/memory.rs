@@ -1,8 +1,11 @@
 //! The memory of one call into a component: all of its linear memories and tables together.
 
+use std::sync::Arc;
+
 use wasmtime::ResourceLimiter;
 
 use super::MEMORY_LIMIT;
+use super::operations::MemoryBudget;
 
 /// What an element of a table is counted with, in bytes: no kind of reference takes more.
 const ELEMENT: usize = 16;
@@ -20,13 +23,31 @@ pub(crate) struct MemoryLimiter {
     used: usize,
     /// Granted last, in case that the allocation itself fails.
     last: usize,
+    /// What it shares with other calls, if it does.
+    shared: Option<Arc<MemoryBudget>>,
 }
 
 impl MemoryLimiter {
+    /// As the default, within what many calls may have together.
+    pub(crate) fn sharing(budget: Arc<MemoryBudget>) -> Self {
+        Self {
+            used: 0,
+            last: 0,
+            shared: Some(budget),
+        }
+    }
+
     fn grow(&mut self, current: usize, desired: usize) -> bool {
         let more = desired.saturating_sub(current);
         match self.used.checked_add(more) {
             Some(used) if used <= MEMORY_LIMIT => {
+                if self
+                    .shared
+                    .as_ref()
+                    .is_some_and(|budget| !budget.take(more))
+                {
+                    return false;
+                }
                 (self.used, self.last) = (used, more);
                 true
             }
@@ -35,7 +56,19 @@ impl MemoryLimiter {
     }
 
     fn give_back(&mut self) {
-        self.used = self.used.saturating_sub(std::mem::take(&mut self.last));
+        let last = std::mem::take(&mut self.last);
+        self.used = self.used.saturating_sub(last);
+        if let Some(budget) = &self.shared {
+            budget.give_back(last);
+        }
+    }
+}
+
+impl Drop for MemoryLimiter {
+    fn drop(&mut self) {
+        if let Some(budget) = &self.shared {
+            budget.give_back(self.used);
+        }
     }
 }
 
@@ -111,6 +144,21 @@ mod tests {
                 .table_growing(0, usize::MAX, None)
                 .expect("an answer")
         );
+    }
+
+    #[test]
+    fn calls_that_share_a_budget_have_no_more_than_it_together() {
+        let budget = Arc::new(MemoryBudget::default());
+        let limiters = || (0..10).map(|_| MemoryLimiter::sharing(Arc::clone(&budget)));
+        for _ in 0..3 {
+            // Each has all that a call may have; what it had is free when it has ended.
+            let mut limiters: Vec<_> = limiters().collect();
+            let granted = limiters.iter_mut().filter_map(|limiter| {
+                let grown = limiter.memory_growing(0, MEMORY_LIMIT, None);
+                grown.expect("an answer").then_some(())
+            });
+            assert_eq!(granted.count(), 4);
+        }
     }
 
     #[test]

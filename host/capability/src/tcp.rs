@@ -91,11 +91,29 @@ impl Host for Ctx {
         let arguments = json!({ "container": container, "port": port, "timeout": timeout });
         let allowed = self.connections.try_one();
         let name = container.clone();
+        let operations = self.operations();
         let stream = self
             .audited("tcp.connect", arguments, |scope| async move {
                 let trial = scope.trial()?;
                 scope.refuse(scope.grants.missing_tcp())?;
                 allowed?;
+                if let Some(operations) = operations {
+                    let place = operations.place(&container, port).await?;
+                    trial.refuse_machine_network(&place.container)?;
+                    let connecting = trial
+                        .engine()?
+                        .connect_at(&place.container.id, place.address);
+                    let connected = within(timeout, async {
+                        connecting
+                            .await
+                            .map_err(|error| GuestError::Unavailable(error.to_string()))
+                    })
+                    .await;
+                    if connected.is_err() {
+                        operations.book()?.doubt(&container, port);
+                    }
+                    return connected;
+                }
                 let target = trial.container(&container).await?;
                 trial.refuse_machine_network(&target)?;
                 let connecting = trial.engine()?.connect(&target.id, port);

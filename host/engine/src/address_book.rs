@@ -37,13 +37,17 @@ pub struct AddressBook(Arc<Book>);
 struct Book {
     engine: Arc<dyn Engine>,
     project: Project,
-    places: Mutex<HashMap<(String, u16), Arc<Slot>>>,
+    containers: Arc<Slot<Vec<Container>>>,
+    places: Mutex<HashMap<(String, u16), PlaceSlot>>,
 }
 
-/// What is known of one place.
+/// What is known of one place; no place if there is no container of that name.
+type PlaceSlot = Arc<Slot<Option<Place>>>;
+
+/// What is known of one thing.
 #[derive(Debug)]
-struct Slot {
-    known: watch::Sender<Option<Known>>,
+struct Slot<T> {
+    known: watch::Sender<Option<Known<T>>>,
     state: Mutex<Asking>,
 }
 
@@ -53,11 +57,11 @@ struct Asking {
     doubtful: bool,
 }
 
-/// An answer of the engine; no place if there is no container of that name.
+/// An answer of the engine.
 #[derive(Debug, Clone)]
-struct Known {
+struct Known<T> {
     at: Instant,
-    place: EngineResult<Option<Place>>,
+    answer: EngineResult<T>,
 }
 
 impl AddressBook {
@@ -66,6 +70,7 @@ impl AddressBook {
         Self(Arc::new(Book {
             engine,
             project,
+            containers: Arc::new(Slot::new()),
             places: Mutex::default(),
         }))
     }
@@ -80,38 +85,32 @@ impl AddressBook {
         &self.0.engine
     }
 
+    /// Returns the containers of the stack, by name.
+    ///
+    /// # Errors
+    /// What the engine says.
+    pub async fn containers(&self) -> EngineResult<Vec<Container>> {
+        let book = Arc::clone(&self.0);
+        let ask = async move || book.engine.containers(&book.project).await;
+        self.0.containers.get(ask).await
+    }
+
     /// Returns where a port of a container is reached; `None` if no container of the stack has that name.
     ///
     /// # Errors
     /// What the engine says, e.g. that the container does not run.
     pub async fn place(&self, container: &str, port: u16) -> EngineResult<Option<Place>> {
-        let slot = self.slot(container, port);
-        let mut answers = slot.known.subscribe();
-        self.ask_if_due(&slot, container, port);
-        let known = answers
-            .wait_for(|known| {
-                known
-                    .as_ref()
-                    .is_some_and(|known| known.at.elapsed() < STALE)
-            })
-            .await;
-        // The sender is in the slot, which is held here.
-        known
-            .ok()
-            .and_then(|known| known.as_ref().map(|known| known.place.clone()))
-            .unwrap_or_else(|| {
-                Err(EngineError::Failed(format!(
-                    "look for container {container}: no answer from the engine"
-                )))
-            })
+        let (book, name) = (Arc::clone(&self.0), container.to_owned());
+        let ask = async move || book.ask(&name, port).await;
+        self.slot(container, port).get(ask).await
     }
 
     /// Says that a connection to a place did not succeed: the engine is asked again soon.
     pub fn doubt(&self, container: &str, port: u16) {
-        asking(&self.slot(container, port)).doubtful = true;
+        self.slot(container, port).asking().doubtful = true;
     }
 
-    fn slot(&self, container: &str, port: u16) -> Arc<Slot> {
+    fn slot(&self, container: &str, port: u16) -> PlaceSlot {
         let mut places = self.0.places.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(slot) = places.get(&(container.to_owned(), port)) {
             return Arc::clone(slot);
@@ -119,39 +118,9 @@ impl AddressBook {
         if places.len() >= PLACES {
             places.clear();
         }
-        let slot = Arc::new(Slot {
-            known: watch::Sender::new(None),
-            state: Mutex::default(),
-        });
+        let slot = Arc::new(Slot::new());
         places.insert((container.to_owned(), port), Arc::clone(&slot));
         slot
-    }
-
-    /// Asks the engine, in a task of its own, unless what is known is fresh.
-    fn ask_if_due(&self, slot: &Arc<Slot>, container: &str, port: u16) {
-        let mut state = asking(slot);
-        let is_due = match &*slot.known.borrow() {
-            None => true,
-            Some(known) => {
-                let settled = matches!(&known.place, Ok(Some(_))) && !state.doubtful;
-                known.at.elapsed() >= if settled { FRESH } else { DOUBTFUL }
-            }
-        };
-        if state.under_way || !is_due {
-            return;
-        }
-        state.under_way = true;
-        state.doubtful = false;
-        let (book, slot, name) = (Arc::clone(&self.0), Arc::clone(slot), container.to_owned());
-        tokio::spawn(async move {
-            // Also when the engine's answer is a panic's.
-            let _end = EndOfAsking(Arc::clone(&slot));
-            let place = book.ask(&name, port).await;
-            slot.known.send_replace(Some(Known {
-                at: Instant::now(),
-                place,
-            }));
-        });
     }
 }
 
@@ -166,14 +135,74 @@ impl Book {
     }
 }
 
-fn asking(slot: &Slot) -> MutexGuard<'_, Asking> {
-    slot.state.lock().unwrap_or_else(PoisonError::into_inner)
+impl<T: Clone + Send + Sync + 'static> Slot<T> {
+    fn new() -> Self {
+        Self {
+            known: watch::Sender::new(None),
+            state: Mutex::default(),
+        }
+    }
+
+    fn asking(&self) -> MutexGuard<'_, Asking> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Returns what is known, and waits only where nothing is.
+    async fn get<W>(self: &Arc<Self>, ask: impl FnOnce() -> W + Send + 'static) -> EngineResult<T>
+    where
+        W: Future<Output = EngineResult<T>> + Send + 'static,
+    {
+        let mut answers = self.known.subscribe();
+        self.ask_if_due(ask);
+        let known = answers
+            .wait_for(|known| {
+                known
+                    .as_ref()
+                    .is_some_and(|known| known.at.elapsed() < STALE)
+            })
+            .await;
+        // The sender is in the slot, which is held here.
+        known
+            .ok()
+            .and_then(|known| known.as_ref().map(|known| known.answer.clone()))
+            .unwrap_or_else(|| Err(EngineError::Failed("no answer from the engine".into())))
+    }
+
+    /// Asks the engine, in a task of its own, unless what is known is fresh.
+    fn ask_if_due<W>(self: &Arc<Self>, ask: impl FnOnce() -> W + Send + 'static)
+    where
+        W: Future<Output = EngineResult<T>> + Send + 'static,
+    {
+        let mut state = self.asking();
+        let is_due = match &*self.known.borrow() {
+            None => true,
+            Some(known) => {
+                let is_settled = known.answer.is_ok() && !state.doubtful;
+                known.at.elapsed() >= if is_settled { FRESH } else { DOUBTFUL }
+            }
+        };
+        if state.under_way || !is_due {
+            return;
+        }
+        state.under_way = true;
+        state.doubtful = false;
+        let slot = Arc::clone(self);
+        tokio::spawn(async move {
+            let end = EndOfAsking(slot);
+            let answer = ask().await;
+            end.0.known.send_replace(Some(Known {
+                at: Instant::now(),
+                answer,
+            }));
+        });
+    }
 }
 
-struct EndOfAsking(Arc<Slot>);
+/// Ends the asking, also when it panics.
+struct EndOfAsking<T: Clone + Send + Sync + 'static>(Arc<Slot<T>>);
 
-impl Drop for EndOfAsking {
+impl<T: Clone + Send + Sync + 'static> Drop for EndOfAsking<T> {
     fn drop(&mut self) {
-        asking(&self.0).under_way = false;
+        self.0.asking().under_way = false;
     }
 }

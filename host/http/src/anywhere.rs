@@ -110,7 +110,7 @@ async fn find(
                 project,
                 hosts: &[],
             };
-            return destination(reach, text).await;
+            return destination(reach, None, text).await;
         }
         if !host.contains('.') {
             return Err(HttpError::Unavailable(format!(
@@ -124,5 +124,5 @@ async fn find(
         project,
         hosts: &hosts,
     };
-    destination(reach, text).await
+    destination(reach, None, text).await
 }

@@ -17,7 +17,7 @@ use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 use reqwest::{Method, Url};
 
-use duress_engine::{Engine, EngineError, Project, is_near};
+use duress_engine::{AddressBook, Engine, EngineError, Project, is_near};
 use duress_model::{HttpRequest, innermost};
 
 pub use anywhere::Anywhere;
@@ -173,15 +173,47 @@ impl Client {
         Self(Transport::Simulated(answers))
     }
 
+    /// A client that keeps up to so many connections to each address for further requests. For [`Client::send_known`] alone.
+    pub fn keeping(&self, connections: usize) -> duress_model::Result<Self> {
+        match &self.0 {
+            Transport::Simulated(answers) => Ok(Self(Transport::Simulated(Arc::clone(answers)))),
+            Transport::Sockets(_) => repeated::keeping(connections)
+                .map(|client| Self(Transport::Sockets(client)))
+                .map_err(|error| duress_model::Error::environment(error.to_string())),
+        }
+    }
+
     /// Sends a request within a reach, and waits for the whole response.
     pub async fn send(
         &self,
         reach: Reach<'_>,
         request: &HttpRequest,
     ) -> Result<HttpResponse, HttpError> {
+        self.exchange(reach, None, request, RESPONSE_LIMIT).await
+    }
+
+    /// As [`Client::send`], where requests are many: the addresses of containers are those of an address book, and a response has at
+    /// most so many bytes.
+    pub async fn send_known(
+        &self,
+        reach: Reach<'_>,
+        book: &AddressBook,
+        request: &HttpRequest,
+        most: usize,
+    ) -> Result<HttpResponse, HttpError> {
+        self.exchange(reach, Some(book), request, most).await
+    }
+
+    async fn exchange(
+        &self,
+        reach: Reach<'_>,
+        book: Option<&AddressBook>,
+        request: &HttpRequest,
+        most: usize,
+    ) -> Result<HttpResponse, HttpError> {
         let limit = request.timeout().min(LONGEST_EXCHANGE);
         let exchange = async {
-            let (url, host) = destination(reach, &request.url).await?;
+            let (url, host) = destination(reach, book, &request.url).await?;
             let method = Method::from_bytes(request.method.as_bytes()).map_err(|_| {
                 HttpError::Invalid(format!("`{}` is not an HTTP method", request.method))
             })?;
@@ -196,8 +228,13 @@ impl Client {
                 .body(request.body.clone())
                 .send()
                 .await
-                .map_err(|error| unavailable(request, &error))?;
-            receive(request, response).await
+                .map_err(|error| {
+                    if let (Some(book), Ok((_, host, port))) = (book, parse(&request.url)) {
+                        book.doubt(&host, port);
+                    }
+                    unavailable(request, &error)
+                })?;
+            receive_at_most(most, request, response).await
         };
         tokio::time::timeout(limit, exchange)
             .await
@@ -246,6 +283,7 @@ fn host_header(authority: &str) -> Result<HeaderValue, HttpError> {
 /// Returns the URL to connect to, and the `Host` header when it differs: a container's name becomes its address.
 async fn destination(
     reach: Reach<'_>,
+    book: Option<&AddressBook>,
     text: &str,
 ) -> Result<(Url, Option<HeaderValue>), HttpError> {
     let (mut url, host, port) = parse(text)?;
@@ -256,14 +294,14 @@ async fn destination(
     let Some(engine) = reach.engine else {
         return Err(refused(text, &authority));
     };
-    let containers = engine
-        .containers(reach.project)
-        .await
-        .map_err(|error| unreachable(text, &error))?;
-    let Some(container) = containers
-        .into_iter()
-        .find(|container| container.name == host)
-    else {
+    let address = match book {
+        Some(book) => book
+            .place(&host, port)
+            .await
+            .map(|place| place.map(|place| place.address)),
+        None => look_up(engine, reach.project, &host, port).await,
+    };
+    let Some(address) = address.map_err(|error| unreachable(text, &error))? else {
         return Err(refused(text, &authority));
     };
     if url.scheme() == "https" {
@@ -271,15 +309,25 @@ async fn destination(
             "`{text}` asks a container for https: only http reaches containers"
         )));
     }
-    let address = engine
-        .endpoint(&container.id, port)
-        .await
-        .map_err(|error| unreachable(text, &error))?;
     let header = host_header(&authority)?;
     url.set_ip_host(address.ip())
         .and_then(|()| url.set_port(Some(address.port())))
         .map_err(|()| HttpError::Invalid(format!("`{text}` cannot be sent to {address}")))?;
     Ok((url, Some(header)))
+}
+
+/// Asks the engine where a port of a container is reached; `None` if no container of the stack has that name.
+async fn look_up(
+    engine: &dyn Engine,
+    project: &Project,
+    name: &str,
+    port: u16,
+) -> Result<Option<SocketAddr>, EngineError> {
+    let containers = engine.containers(project).await?;
+    match containers.iter().find(|container| container.name == name) {
+        Some(container) => engine.endpoint(&container.id, port).await.map(Some),
+        None => Ok(None),
+    }
 }
 
 fn refused(url: &str, authority: &str) -> HttpError {
@@ -311,13 +359,6 @@ fn headers(request: &HttpRequest, host: Option<HeaderValue>) -> Result<HeaderMap
     Ok(map)
 }
 
-async fn receive(
-    request: &HttpRequest,
-    response: reqwest::Response,
-) -> Result<HttpResponse, HttpError> {
-    receive_at_most(RESPONSE_LIMIT, request, response).await
-}
-
 async fn receive_at_most(
     limit: usize,
     request: &HttpRequest,
@@ -342,10 +383,10 @@ async fn receive_at_most(
     {
         if body.len() + chunk.len() > limit {
             return Err(HttpError::Unavailable(format!(
-                "{} {} answered more than {} MiB",
+                "{} {} answered more than {} KiB",
                 request.method,
                 request.url,
-                limit >> 20
+                limit >> 10
             )));
         }
         body.extend_from_slice(&chunk);

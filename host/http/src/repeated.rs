@@ -178,7 +178,7 @@ impl Repeated {
 }
 
 /// A client as that of plugins, which keeps connections.
-fn keeping(connections: usize) -> Result<reqwest::Client, HttpError> {
+pub(super) fn keeping(connections: usize) -> Result<reqwest::Client, HttpError> {
     builder()
         .pool_max_idle_per_host(connections.max(1))
         .pool_idle_timeout(IDLE)
@@ -222,5 +222,120 @@ fn kind_of(error: &reqwest::Error) -> &'static str {
     match error.is_connect() {
         true => "connect",
         false => "other",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::{Read as _, Write as _};
+    use std::net::{SocketAddr, TcpListener, TcpStream};
+
+    use super::*;
+
+    fn repeated(address: SocketAddr) -> Repeated {
+        let request = HttpRequest {
+            method: "GET".into(),
+            url: format!("http://{address}/"),
+            headers: Vec::new(),
+            body: Vec::new(),
+            timeout_ms: 5_000,
+        };
+        Repeated::new(&Client::new().expect("a client"), request, None, 10).expect("a request")
+    }
+
+    /// Has each connection served by a function, which gets how many there were before.
+    fn serve(serve: impl Fn(usize, TcpStream) + Send + 'static) -> SocketAddr {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+        let address = listener.local_addr().expect("an address");
+        std::thread::spawn(move || {
+            for (number, stream) in listener.incoming().enumerate() {
+                serve(number, stream.expect("a connection"));
+            }
+        });
+        address
+    }
+
+    /// Reads until a request has ended; `false` if the client has sent its last.
+    fn read_request(stream: &mut TcpStream) -> bool {
+        let mut seen = Vec::new();
+        let mut byte = [0];
+        while !seen.ends_with(b"\r\n\r\n") {
+            match stream.read(&mut byte) {
+                Ok(1) => seen.push(byte[0]),
+                _ => return false,
+            }
+        }
+        true
+    }
+
+    #[tokio::test]
+    async fn a_connection_is_kept_for_the_next_request() {
+        let address = serve(|number, mut stream| {
+            while read_request(&mut stream) {
+                // The status says on which connection it came.
+                let answer = format!(
+                    "HTTP/1.1 {} OK\r\ncontent-length: 2\r\n\r\nok",
+                    200 + number
+                );
+                stream.write_all(answer.as_bytes()).expect("sent");
+            }
+        });
+        let repeated = repeated(address);
+        for _ in 0..20 {
+            assert_eq!(repeated.send().await, Ok(200));
+        }
+    }
+
+    #[tokio::test]
+    async fn what_went_wrong_is_told_apart() {
+        let nobody = TcpListener::bind("127.0.0.1:0").expect("a port");
+        let address = nobody.local_addr().expect("an address");
+        drop(nobody);
+        let kind = async |address| repeated(address).send().await.expect_err("trouble").kind;
+        assert_eq!(kind(address).await, "refused");
+        let closed = serve(|_, mut stream| {
+            read_request(&mut stream);
+        });
+        assert_eq!(kind(closed).await, "closed");
+        let half = serve(|_, mut stream| {
+            read_request(&mut stream);
+            let answer = b"HTTP/1.1 200 OK\r\ncontent-length: 100\r\n\r\nhalf";
+            stream.write_all(answer).expect("sent");
+        });
+        assert_eq!(kind(half).await, "closed");
+        let other = serve(|_, mut stream| {
+            read_request(&mut stream);
+            stream
+                .write_all(b"220 mail.example ESMTP\r\n")
+                .expect("sent");
+        });
+        assert_eq!(kind(other).await, "protocol");
+        let flood = serve(|_, mut stream| {
+            read_request(&mut stream);
+            let _ = stream.write_all(b"HTTP/1.1 200 OK\r\n\r\n");
+            let piece = [b'x'; 1 << 16];
+            while stream.write_all(&piece).is_ok() {}
+        });
+        assert_eq!(kind(flood).await, "too_large");
+    }
+
+    #[test]
+    fn requests_that_cannot_be_sent_are_refused_beforehand() {
+        let client = Client::new().expect("a client");
+        for (method, url) in [
+            ("GET", "file:///etc/passwd"),
+            ("G T", "http://127.0.0.1/"),
+            ("GET", "/"),
+        ] {
+            let request = HttpRequest {
+                method: method.into(),
+                url: url.into(),
+                headers: Vec::new(),
+                body: Vec::new(),
+                timeout_ms: 1,
+            };
+            let refused = Repeated::new(&client, request, None, 1).expect_err("refused");
+            assert!(matches!(refused, HttpError::Invalid(_)), "{refused}");
+        }
     }
 }

@@ -88,10 +88,20 @@ pub(super) async fn call<T>(
     limit: Duration,
     body: impl AsyncFnOnce(&mut Store<Ctx>, Instance) -> wasmtime::Result<T>,
 ) -> Result<T, CallError> {
-    let mut store = Store::new(
-        component.engine(),
-        Ctx::new(Arc::clone(scope), function, limit),
-    );
+    let context = Ctx::new(Arc::clone(scope), function, limit);
+    call_in(component, context, scope, function, limit, body).await
+}
+
+/// As [`call`], with the state of the call.
+pub(super) async fn call_in<T>(
+    component: &InstancePre<Ctx>,
+    context: Ctx,
+    scope: &Arc<PluginScope>,
+    function: &'static str,
+    limit: Duration,
+    body: impl AsyncFnOnce(&mut Store<Ctx>, Instance) -> wasmtime::Result<T>,
+) -> Result<T, CallError> {
+    let mut store = Store::new(component.engine(), context);
     store.limiter(|ctx| ctx.limiter());
     // A guest that computes gives way at every tick, so that the time limit below takes effect on it as on one that waits.
     store.set_epoch_deadline(1);

@@ -12,7 +12,7 @@ use super::contract::WIT_VERSION;
 use super::description::{Health, Metric, State};
 use super::manifest::PluginManifest;
 use super::{contract, schema};
-use duress_capability::bindings::exports::duress::plugin::{chaos, subject};
+use duress_capability::bindings::exports::duress::plugin::{chaos, subject, workload};
 use duress_capability::{Ctx, GuestError, MESSAGE_LIMIT, Permissions, PluginScope, tamed};
 use duress_model::text::tame;
 use duress_model::{Choice, Error, FaultType, ParameterProblem, Result};
@@ -42,13 +42,14 @@ pub enum Kind {
 /// A component that can be called.
 pub struct PluginComponent {
     /// What its manifest calls it.
-    name: String,
+    pub(super) name: String,
     settings: Value,
     /// e.g. `sha256:2c26…`, over the component's bytes.
     pub(super) digest: String,
-    pre: InstancePre<Ctx>,
+    pub(super) pre: InstancePre<Ctx>,
     chaos: chaos::GuestIndices,
     subject: Option<subject::GuestIndices>,
+    pub(super) workload: Option<workload::GuestIndices>,
 }
 
 impl std::fmt::Debug for PluginComponent {
@@ -80,6 +81,15 @@ impl PluginComponent {
             ))
         })?;
         let subject = subject::GuestIndices::new(&pre).ok();
+        let workload = match contract::exports(component, linker.engine(), "workload") {
+            false => None,
+            true => Some(workload::GuestIndices::new(&pre).map_err(|error| {
+                Error::input(format!(
+                    "its export `workload` does not fit this host: {}",
+                    error.root_cause()
+                ))
+            })?),
+        };
         Ok(Self {
             name: manifest.name.clone(),
             settings: manifest.settings.clone(),
@@ -87,6 +97,7 @@ impl PluginComponent {
             pre,
             chaos,
             subject,
+            workload,
         })
     }
 
@@ -399,7 +410,7 @@ impl PluginComponent {
         Ok(())
     }
 
-    fn broken(&self, function: &'static str, reason: String) -> CallError {
+    pub(super) fn broken(&self, function: &'static str, reason: String) -> CallError {
         CallError::Broken {
             plugin: self.name.clone(),
             function,
@@ -409,7 +420,7 @@ impl PluginComponent {
 }
 
 /// Returns whether a fault may be called so: its name stands in files, in labels and on command lines.
-fn is_name(name: &str) -> bool {
+pub(super) fn is_name(name: &str) -> bool {
     let fit = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-');
     (1..=NAME_LIMIT).contains(&name.len()) && !name.starts_with('-') && name.chars().all(fit)
 }

@@ -27,6 +27,13 @@ pub(super) fn check(
     check_requests(linker, component, manifest)
 }
 
+/// Returns whether a component exports an interface of the package.
+pub(super) fn exports(component: &Component, engine: &wasmtime::Engine, interface: &str) -> bool {
+    let begin = format!("{PACKAGE}{interface}@");
+    let ty = component.component_type();
+    ty.exports(engine).any(|(name, _)| name.starts_with(&begin))
+}
+
 /// What a person needs to know and the linker's own errors do not say: the version, and what is missing.
 fn check_names(linker: &Linker<Ctx>, component: &Component, said: &str) -> Result<()> {
     let engine = linker.engine();
@@ -67,6 +74,12 @@ fn check_names(linker: &Linker<Ctx>, component: &Component, said: &str) -> Resul
             "it exports no `{PACKAGE}chaos`, so it is not a plugin of duress"
         ))
         .hint("a plugin targets the world `eval-subject` or `chaos-plugin` of wit/plugin.wit"));
+    }
+    if has("workload") && !has("subject") {
+        return Err(
+            Error::input("it exports `workload`, which is for subjects alone")
+                .hint("remove the export, or export `subject` too: the world `workload-subject`"),
+        );
     }
     let stack = ty
         .imports(engine)

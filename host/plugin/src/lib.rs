@@ -24,6 +24,7 @@ mod registry;
 mod runtime;
 mod schema;
 mod source;
+mod workload;
 
 pub use built_in::BuiltIn;
 pub use cache::Cache;
@@ -39,3 +40,4 @@ pub use plugin::Plugin;
 pub use reference::Reference;
 pub use runtime::{COMPONENT_LIMIT, Runtime, sha256};
 pub use source::{Fetched, Source, push};
+pub use workload::{OperationInfo, PluginClient};

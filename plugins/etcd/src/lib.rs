@@ -7,6 +7,7 @@ mod leader;
 mod partition;
 mod settings;
 mod state;
+mod workload;
 
 use std::time::Duration;
 
@@ -75,3 +76,4 @@ fn look(settings: &Settings) -> Result<Vec<api::Member>> {
 }
 
 duress_sdk::export_subject!(Etcd);
+duress_sdk::export_workload!(workload::operations);

@@ -1,7 +1,7 @@
 //! What a duress plugin in Rust is written with: the bindings, a few helpers, and the standard faults.
 //!
 //! A plugin that brings faults hands a function that lists them to [`export_faults!`]; one that brings a subject implements
-//! [`Subject`] for a type of its own and hands the type to [`export_subject!`]. A panic's message goes to the trial's log in both.
+//! [`Subject`] for a type of its own and hands the type to [`export_subject!`], and its clients' operations to [`export_workload!`]. A panic's message goes to the trial's log in both.
 //! Everything here runs inside the sandbox: it reaches the world through `wit/plugin.wit` alone, and it must never keep anything between two calls, because
 //! the host drops the instance after each.
 //!
@@ -27,6 +27,8 @@ pub mod subject_bindings;
 pub mod tcp;
 mod token;
 mod wait;
+pub mod workload;
+pub mod workload_bindings;
 
 pub use bindings::duress::plugin::changes::{
     Action, Change, Fill, Limits, Place, Probe, Program, current_limits,
@@ -51,6 +53,7 @@ pub use subject_bindings::duress::plugin::stack;
 pub use subject_bindings::exports::duress::plugin::subject::{HealthReport, State};
 pub use token::Token;
 pub use wait::wait_until;
+pub use workload::{Failure, Input, Operation};
 
 /// Exports the faults that a function lists: `export_faults!(all)` with a `fn all() -> Vec<Fault>`. Once in a crate, at its root.
 #[macro_export]
@@ -82,6 +85,26 @@ macro_rules! export_subject {
         const _: () = {
             type DuressExports = $crate::Exports<$subject>;
     $crate::subject_bindings::export!(DuressExports with_types_in $crate::subject_bindings);
+        };
+    };
+}
+
+/// Exports the operations of a workload that a function lists: `export_workload!(all)` with a `fn all() -> Vec<Operation>`. Once in a crate
+/// that exports a subject, at its root.
+#[macro_export]
+macro_rules! export_workload {
+    ($operations:expr) => {
+        const _: fn() -> ::std::vec::Vec<$crate::Operation> = $operations;
+        #[cfg(target_arch = "wasm32")]
+        const _: () = {
+            struct DuressOperations;
+            impl $crate::workload::Operations for DuressOperations {
+                fn operations() -> ::std::vec::Vec<$crate::Operation> {
+                    ($operations)()
+                }
+            }
+            type DuressExports = $crate::workload::Exports<DuressOperations>;
+    $crate::workload_bindings::export!(DuressExports with_types_in $crate::workload_bindings);
         };
     };
 }

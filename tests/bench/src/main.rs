@@ -9,6 +9,7 @@ mod network;
 mod plugins;
 mod program;
 mod reliability;
+mod workload;
 
 use std::process::ExitCode;
 use std::time::Duration;
@@ -46,6 +47,7 @@ async fn main() -> Result<ExitCode> {
     let mut rows = component::measure().await?;
     rows.push(journal::measure().await?);
     rows.extend(network::measure().await?);
+    rows.extend(workload::measure().await?);
     rows.extend(program::measure()?);
     rows.extend(reliability::measure().await?);
     // Last, for programs are started more slowly by a process that has grown.

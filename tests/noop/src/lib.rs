@@ -6,6 +6,7 @@ mod conduct;
 mod misbehave;
 mod reach;
 mod rebuild;
+mod workload;
 
 use duress_sdk::{
     Fault, HealthReport, NoParameters, Result, State, Step, Subject, settings, stack,
@@ -22,6 +23,13 @@ struct Settings {
     stack: bool,
     /// The export that panics.
     panic_in: String,
+    /// Which operations it says that it brings, if not its own: `many`, `twice`, or one of this name.
+    operations: String,
+    /// Where the operation `request` sends its request.
+    url: String,
+    /// The container that the operation `connect` connects to, and the port.
+    connect_to: String,
+    port: u16,
 }
 
 /// The subject.
@@ -73,3 +81,5 @@ fn unchanged() -> Step {
 // Natively no host imports the exports, and their names would not link.
 #[cfg(target_arch = "wasm32")]
 mod panicking;
+
+duress_sdk::export_workload!(workload::operations);

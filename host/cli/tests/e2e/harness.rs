@@ -264,7 +264,7 @@ impl Drop for Harness {
 }
 
 /// The rows that changes refer to.
-async fn on_record(store: &Store, host: &str, id: &str, project: &Project) {
+pub async fn on_record(store: &Store, host: &str, id: &str, project: &Project) {
     let campaign = NewCampaign {
         id: "campaign".into(),
         host_id: host.into(),

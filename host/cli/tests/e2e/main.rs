@@ -49,3 +49,4 @@ mod stranger;
 mod terminal;
 mod tikv;
 mod wait;
+mod workload;

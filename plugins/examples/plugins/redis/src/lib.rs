@@ -3,6 +3,8 @@
 mod fault;
 mod replication;
 mod subject;
+mod workload;
 
 // What the component exports. It has no state: each call gets an instance of its own. A panic's message goes to the trial's log.
 duress_sdk::export_subject!(subject::Redis);
+duress_sdk::export_workload!(workload::operations);
