@@ -41,7 +41,7 @@ struct Book {
     places: Mutex<HashMap<(String, u16), PlaceSlot>>,
 }
 
-/// What is known of one place; no place if there is no container of that name.
+/// What is known of one place; no place if no container has that name.
 type PlaceSlot = Arc<Slot<Option<Place>>>;
 
 /// What is known of one thing.

@@ -82,7 +82,7 @@ impl Running {
     /// rate from 0 to 1, the throughput per second.
     ///
     /// # Errors
-    /// Why there is no value: an unknown measure, or nothing ended.
+    /// Why the measure has no value: it is unknown, or nothing ended.
     pub fn measure(&self, name: &str, window: Duration) -> Result<f64, NoData> {
         let measure = name.parse().map_err(|reason| NoData { reason })?;
         lock(&self.tally).measure(measure, window, Instant::now())

@@ -21,7 +21,7 @@ impl HttpClient {
     /// with a dot or a colon in it, and `localhost`, leads elsewhere.
     ///
     /// # Errors
-    /// `Input` for a request that cannot be sent, and for a container's name where there is no stack.
+    /// `Input` for a request that cannot be sent, and for a container's name where the subject has none.
     pub fn new(transport: &Transport, load: &Load, stack: Option<AddressBook>) -> Result<Self> {
         let LoadClient::Http {
             method,

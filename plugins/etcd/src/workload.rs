@@ -47,7 +47,7 @@ pub(crate) fn operations() -> Vec<Operation> {
     ]
 }
 
-/// The key of an operation, in base64: 9 bytes, so that there is no padding.
+/// The key of an operation, in base64: 9 bytes, which need no padding.
 fn key(input: Input) -> String {
     base64(format!("duress{:03}", input.random % KEYS).as_bytes())
 }

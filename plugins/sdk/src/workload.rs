@@ -94,7 +94,7 @@ fn operate(operations: &[Operation], name: &str, input: &str) -> Result<(), Fail
         .map_err(|error| Failure::new("invalid", format!("the operation's input: {error}")))?;
     let operation = operations.iter().find(|one| one.name == name);
     let operation = operation
-        .ok_or_else(|| Failure::new("invalid", format!("there is no operation `{name}`")))?;
+        .ok_or_else(|| Failure::new("invalid", format!("operation `{name}` is not known")))?;
     (operation.make)(input)
 }
 

@@ -26,7 +26,7 @@ pub(crate) fn operations() -> Vec<Operation> {
         Operation {
             name: "get",
             description: "Read a key of the primary.",
-            // `$` comes before a value, and before -1 where there is none.
+            // `$` comes before a value, and before -1 for a key without a value.
             make: |input| judge(&ask(&format!("GET {}\r\n", key(input)))?, "$"),
         },
     ]
