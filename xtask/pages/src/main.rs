@@ -50,7 +50,7 @@ fn root() -> &'static Path {
 fn interface() -> Result<String> {
     let mut resolve = Resolve::default();
     let (package, _) = resolve.push_dir(root().join("wit"))?;
-    let world = resolve.select_world(&[package], Some("eval-subject"))?;
+    let world = resolve.select_world(&[package], Some("workload-subject"))?;
     let mut files = Files::default();
     let options = wit_bindgen_markdown::Opts::default();
     options.build().generate(&mut resolve, world, &mut files)?;
@@ -62,7 +62,7 @@ fn interface() -> Result<String> {
     let (_, text) = text.split_once('\n').context("the page has a heading")?;
     Ok(format!(
         "# The interface between duress and its plugins\n\nWritten by `cargo xtask docs` from [`wit/plugin.wit`](../wit/plugin.wit), for the \
-         world `eval-subject`; a `chaos-plugin` imports no `stack` and exports `chaos` alone. \
+         world `workload-subject`; an `eval-subject` exports no `workload`, and a `chaos-plugin` imports no `stack` and exports `chaos` alone. \
          [versions.md](versions.md) says what may change when.\n{text}"
     ))
 }
