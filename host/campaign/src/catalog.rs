@@ -14,6 +14,8 @@ pub struct Subject {
     pub targets: Option<Vec<String>>,
     /// It is a system that already runs.
     pub attached: bool,
+    /// The operations that its plugin brings for a workload; absent where that is not known.
+    pub operations: Option<Vec<String>>,
     /// The number of containers of each service that does not have one; `None` where only the compose tool knows.
     pub scale: BTreeMap<String, Option<u64>>,
     /// Its own faults first, then those of the plugins for any subject: of two with one name the first is meant.

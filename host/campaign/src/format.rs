@@ -1,5 +1,6 @@
 //! The campaign file: its keys, their ranges, what they mean. `docs/campaigns.md` says the same at length.
 
+use duress_experiment::{Experiment, Workload};
 use duress_model::OnTargetRestart;
 use duress_model::form::{FAULT, FAULT_IN_WORDS, NAME, NAME_IN_WORDS, TIME, TIME_IN_WORDS};
 use schemars::JsonSchema;
@@ -81,6 +82,12 @@ pub struct Campaign {
     /// What holds for every chaos type that does not say otherwise.
     #[serde(default)]
     pub defaults: Defaults,
+    /// The load that clients make in each trial, from before the baseline until after the recovery.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub workload: Option<Workload>,
+    /// What is measured in each trial, what is expected of it, and when it is ended for safety.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub experiment: Option<Experiment>,
 }
 
 /// One way to break the subjects.

@@ -39,14 +39,22 @@ pub struct Plan {
     pub seed: u64,
     /// Baselines stand before the faults of their subject; at least one.
     pub combinations: Vec<Combination>,
+    /// How each trial is measured and judged.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub experiment: Option<duress_experiment::Plan>,
     /// A trial that is run again, in the place of those that the combinations give.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub repeated: Option<TrialSpec>,
 }
 
 impl Plan {
-    pub(super) fn new(campaign: Campaign, combinations: Vec<Combination>) -> Self {
+    pub(super) fn new(
+        campaign: Campaign,
+        combinations: Vec<Combination>,
+        experiment: Option<duress_experiment::Plan>,
+    ) -> Self {
         Self {
+            experiment,
             seed: campaign.seed.unwrap_or_else(random_seed),
             campaign,
             combinations,
@@ -55,7 +63,7 @@ impl Plan {
     }
 
     /// Returns the plan of one trial that is run again.
-    pub fn of_trial(spec: TrialSpec) -> Self {
+    pub fn of_trial(spec: TrialSpec, experiment: Option<duress_experiment::Plan>) -> Self {
         let campaign = Campaign {
             name: spec.name.clone(),
             description: None,
@@ -71,6 +79,8 @@ impl Plan {
             variant: spec.variant.clone(),
             seed: Some(spec.seed),
             defaults: Defaults::default(),
+            workload: None,
+            experiment: None,
         };
         let combination = Combination {
             label: spec.label.clone(),
@@ -86,6 +96,7 @@ impl Plan {
             campaign,
             seed: spec.seed,
             combinations: vec![combination],
+            experiment,
             repeated: Some(spec),
         }
     }

@@ -37,6 +37,7 @@ pub struct Resolved {
     problems: Vec<Problem>,
     checks: Vec<ParameterCheck>,
     combinations: Vec<Combination>,
+    experiment: Option<duress_experiment::Plan>,
 }
 
 impl Draft {
@@ -55,6 +56,7 @@ impl Draft {
         }
         resolving.default_targets();
         resolving.one_at_a_time();
+        let experiment = resolving.experiment();
         let Resolving {
             mut problems,
             checks,
@@ -84,6 +86,7 @@ impl Draft {
             problems,
             checks,
             combinations,
+            experiment,
         }
     }
 }
@@ -125,7 +128,7 @@ impl Resolved {
     pub fn finish(self) -> Result<Plan, Invalid> {
         match self.campaign {
             Some(campaign) if self.problems.is_empty() => {
-                Ok(Plan::new(campaign, self.combinations))
+                Ok(Plan::new(campaign, self.combinations, self.experiment))
             }
             _ => Err(self.document.invalid(self.problems)),
         }
@@ -331,6 +334,31 @@ impl<'a> Resolving<'a> {
             }
         }
         problems
+    }
+
+    /// Returns the experiment, where what the file says of it is right.
+    fn experiment(&mut self) -> Option<duress_experiment::Plan> {
+        let subjects = entry::texts(self.document, "/subjects");
+        let mut known = duress_experiment::Known::default();
+        for (_, name) in subjects {
+            let Some(subject) = self.catalog.subjects.get(name) else {
+                continue;
+            };
+            if !subject.services.is_empty() {
+                known
+                    .services
+                    .push((name.to_owned(), subject.services.clone()));
+            }
+            if let Some(operations) = &subject.operations {
+                known.operations.push((name.to_owned(), operations.clone()));
+            }
+        }
+        let (plan, problems) =
+            duress_experiment::check(self.document, "/workload", "/experiment", &known);
+        for problem in problems {
+            self.tell(problem);
+        }
+        plan
     }
 
     /// Trials on one running system would disturb each other.

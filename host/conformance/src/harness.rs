@@ -115,6 +115,7 @@ impl<'a> Harness<'a> {
             project: project.to_string(),
             digests: BTreeMap::new(),
             spec,
+            experiment: None,
         };
         self.store.start_trial(row).await?;
         let world = World::new(number as u64, Troubles::default(), End::Never);

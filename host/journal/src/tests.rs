@@ -128,6 +128,7 @@ async fn begun(folder: &Path, disk: Arc<Lockable>) -> Result<Store> {
         project: "duress-1".into(),
         digests: BTreeMap::new(),
         spec: serde_json::from_value(spec).expect("a trial's description"),
+        experiment: None,
     };
     store.start_trial(trial).await?;
     Ok(store)

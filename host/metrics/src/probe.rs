@@ -113,6 +113,11 @@ impl Probe {
         })
     }
 
+    /// Returns the name of the metric that it looks at.
+    pub fn metric(&self) -> &str {
+        &self.metric
+    }
+
     /// Looks once. It never takes longer than the metric's time limit.
     pub async fn sample(&mut self) -> Sample {
         let (sample, _) = self.look().await;

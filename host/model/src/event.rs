@@ -94,6 +94,11 @@ pub enum Event {
         /// How many trials are not run.
         left: usize,
     },
+    /// A trial was aborted for safety, and the experiment says that no more are begun then.
+    StoppedByAbort {
+        /// How many trials are not run.
+        left: usize,
+    },
     /// Somebody asked for the end: running trials are rolled back.
     Stopping {
         /// Why the machine was halted; absent for a signal to this process.

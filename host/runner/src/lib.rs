@@ -22,6 +22,7 @@ pub use prepare::{Prepared, prepare, repeat};
 pub use recovery::{Leftovers, Unknown, is_dead, note_dead_hosts, recover_all, recover_dead_hosts};
 pub use resume::{campaign_of_file, check_source, resume};
 
+use duress_experiment::OnAbort;
 use duress_model::{Error, Event, Outcome, Result};
 use duress_store::NewTrial;
 use duress_trial::{EventSender, Finished, Observer, RunContext, Trial};
@@ -55,6 +56,8 @@ pub struct Tally {
     pub failed_in_a_row: u32,
     /// It was stopped before every trial had ended.
     pub interrupted: bool,
+    /// A trial was aborted, and those that had not begun are not run.
+    pub is_aborted: bool,
 }
 
 /// Runs trials to their end.
@@ -104,7 +107,7 @@ pub async fn run(
     result?;
     let mut tally = *run.tally.lock().unwrap_or_else(PoisonError::into_inner);
     // Who asked for the end when all had ended has changed nothing.
-    let stopped = cancel.is_cancelled() || run.has_failed_enough(&tally);
+    let stopped = cancel.is_cancelled() || run.has_failed_enough(&tally) || tally.is_aborted;
     tally.interrupted = stopped && tally.finished < total;
     tell(
         events,
@@ -185,6 +188,10 @@ impl Run {
                 project: trial.project.to_string(),
                 digests: trial.digests(),
                 spec: trial.spec.clone(),
+                experiment: trial
+                    .experiment
+                    .as_ref()
+                    .and_then(|plan| serde_json::to_value(plan.as_ref()).ok()),
             })
             .await?;
         tell(
@@ -213,6 +220,10 @@ impl Run {
                 _ => tally.failed_in_a_row += 1,
             }
         }
+        let stops = trial.experiment.as_ref().map(|plan| plan.on_abort) == Some(OnAbort::Stop);
+        if outcome == Outcome::Aborted && stops {
+            self.stop_after_abort();
+        }
         tell(
             &self.events,
             Event::TrialEnded {
@@ -229,6 +240,20 @@ impl Run {
             },
         );
         Ok(())
+    }
+
+    /// What was too dangerous once is not tried again.
+    fn stop_after_abort(&self) {
+        let mut queue = self.queue.lock().unwrap_or_else(PoisonError::into_inner);
+        let left = queue.len();
+        queue.clear();
+        drop(queue);
+        let mut tally = self.tally.lock().unwrap_or_else(PoisonError::into_inner);
+        tally.is_aborted |= left > 0;
+        drop(tally);
+        if left > 0 {
+            tell(&self.events, Event::StoppedByAbort { left });
+        }
     }
 
     fn next(&self) -> Option<Trial> {

@@ -11,6 +11,7 @@ use serde_json::Value;
 
 use duress_campaign::{Draft, Plan};
 use duress_engine::{Container, Engine, Project, Selection};
+use duress_experiment::Plan as Experiment;
 use duress_model::{Error, Result, TrialSpec};
 use duress_plugin::{CallLimits, Catalog, Plugin, Subject, sha256};
 use duress_trial::Trial;
@@ -164,15 +165,24 @@ pub async fn prepare(
 ///
 /// # Errors
 /// When its subject or its fault is not there any more.
-pub async fn repeat(spec: TrialSpec, catalog: &Catalog, dry_run: bool) -> Result<Prepared> {
-    with_plan(Plan::of_trial(spec), catalog, dry_run).await
+pub async fn repeat(
+    spec: TrialSpec,
+    experiment: Option<Experiment>,
+    catalog: &Catalog,
+    dry_run: bool,
+) -> Result<Prepared> {
+    with_plan(Plan::of_trial(spec, experiment), catalog, dry_run).await
 }
 
 /// Returns the trials of a plan that was checked.
 pub(super) async fn with_plan(plan: Plan, catalog: &Catalog, dry_run: bool) -> Result<Prepared> {
+    let experiment = plan.experiment.clone().map(Arc::new);
+    if let Some(experiment) = &experiment {
+        check_metrics(experiment)?;
+    }
     let mut trials = Vec::new();
     for spec in plan.trials() {
-        trials.push(trial(spec, catalog, dry_run).await?);
+        trials.push(trial(spec, catalog, experiment.clone(), dry_run).await?);
     }
     let digests = digests(&plan, catalog).await?;
     Ok(Prepared {
@@ -219,7 +229,21 @@ async fn digests(plan: &Plan, catalog: &Catalog) -> Result<BTreeMap<String, Stri
     Ok(digests)
 }
 
-async fn trial(spec: TrialSpec, catalog: &Catalog, dry_run: bool) -> Result<Trial> {
+/// What is wrong with a metric and can be told without asking anybody.
+fn check_metrics(experiment: &Experiment) -> Result<()> {
+    for metric in &experiment.metrics {
+        duress_metrics::check(&metric.source)
+            .map_err(|why| Error::input(format!("metric `{}`: {why}", metric.name)))?;
+    }
+    Ok(())
+}
+
+async fn trial(
+    spec: TrialSpec,
+    catalog: &Catalog,
+    experiment: Option<Arc<Experiment>>,
+    dry_run: bool,
+) -> Result<Trial> {
     let subject = catalog.subject(&spec.subject).await?;
     let mut faults = Vec::new();
     for planned in &spec.faults {
@@ -250,6 +274,7 @@ async fn trial(spec: TrialSpec, catalog: &Catalog, dry_run: bool) -> Result<Tria
         project,
         subject,
         faults,
+        experiment,
         dry_run,
     })
 }
@@ -297,6 +322,7 @@ fn describe(subject: &Subject, general: &[Arc<Plugin>]) -> Result<duress_campaig
         services,
         targets: Some(subject.manifest.targets.clone()),
         attached: subject.manifest.attach.is_some(),
+        operations: None,
         scale,
         faults: plugins
             .flat_map(|plugin| plugin.faults.iter())

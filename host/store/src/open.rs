@@ -26,10 +26,11 @@ static MIGRATIONS: LazyLock<Migrations<'static>> = LazyLock::new(|| {
                 .map_err(Into::into)
         }),
         M::up(include_str!("schema_4.sql")),
+        M::up(include_str!("schema_5.sql")),
     ])
 });
 /// The version of the schema that this program writes: the number of migrations.
-const VERSION: i64 = 4;
+const VERSION: i64 = 5;
 
 /// A connection that may write, to a file with the schema of this version.
 pub(super) fn for_writing(path: &Path) -> Result<Connection> {

@@ -4,7 +4,7 @@ use rusqlite::types::Value;
 use rusqlite::{Connection, params_from_iter};
 
 /// What refers to it comes after a table.
-const TABLES: [(&str, &str); 7] = [
+const TABLES: [(&str, &str); 9] = [
     ("hosts", "id"),
     ("campaigns", "id"),
     ("trials", "id"),
@@ -12,6 +12,8 @@ const TABLES: [(&str, &str); 7] = [
     ("phases", "id"),
     ("audit", "id"),
     ("logs", "id"),
+    ("samples", "id"),
+    ("workload_seconds", "id"),
 ];
 
 /// Rows that others refer to and that could not be read. A change needs its trial: what it has in force is reverted by that.
@@ -28,6 +30,8 @@ INSERT OR IGNORE INTO campaigns (id, host_id, name, variant, definition, seed, t
 DELETE FROM phases WHERE trial_id NOT IN (SELECT id FROM trials);
 DELETE FROM audit WHERE trial_id NOT IN (SELECT id FROM trials);
 DELETE FROM logs WHERE trial_id NOT IN (SELECT id FROM trials);
+DELETE FROM samples WHERE trial_id NOT IN (SELECT id FROM trials);
+DELETE FROM workload_seconds WHERE trial_id NOT IN (SELECT id FROM trials);
 ";
 
 /// Copies all rows that can be read. For each table, how many that were, and whether nothing kept others from being read.

@@ -44,6 +44,7 @@ async fn trial(store: &Store, id: &str, index: u32) {
         project: format!("duress-{id}"),
         digests: BTreeMap::new(),
         spec: spec(index),
+        experiment: None,
     };
     store.start_trial(trial).await.expect("a trial");
 }
@@ -315,6 +316,7 @@ async fn a_later_attempt_stands_in_the_place_of_a_cancelled_one_and_of_no_other(
         project: "duress-t3".into(),
         digests: BTreeMap::new(),
         spec: spec(1),
+        experiment: None,
     };
     store
         .start_trial(again)

@@ -27,6 +27,8 @@ pub struct NewTrial {
     pub digests: BTreeMap<String, String>,
     /// What it does.
     pub spec: TrialSpec,
+    /// How it is measured and judged; absent where nothing is measured.
+    pub experiment: Option<Value>,
 }
 
 /// What came of a trial. Times are in milliseconds since the Unix epoch.
@@ -105,6 +107,10 @@ pub struct TrialRow {
     pub digests: BTreeMap<String, String>,
     /// What it does.
     pub spec: StoredSpec,
+    /// How it is measured and judged; absent where nothing is measured.
+    pub experiment: Option<Value>,
+    /// What is to be said of the experiment; absent until its end.
+    pub findings: Option<Value>,
     /// The phase that runs or ran last.
     pub phase: Option<Phase>,
     /// The containers that were changed; in a dry run, those that would have been.
@@ -160,6 +166,8 @@ impl TrialRow {
             spec: json(row, "spec")?,
             phase: named(row, "phase")?,
             targets: json(row, "targets")?,
+            experiment: row.get("experiment")?,
+            findings: row.get("findings")?,
             metadata: row.get("metadata")?,
             state_before: row.get("state_before")?,
             state_after: row.get("state_after")?,
@@ -196,8 +204,8 @@ impl Store {
                 .execute(params![trial.campaign_id, trial.spec.name])?;
             connection
                 .prepare_cached(
-                    "INSERT INTO trials (id, campaign_id, host_id, name, subject, chaos, slot, seed, project, digests, spec, started_at)
-                     VALUES (:id, :campaign, :host, :name, :subject, :chaos, :slot, :seed, :project, :digests, :spec, :now)",
+                    "INSERT INTO trials (id, campaign_id, host_id, name, subject, chaos, slot, seed, project, digests, spec, experiment, started_at)
+                     VALUES (:id, :campaign, :host, :name, :subject, :chaos, :slot, :seed, :project, :digests, :spec, :experiment, :now)",
                 )?
                 .execute(named_params! {
                     ":id": trial.id,
@@ -211,6 +219,7 @@ impl Store {
                     ":project": trial.project,
                     ":digests": Json(trial.digests),
                     ":spec": Json(&trial.spec),
+                    ":experiment": trial.experiment,
                     ":now": now(),
                 })?;
             Ok(())

@@ -6,6 +6,7 @@
 mod disturbance;
 mod events;
 mod evidence;
+mod experiment;
 mod health;
 mod inject;
 mod observer;
@@ -24,6 +25,8 @@ use tokio_util::sync::CancellationToken;
 
 pub use events::EventSender;
 use evidence::{Seen, Watch};
+use experiment::Measuring;
+pub use experiment::{AbortTimes, Findings, Reread};
 pub use observer::Observer;
 pub use pulse::Pulse;
 use timeline::Timeline;
@@ -79,6 +82,8 @@ pub struct Trial {
     pub subject: Arc<Subject>,
     /// For each of the description's faults, the plugin that brings it, and the fault; none for a baseline trial.
     pub faults: Vec<(Arc<Plugin>, Arc<FaultType>)>,
+    /// How it is measured and judged.
+    pub experiment: Option<Arc<duress_experiment::Plan>>,
     /// Nothing is broken: what the fault would do is written down.
     pub dry_run: bool,
 }
@@ -104,6 +109,15 @@ impl Failed {
     /// Whatever else happened, people must know of this.
     fn must_be_told(&self) -> bool {
         self.is_stuck || self.outcome == Outcome::Cancelled
+    }
+
+    fn aborted() -> Self {
+        Self::new(
+            Outcome::Aborted,
+            Error::failed(
+                "the experiment's limit was reached, and everything was rolled back at once",
+            ),
+        )
     }
 
     fn cancelled() -> Self {
@@ -142,6 +156,10 @@ struct Run<'a> {
     seen: Seen,
     /// What must not change but by this trial.
     watch: Watch,
+    /// What is measured; `None` before the stack is up, and without an experiment.
+    measuring: Option<Measuring>,
+    /// The rollback after an abort runs, or has run: nothing is cut short by it any more.
+    is_aborting: bool,
     end: TrialEnd,
 }
 
@@ -213,10 +231,14 @@ impl Trial {
             without_traffic: Vec::new(),
             seen: Seen::default(),
             watch: Watch::default(),
+            measuring: None,
+            is_aborting: false,
             end: TrialEnd::default(),
         };
         let result = run.phases().await;
         run.end_watch().await;
+        let findings = run.end_measuring().await;
+        let result = run.judged_by_experiment(result, findings.as_ref());
         let result = run.judged(result);
         run.finish(result).await
     }
@@ -291,13 +313,35 @@ impl Run<'_> {
             // A fault that stays is worse than whatever came before it.
             self.leave(Phase::Rollback, began, rolled_back).and(broken)
         } else {
+            self.begin_revert();
             broken
         };
-        result?;
+        if let Some(measuring) = &mut self.measuring {
+            measuring.rolled_back();
+        }
+        // What an abort has ended is followed until it is well again.
+        if !matches!(&result, Err(failed) if failed.outcome == Outcome::Aborted) {
+            result.clone()?;
+        }
 
         let began = self.enter(Phase::PostValidation);
-        let result = self.validate().await;
-        self.leave(Phase::PostValidation, began, result)
+        let validated = self.validate().await;
+        let validated = self.leave(Phase::PostValidation, began, validated);
+        result.and(validated)
+    }
+
+    /// From now on nothing cuts what is done short: it is the way back.
+    fn begin_revert(&mut self) {
+        self.is_aborting = true;
+        if let Some(measuring) = &mut self.measuring {
+            measuring.rollback_began();
+        }
+    }
+
+    /// Whether the experiment has ended the trial for safety.
+    fn was_aborted(&self) -> bool {
+        let measuring = self.measuring.as_ref();
+        measuring.is_some_and(|measuring| measuring.aborted().is_cancelled())
     }
 
     /// Injects the faults, and watches.
@@ -307,6 +351,9 @@ impl Run<'_> {
             let result = self.inject_first().await;
             self.leave(Phase::FaultInjection, began, result)?;
         }
+        if let Some(measuring) = &mut self.measuring {
+            measuring.in_force();
+        }
         let began = self.enter(Phase::Monitoring);
         let result = self.monitor().await;
         self.leave(Phase::Monitoring, began, result)
@@ -315,6 +362,9 @@ impl Run<'_> {
     /// Begins a phase; when it began.
     fn enter(&self, phase: Phase) -> i64 {
         self.observer.phase(phase);
+        if let Some(measuring) = &self.measuring {
+            measuring.phase(phase);
+        }
         self.context.store.post_phase(&self.trial.id, phase);
         now()
     }
@@ -370,9 +420,16 @@ impl Run<'_> {
 
     /// Waits for work, or for the end of the run.
     async fn unless_cancelled<T>(&self, work: impl Future<Output = T>) -> Result<T, Failed> {
+        let aborted = async {
+            match &self.measuring {
+                Some(measuring) if !self.is_aborting => measuring.aborted().cancelled().await,
+                _ => std::future::pending().await,
+            }
+        };
         tokio::select! {
             biased;
             () = self.cancel.cancelled() => Err(Failed::cancelled()),
+            () = aborted => Err(Failed::aborted()),
             value = work => Ok(value),
         }
     }
@@ -405,8 +462,9 @@ impl Run<'_> {
     }
 
     async fn baseline(&mut self) -> Result<(), Failed> {
+        self.begin_measuring().await?;
         if !self.asks_for_health() {
-            return Ok(());
+            return self.measure_baseline().await;
         }
         let health = self.unless_cancelled(self.health()).await?;
         if !health.healthy {
@@ -415,6 +473,7 @@ impl Run<'_> {
                 Error::failed(format!("not healthy before any fault: {}", health.detail)),
             ));
         }
+        self.measure_baseline().await?;
         self.end.state_before = Some(self.capture(Outcome::Environment).await?);
         Ok(())
     }
@@ -439,6 +498,7 @@ impl Run<'_> {
             return Ok(());
         }
         self.await_recovery().await?;
+        self.await_held().await?;
         self.end.state_after = Some(self.capture(Outcome::Failed).await?);
         Ok(())
     }

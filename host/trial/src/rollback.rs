@@ -8,9 +8,13 @@ use duress_model::{Error, Outcome};
 
 impl Run<'_> {
     pub(super) async fn roll_back(&mut self) -> Result<(), Failed> {
-        self.await_engine().await;
-        // A stopped run does not wait for the plugin: the host can take everything back by itself.
-        while !self.cancel.is_cancelled()
+        self.begin_revert();
+        let in_a_hurry = self.cancel.is_cancelled() || self.was_aborted();
+        if !in_a_hurry {
+            self.await_engine().await;
+        }
+        // A run that is stopped or aborted does not wait for the plugin: the host can take everything back by itself.
+        while !(in_a_hurry || self.cancel.is_cancelled())
             && let Some(last) = self.injected.pop()
         {
             self.clean_up(&last).await;

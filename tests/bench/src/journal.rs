@@ -102,6 +102,7 @@ async fn store(folder: &std::path::Path, project: &Project) -> duress_model::Res
         project: project.to_string(),
         digests: BTreeMap::new(),
         spec: TrialSpec::new("bench", "none", 1),
+        experiment: None,
     };
     store.start_trial(trial).await?;
     Ok(store)

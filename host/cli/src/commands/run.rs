@@ -110,8 +110,12 @@ async fn again(context: &Context, trial: &str, how: &How) -> Done {
         ))
         .into());
     };
+    let experiment = row.experiment.map(serde_json::from_value).transpose();
+    let experiment = experiment.map_err(|error| {
+        Error::failed(format!("read the experiment of trial {}: {error}", row.id))
+    })?;
     store.close().await?;
     let catalog = context.catalog(None)?.pinned(how.options.locked);
-    let prepared = duress_runner::repeat(*spec, &catalog, how.dry_run).await?;
+    let prepared = duress_runner::repeat(*spec, experiment, &catalog, how.dry_run).await?;
     execute::run(context, prepared, Record::New { source: None }, how.options).await
 }

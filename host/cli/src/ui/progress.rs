@@ -151,6 +151,9 @@ impl Display {
             Event::FailedEnough { failures, left } => self.line(format!(
                 "{failures} trials in a row did not pass (`stop_after_failures`); the remaining {left} are not run"
             )),
+            Event::StoppedByAbort { left } => self.line(format!(
+                "a trial was aborted for safety; the remaining {left} are not run (`on_abort: continue` runs them)"
+            )),
             Event::Stopping { halted, taken_over } => {
                 if *taken_over {
                     self.line(

@@ -290,6 +290,7 @@ pub async fn on_record(store: &Store, host: &str, id: &str, project: &Project) {
             seed: 7,
             ..TrialSpec::new("harness", "harness", 1)
         },
+        experiment: None,
     };
     store.start_trial(trial).await.unwrap();
 }
