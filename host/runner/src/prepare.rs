@@ -13,7 +13,7 @@ use duress_campaign::{Draft, Plan};
 use duress_engine::{Container, Engine, Project, Selection};
 use duress_experiment::Plan as Experiment;
 use duress_model::{Error, Result, TrialSpec};
-use duress_plugin::{CallLimits, Catalog, Plugin, Subject, sha256};
+use duress_plugin::{CallLimits, Catalog, Plugin, Subject, merged, sha256};
 use duress_trial::Trial;
 use duress_yaml::LoadError;
 
@@ -295,7 +295,7 @@ async fn known(draft: &Draft, catalog: &Catalog) -> Result<duress_campaign::Cata
     let mut subjects = BTreeMap::new();
     for entry in catalog.subjects() {
         let subject = if named.contains(&entry.name.as_str()) {
-            describe(&*catalog.subject(&entry.name).await?, &general)?
+            describe(&*catalog.subject(&entry.name).await?, &general).await?
         } else {
             duress_campaign::Subject::default()
         };
@@ -308,7 +308,19 @@ async fn known(draft: &Draft, catalog: &Catalog) -> Result<duress_campaign::Cata
     })
 }
 
-fn describe(subject: &Subject, general: &[Arc<Plugin>]) -> Result<duress_campaign::Subject> {
+/// Returns the names of the operations that a subject's plugin brings for a workload.
+async fn operations_of(subject: &Subject) -> Result<Vec<String>> {
+    let settings = merged(
+        &subject.plugin.manifest.settings,
+        &subject.manifest.settings,
+    );
+    let component = &subject.plugin.component;
+    let operations = component.operations(&settings, &CallLimits::default());
+    let operations = operations.await.map_err(Error::from)?;
+    Ok(operations.into_iter().map(|one| one.name).collect())
+}
+
+async fn describe(subject: &Subject, general: &[Arc<Plugin>]) -> Result<duress_campaign::Subject> {
     let (services, scale) = match subject.compose_file() {
         Some(file) => (
             duress_engine::compose::services(&file)?,
@@ -322,7 +334,7 @@ fn describe(subject: &Subject, general: &[Arc<Plugin>]) -> Result<duress_campaig
         services,
         targets: Some(subject.manifest.targets.clone()),
         attached: subject.manifest.attach.is_some(),
-        operations: None,
+        operations: Some(operations_of(subject).await?),
         scale,
         faults: plugins
             .flat_map(|plugin| plugin.faults.iter())

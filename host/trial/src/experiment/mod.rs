@@ -17,6 +17,7 @@ use duress_experiment::{Judge, LoadClient, Plan, Sample, Verdict};
 use duress_http::Anywhere;
 use duress_metrics::{Context, Probe, Unready};
 use duress_model::{Error, Outcome, Phase};
+use duress_plugin::PluginClient;
 use duress_workload::{Client, HttpClient, Running, Workload};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -126,7 +127,7 @@ impl Run<'_> {
         let clock = Clock::start();
         let load = Arc::new(Mutex::new(None));
         if let Some(wanted) = &plan.load {
-            let client = self.load_client(wanted).map_err(environment)?;
+            let client = self.load_client(wanted).await.map_err(environment)?;
             *lock(&load) = Some(Workload::start(wanted, client, clock.now()));
         }
         let stop = CancellationToken::new();
@@ -192,7 +193,10 @@ impl Run<'_> {
         Ok(())
     }
 
-    fn load_client(&self, load: &duress_experiment::Load) -> duress_model::Result<Arc<dyn Client>> {
+    async fn load_client(
+        &self,
+        load: &duress_experiment::Load,
+    ) -> duress_model::Result<Arc<dyn Client>> {
         match &load.client {
             LoadClient::Http { .. } => {
                 let stack = self.context.engine.as_ref();
@@ -200,9 +204,14 @@ impl Run<'_> {
                     .map(|engine| AddressBook::new(Arc::clone(engine), self.scope.project.clone()));
                 Ok(Arc::new(HttpClient::new(&self.context.http, load, stack)?))
             }
-            LoadClient::Plugin { .. } => Err(Error::input(
-                "the subject's plugin brings no operations for a workload",
-            )),
+            LoadClient::Plugin { .. } => {
+                let plugin = &self.trial.subject.plugin;
+                let scope = self.scope_of(plugin);
+                let seed = self.trial.spec.seed;
+                let client =
+                    PluginClient::new(Arc::clone(plugin), &scope, load, seed, &self.limits).await?;
+                Ok(Arc::new(client))
+            }
         }
     }
 
