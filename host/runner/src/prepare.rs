@@ -315,7 +315,8 @@ async fn operations_of(subject: &Subject) -> Result<Vec<String>> {
         &subject.manifest.settings,
     );
     let component = &subject.plugin.component;
-    let operations = component.operations(&settings, &CallLimits::default());
+    let limits = CallLimits::default();
+    let operations = component.operations(&settings, &limits);
     let operations = operations.await.map_err(Error::from)?;
     Ok(operations.into_iter().map(|one| one.name).collect())
 }
