@@ -12,8 +12,8 @@ const MARK: char = '@';
 
 /// Containers of a system that already runs.
 ///
-/// Its text form stands in the project of each trial on such a system, and so in the journal: whoever recovers after a crash finds the
-/// same containers.
+/// Its text form stands in the project of each trial on such a system, and so in the journal: a recovery after a crash finds the same
+/// containers.
 ///
 /// ```
 /// use duress_engine::{Project, Selection};
@@ -50,7 +50,7 @@ impl Selection {
         };
         let flawed = parts.iter().find(|part| !is_fit(part))?;
         Some(format!(
-            "`{}` is no name or label: 1 to 256 visible ASCII characters without `,`",
+            "`{}` cannot be a name or a label, which has 1 to 256 visible ASCII characters and no `,`",
             flawed.escape_debug()
         ))
     }

@@ -104,6 +104,6 @@ pub enum HealthGate {
     /// It comes up healthy before the fault, is watched, and must be healthy again.
     #[default]
     Kept,
-    /// Nobody asks for it: the fault is made, seen, and reverted, on whatever is there.
+    /// It is not looked at: the fault is made, seen, and reverted, on whatever is there.
     Open,
 }

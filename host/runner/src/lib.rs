@@ -18,7 +18,7 @@ use tokio_util::sync::CancellationToken;
 
 pub use campaign::{Job, Record};
 pub use machine::{Machine, Presence, Running};
-pub use prepare::{Prepared, prepare, repeat};
+pub use prepare::{Prepared, operations_of, prepare, repeat};
 pub use recovery::{Leftovers, Unknown, is_dead, note_dead_hosts, recover_all, recover_dead_hosts};
 pub use resume::{campaign_of_file, check_source, resume};
 

@@ -104,7 +104,7 @@ fn are_there(selection: &Selection, found: &[Container]) -> Result<()> {
         let missing: Vec<_> = names.iter().filter(|name| !is_there(name)).collect();
         return match missing.as_slice() {
             [] => Ok(()),
-            [name, ..] => Err(Error::input(format!("there is no container `{name}`")).hint(hint)),
+            [name, ..] => Err(Error::input(format!("container `{name}` not found")).hint(hint)),
         };
     }
     if found.is_empty() {
@@ -122,7 +122,7 @@ fn is_among(target: &str, selection: &Selection, found: &[Container]) -> Result<
         return Ok(());
     }
     let services = found.iter().map(|one| one.service.as_str());
-    let error = Error::input(format!("`{target}` is no service of {selection}"));
+    let error = Error::input(format!("{selection} has no service `{target}`"));
     Err(match duress_model::nearest(target, services.clone()) {
         Some(near) => error.hint(format!("did you mean `{near}`?")),
         None => {
@@ -309,7 +309,10 @@ async fn known(draft: &Draft, catalog: &Catalog) -> Result<duress_campaign::Cata
 }
 
 /// Returns the names of the operations that a subject's plugin brings for a workload.
-async fn operations_of(subject: &Subject) -> Result<Vec<String>> {
+///
+/// # Errors
+/// What the plugin did wrong when it was asked.
+pub async fn operations_of(subject: &Subject) -> Result<Vec<String>> {
     let settings = merged(
         &subject.plugin.manifest.settings,
         &subject.manifest.settings,

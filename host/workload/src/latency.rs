@@ -52,7 +52,7 @@ impl<C: Counter> Latencies<C> {
         let _ = self.histogram.add(&other.histogram);
     }
 
-    /// Returns the value below which a share of all lies, in microseconds; `None` if there are none.
+    /// Returns the value below which a share of all values is, in microseconds; `None` if there are none.
     pub(crate) fn quantile(&self, share: f64) -> Option<u64> {
         // The histogram gives the end of a value's range.
         (!self.histogram.is_empty())

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use clap::{Args, Subcommand};
 use duress_campaign::Draft;
 use duress_model::Error;
+use duress_plugin::Catalog;
 use duress_runner::Record;
 use duress_store::StoredSpec;
 
@@ -61,12 +62,39 @@ pub(crate) async fn main(context: &Context, arguments: Arguments) -> Done {
         None if arguments.flags.subjects.is_empty() => Err(nothing_to_run().into()),
         None => {
             let options = arguments.how.options;
-            let draft = arguments.flags.draft(options.parallel);
             let catalog = context.catalog(None)?.pinned(options.locked);
+            let operations = operations(&arguments.flags, &catalog).await?;
+            let draft = arguments.flags.draft(options.parallel, &operations);
             let prepared = duress_runner::prepare(draft, &catalog, arguments.how.dry_run).await?;
             execute::run(context, prepared, Record::New { source: None }, options).await
         }
     }
+}
+
+/// Returns the operations that a workload from flags is made of.
+async fn operations(flags: &Flags, catalog: &Catalog) -> Result<Vec<String>, Error> {
+    if flags.rate.is_none() || flags.url.is_some() {
+        return Ok(Vec::new());
+    }
+    let [name] = flags.subjects.as_slice() else {
+        return Err(
+            Error::input("--rate without --url needs exactly one --subject")
+                .hint("for more, write a campaign file"),
+        );
+    };
+    // One that does not exist is told with all else.
+    if !catalog.has_subject(name) {
+        return Ok(Vec::new());
+    }
+    let subject = catalog.subject(name).await?;
+    let operations = duress_runner::operations_of(&subject).await?;
+    if operations.is_empty() {
+        return Err(Error::input(format!(
+            "the plugin of subject `{name}` brings no operations for a workload"
+        ))
+        .hint("name what clients are to request: --url http://SERVICE:PORT/"));
+    }
+    Ok(operations)
 }
 
 fn nothing_to_run() -> Error {

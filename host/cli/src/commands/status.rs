@@ -47,7 +47,7 @@ pub(crate) async fn main(context: &Context) -> Done {
     } else {
         show(&changes, &left, &trials);
     }
-    // What a dead run left is nobody's, and stays until it is recovered.
+    // What a dead run left stays until it is recovered.
     let is_left = left.contains(&true);
     if is_left && !context.json {
         print::next("duress recover");

@@ -60,11 +60,18 @@ pub(crate) struct Flags {
     /// Name of the variant, to compare campaigns by
     #[arg(long, value_name = "NAME")]
     variant: Option<String>,
+    /// Operations that clients begin each second: those of the subject's plugin in equal shares, or requests to --url
+    #[arg(long, value_name = "N", allow_negative_numbers = true, value_parser = whole)]
+    pub(crate) rate: Option<u64>,
+    /// URL that clients request, e.g. http://web:8080/
+    #[arg(long, value_name = "URL", requires = "rate")]
+    pub(crate) url: Option<String>,
 }
 
 impl Flags {
-    /// Returns the campaign that the flags stand for, with so many trials at once.
-    pub(crate) fn draft(&self, parallel: Option<u64>) -> Draft {
+    /// Returns the campaign that the flags stand for, with so many trials at once. The operations are those that the subject's plugin
+    /// brings for a workload.
+    pub(crate) fn draft(&self, parallel: Option<u64>, operations: &[String]) -> Draft {
         let mut line = Line::new("duress run");
         let list = |line: &mut Line, flag, pointer: &str, items: &[String]| {
             for (index, item) in items.iter().enumerate() {
@@ -132,6 +139,22 @@ impl Flags {
         if self.baseline {
             line.word("--baseline");
         }
+        if let Some(rate) = self.rate {
+            let rate = format!("{rate}/s");
+            line.value("--rate", &rate, "/workload/rate");
+            line.same("/workload/rate", "/workload");
+            let mut workload = Map::new();
+            workload.insert("rate".to_owned(), json!(rate));
+            if let Some(url) = &self.url {
+                line.value("--url", url, "/workload/http/url");
+                line.same("/workload/http/url", "/workload/http");
+                workload.insert("http".to_owned(), json!({ "url": url }));
+            } else {
+                line.same("/workload/rate", "/workload/plugin");
+                workload.insert("plugin".to_owned(), equal_shares(operations));
+            }
+            campaign.insert("workload".to_owned(), Value::Object(workload));
+        }
         let entries = self
             .chaos
             .iter()
@@ -166,6 +189,17 @@ impl Flags {
         let name = name.trim_start_matches(['-', '_']);
         if name.is_empty() { "run" } else { name }.to_owned()
     }
+}
+
+/// Returns each of some operations with its share; all shares make 100 %.
+fn equal_shares(operations: &[String]) -> Value {
+    let number = operations.len().max(1);
+    let shares = operations.iter().enumerate().map(|(index, name)| {
+        // What a division leaves over goes to the first ones.
+        let share = 100 / number + usize::from(index < 100 % number);
+        (name.clone(), json!(format!("{share}%")))
+    });
+    Value::Object(shares.collect())
 }
 
 /// A mistake of a flag: the pointer of where it stands, and what is wrong.

@@ -51,7 +51,7 @@ fn catalog() -> Catalog {
 }
 
 fn plan_of(flags: &Flags) -> Result<Plan, Invalid> {
-    flags.draft(None).resolve(&catalog()).finish()
+    flags.draft(None, &[]).resolve(&catalog()).finish()
 }
 
 /// What a person sees of flags that have mistakes.

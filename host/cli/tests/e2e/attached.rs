@@ -264,7 +264,7 @@ fn a_running_system_is_not_broken_by_a_mistake() {
     shop.run(&["inject", "process_pause"])
         .refuses(&["--container"]);
     shop.run(&["inject", "process_pause", "--container", "no-such-one"])
-        .refuses(&["no container `no-such-one`"]);
+        .refuses(&["`no-such-one` not found"]);
     shop.run(&shop.inject("latncy", &[]))
         .refuses(&["latncy", "latency"]);
     shop.run(&shop.inject("latency", &["--for", "ten"]))
@@ -341,7 +341,7 @@ fn what_belongs_to_a_run_of_duress_is_nobody_elses_to_attach_to() {
     ]);
     let status = docker(&["inspect", "--format", "{{.State.Status}}", &name]);
     attempt(&["rm", "--force", &name]);
-    refused.refuses(&["no container", "run of its own"]);
+    refused.refuses(&["not found", "run of its own"]);
     assert_eq!(all.code(), 0, "{}", all.said());
     assert_eq!(status, "running");
 }

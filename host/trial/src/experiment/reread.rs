@@ -7,7 +7,7 @@ use duress_metrics::Probe;
 
 use super::{Measuring, Reread, lock, words};
 
-/// Returns what a second look at the past says; nothing where no metric has one.
+/// Returns the judgement by a second look at the past; `None` where the source of each metric keeps no past.
 pub(super) async fn reread(
     measuring: &Measuring,
     probes: &mut [Probe],
