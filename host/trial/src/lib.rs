@@ -330,7 +330,7 @@ impl Run<'_> {
         result.and(validated)
     }
 
-    /// From now on nothing cuts what is done short: it is the way back.
+    /// From now on an abort interrupts nothing: the rollback has begun.
     fn begin_revert(&mut self) {
         self.is_aborting = true;
         if let Some(measuring) = &mut self.measuring {

@@ -105,7 +105,7 @@ impl Measuring {
         lock(&self.shared.judge).rolled_back(now);
     }
 
-    /// Returns whether every condition has held for long enough again; true where there is none.
+    /// Returns whether every condition has held for long enough again; true without a condition.
     pub(super) fn has_recovered(&self) -> bool {
         self.plan.expect.is_empty() || lock(&self.shared.judge).has_recovered()
     }
