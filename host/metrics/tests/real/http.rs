@@ -83,11 +83,11 @@ async fn a_giant_body_is_not_received() {
     let giant = format!("[{}1]", "1,".repeat(BODY_LIMIT));
     let service = Service::start(Answer::json(&giant));
     let source = || at(service.url("/"), path("$[0]"));
-    reason(look(source(), &context).await, &["more than 1 MiB"]);
+    reason(look(source(), &context).await, &["more than 1024 KiB"]);
     let head = b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n".to_vec();
     let chunk = format!("1000\r\n{}\r\n", "1".repeat(0x1000)).into_bytes();
     service.answers(Answer::Endless(head, chunk));
-    reason(look(source(), &context).await, &["more than 1 MiB"]);
+    reason(look(source(), &context).await, &["more than 1024 KiB"]);
     // Headers without an end.
     let head = b"HTTP/1.1 200 OK\r\n".to_vec();
     service.answers(Answer::Endless(head, b"x-again: and again\r\n".to_vec()));

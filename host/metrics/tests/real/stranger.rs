@@ -69,5 +69,5 @@ async fn an_answer_without_an_end_is_no_value() {
         range_ms: 0,
     };
     let sample = probe(source, 5_000, &context).sample().await;
-    reason(value(&sample), &["more than 1 MiB"]);
+    reason(value(&sample), &["more than 1024 KiB"]);
 }
