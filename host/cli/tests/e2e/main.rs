@@ -16,6 +16,7 @@ mod deployment;
 mod disk;
 mod docker;
 mod evidence;
+mod experiment;
 mod fates;
 mod faults;
 mod general;

@@ -292,6 +292,7 @@ impl One<'_, '_> {
         let is_address = url::Url::parse(&format!("http://{text}"))
             .is_ok_and(|url| url.has_host() && url.path() == "/" && url.query().is_none());
         if is_address {
+            self.checking.host(&at, &format!("http://{text}"));
             return Some(text.to_owned());
         }
         let message = format!("`{}` is not an address", shown(text));

@@ -227,6 +227,7 @@ impl Checking<'_> {
             Ok(_) => None,
         };
         let Some(wrong) = wrong else {
+            self.host(at, text);
             return Some(text.to_owned());
         };
         let message = format!("`{}` cannot be asked for: {wrong}", shown(text));
@@ -234,6 +235,43 @@ impl Checking<'_> {
             "write `http://service:port/path` for a service of the stack, or a URL elsewhere";
         self.tell_with_help(at, message, help);
         None
+    }
+}
+
+impl Checking<'_> {
+    /// A host without a dot is a container of the stack: `service`, or `service-N`.
+    pub(super) fn host(&mut self, at: &str, url: &str) {
+        let Ok(url) = url::Url::parse(url) else {
+            return;
+        };
+        let Some(url::Host::Domain(host)) = url.host() else {
+            return;
+        };
+        if host.contains('.') || host == "localhost" {
+            return;
+        }
+        let numbered = host.rsplit_once('-');
+        let numbered = numbered.filter(|(_, number)| number.parse::<u32>().is_ok());
+        let is_named = |service: &String| {
+            service.eq_ignore_ascii_case(host)
+                || numbered.is_some_and(|(name, _)| service.eq_ignore_ascii_case(name))
+        };
+        for (subject, services) in &self.known.services {
+            if services.iter().any(is_named) {
+                continue;
+            }
+            let names = || services.iter().map(String::as_str);
+            let mut message = format!("subject `{subject}` has no service `{}`", shown(host));
+            if let Some(near) = nearest(host, names()) {
+                message.push_str(&format!("; did you mean `{near}`?"));
+            }
+            let problem = self.document.problem(at, message);
+            let help = format!(
+                "there are {}; a host elsewhere has a dot, or is `localhost`",
+                list_of(names())
+            );
+            self.problems.push(problem.help(help));
+        }
     }
 }
 

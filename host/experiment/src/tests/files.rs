@@ -19,7 +19,10 @@ struct File {
 
 pub(super) fn known() -> Known {
     Known {
-        services: vec![("shop".into(), vec!["web".into(), "db".into()])],
+        services: vec![(
+            "shop".into(),
+            vec!["web".into(), "db".into(), "prometheus".into()],
+        )],
         operations: vec![("shop".into(), vec!["put".into(), "get".into()])],
     }
 }

@@ -158,39 +158,52 @@ impl Run<'_> {
             clock,
             aborted: CancellationToken::new(),
         });
-        let mut measuring = Measuring {
+        let measuring = self.measuring.insert(Measuring {
             plan: Arc::clone(plan),
-            shared,
+            shared: Arc::clone(&shared),
             load,
             samplers: Vec::new(),
-            stop,
+            stop: stop.clone(),
             times: Times::default(),
-        };
+        });
         measuring.phase(Phase::BaselineCheck);
-        let mut probes = Vec::new();
-        for metric in &plan.metrics {
-            let mut probe = Probe::new(metric, &context).map_err(environment)?;
-            // What is asked wrongly will have no value later either.
-            if let Err(Unready::Wrong(why)) = self.unless_cancelled(probe.check()).await? {
-                let error = Error::failed(format!("metric `{}`: {why}", metric.name));
-                return Err(environment(error));
-            }
-            probes.push(probe);
-        }
+        let probes = self.checked_probes(plan, &context).await?;
         for probe in probes {
             let sampler = Sampler {
                 probe,
                 plan: Arc::clone(plan),
-                shared: Arc::clone(&measuring.shared),
+                shared: Arc::clone(&shared),
                 observer: self.observer.clone(),
                 store: self.context.store.clone(),
                 trial: self.trial.id.clone(),
             };
-            let stop = measuring.stop.clone();
-            measuring.samplers.push(tokio::spawn(sampler.run(stop)));
+            let sampling = tokio::spawn(sampler.run(stop.clone()));
+            if let Some(measuring) = &mut self.measuring {
+                measuring.samplers.push(sampling);
+            }
         }
-        self.measuring = Some(measuring);
         Ok(())
+    }
+
+    /// Returns what looks at each metric. What is asked wrongly is told of all of them: it will have no value later either.
+    async fn checked_probes(&self, plan: &Plan, context: &Context) -> Result<Vec<Probe>, Failed> {
+        let mut probes = Vec::new();
+        let mut wrong = Vec::new();
+        for metric in &plan.metrics {
+            let probe = Probe::new(metric, context);
+            let mut probe = probe.map_err(|error| Failed::new(Outcome::Environment, error))?;
+            match self.unless_cancelled(probe.check()).await? {
+                Err(Unready::Wrong(why)) => wrong.push(format!("metric `{}`: {why}", metric.name)),
+                Err(Unready::NotYet(_)) | Ok(_) => probes.push(probe),
+            }
+        }
+        match wrong.is_empty() {
+            true => Ok(probes),
+            false => Err(Failed::new(
+                Outcome::Environment,
+                Error::failed(wrong.join("; ")).hint("nothing was injected"),
+            )),
+        }
     }
 
     async fn load_client(
@@ -221,10 +234,25 @@ impl Run<'_> {
             return Ok(());
         };
         let warm_up = std::time::Duration::from_millis(measuring.plan.warm_up_ms);
-        self.unless_cancelled(tokio::time::sleep(warm_up)).await?;
+        let warmed_up = self.unless_cancelled(tokio::time::sleep(warm_up)).await;
         let Some(measuring) = &mut self.measuring else {
             return Ok(());
         };
+        match warmed_up {
+            // Nothing was injected that could be aborted.
+            Err(failed) if failed.outcome == Outcome::Aborted => {
+                let decision = lock(&measuring.shared.judge).abort().cloned();
+                let rule = decision.map_or_else(String::new, |decision| decision.condition);
+                return Err(Failed::new(
+                    Outcome::Environment,
+                    Error::failed(format!(
+                        "{rule}, which aborts a trial, was met before any fault"
+                    ))
+                    .hint("the system is not well, or the limit is too low: nothing was injected"),
+                ));
+            }
+            warmed_up => warmed_up?,
+        }
         let now = measuring.now();
         measuring.times.baseline_ended = Some(now);
         let check = lock(&measuring.shared.judge).end_baseline(now);
@@ -235,7 +263,7 @@ impl Run<'_> {
             Outcome::Environment,
             Error::failed(format!(
                 "the hypothesis does not hold before any fault: {}",
-                words::baseline(&check)
+                words::baseline(&measuring.plan, &check, &lock(&measuring.shared.samples))
             ))
             .hint("`expect` may ask too much, or the system is not well: nothing was injected"),
         ))
@@ -247,7 +275,8 @@ impl Run<'_> {
             let Some(measuring) = &self.measuring else {
                 return Ok(());
             };
-            if measuring.has_recovered() {
+            // In a dry run there is nothing to recover from.
+            if self.trial.dry_run || measuring.has_recovered() {
                 return Ok(());
             }
             if measuring.is_too_late() {
@@ -299,7 +328,11 @@ impl Run<'_> {
         };
         let value = serde_json::to_value(&findings).unwrap_or_default();
         self.context.store.post_findings(&self.trial.id, value);
-        for line in words::findings(&findings) {
+        let lines = match self.trial.dry_run {
+            true => words::dry_run(&measuring.plan, &lock(&measuring.shared.samples)),
+            false => words::findings(&findings),
+        };
+        for line in lines {
             self.observer.important(line);
         }
         Some(findings)

@@ -1,6 +1,6 @@
 //! What an experiment shows, in lines for people.
 
-use duress_experiment::{BaselineCheck, Event, Judgement, Plan, Unit, Verdict};
+use duress_experiment::{BaselineCheck, Event, Judgement, Plan, Sample, Unit, Verdict};
 
 use super::Findings;
 
@@ -72,12 +72,65 @@ pub(super) fn event(plan: &Plan, event: &Event) -> Option<String> {
 }
 
 /// Returns why a baseline does not hold.
-pub(super) fn baseline(check: &BaselineCheck) -> String {
-    let problems = check.conditions.iter().filter_map(|condition| {
-        let problem = condition.problem.as_ref()?;
-        Some(format!("{}: {problem}", condition.condition))
+pub(super) fn baseline(plan: &Plan, check: &BaselineCheck, samples: &[Sample]) -> String {
+    let expected = plan.expect.iter().map(|one| &one.condition);
+    let metrics = expected.chain(plan.abort.iter().map(|rule| &rule.condition));
+    let problems = check.conditions.iter().zip(metrics);
+    let problems = problems.filter_map(|(checked, condition)| {
+        let problem = checked.problem.as_ref()?;
+        let why = latest_reason(samples, &condition.metric).filter(|_| checked.values.count == 0);
+        let why = why.map_or_else(String::new, |why| format!(" ({why})"));
+        Some(format!("{}: {problem}{why}", checked.condition))
     });
     problems.collect::<Vec<_>>().join("; ")
+}
+
+/// Returns why the latest look at a metric that had no value had none.
+fn latest_reason<'a>(samples: &'a [Sample], metric: &str) -> Option<&'a str> {
+    let mut latest = samples.iter().rev().filter(|one| one.metric == metric);
+    latest.find_map(|sample| Some(sample.value.as_ref().err()?.reason.as_str()))
+}
+
+/// Returns which metrics have data, and how long each abort may take: what a dry run is for.
+pub(super) fn dry_run(plan: &Plan, samples: &[Sample]) -> Vec<String> {
+    let mut lines = Vec::new();
+    for metric in &plan.metrics {
+        let name = &metric.name;
+        let looks: Vec<_> = samples.iter().filter(|one| one.metric == *name).collect();
+        let values = looks.iter().filter_map(|look| look.value.as_ref().ok());
+        let values: Vec<f64> = values.copied().collect();
+        lines.push(match (looks.len(), values.last()) {
+            (0, _) => format!("metric {name}: was not looked at"),
+            (all, Some(last)) => format!(
+                "metric {name}: {} of {all} looks had a value, lastly {}",
+                values.len(),
+                value(*last, metric.unit)
+            ),
+            (all, None) => format!(
+                "metric {name}: no data in {all} looks: {}",
+                latest_reason(samples, name).unwrap_or("no reason is known")
+            ),
+        });
+    }
+    for bound in plan.abort_bounds() {
+        let terms = bound.terms.iter();
+        let terms: Vec<_> = terms
+            .map(|term| format!("{} {}", term.name, seconds(term.ms)))
+            .collect();
+        lines.push(format!(
+            "abort {}: at most {} from the breach to the first revert ({}); two evaluation intervals are {}",
+            bound.condition,
+            seconds(bound.total_ms),
+            terms.join(" + "),
+            seconds(bound.limit_ms)
+        ));
+    }
+    lines
+}
+
+/// Returns a time in seconds.
+fn seconds(ms: u64) -> String {
+    value(ms as f64 / 1_000.0, Unit::Seconds)
 }
 
 /// Returns what is known of a recovery that did not hold.
