@@ -376,7 +376,7 @@ impl Run<'_> {
         let (outcome, hint) = match judgement.hypothesis {
             Some(Verdict::Violated) => (
                 Outcome::Failed,
-                "the samples of each metric: duress show TRIAL --metrics",
+                "`duress show TRIAL --json` has each metric before, during and after the fault",
             ),
             _ if is_late => return result,
             None | Some(Verdict::Maintained) => return result,
