@@ -237,7 +237,7 @@ fn a_baseline_that_does_not_hold_ends_a_trial_before_its_fault() {
     let (shop, code, trial) = measured("http://stock1:8080/stock", rest);
     assert_eq!(
         (code, &trial["outcome"]),
-        (3, &"environment".into()),
+        (1, &"environment".into()),
         "{trial}"
     );
     let said = error(&trial);
