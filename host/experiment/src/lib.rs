@@ -26,7 +26,7 @@ pub use format::{
 };
 pub use judge::{
     AbortDecision, AbortLook, BaselineCheck, BaselineCondition, ConditionVerdict, Counts, Event,
-    Judge, Judgement, Recovery, Verdict,
+    Judge, Judgement, Part, Recovery, Times, Verdict,
 };
 pub use load::{Load, LoadClient, Operation};
 pub use plan::{

@@ -115,29 +115,40 @@ pub struct Judgement {
     pub recovery: Option<Recovery>,
     /// Each metric before, during and after.
     pub metrics: Vec<MetricSummary>,
+    /// When those parts began.
+    #[serde(default)]
+    pub times: Times,
 }
 
-/// When the phases changed, in milliseconds since the Unix epoch.
-#[derive(Debug, Clone, Copy, Default)]
-struct Times {
-    injecting: Option<i64>,
-    in_force: Option<i64>,
-    rolling_back: Option<i64>,
-    rolled_back: Option<i64>,
+/// When the parts of a trial began, in milliseconds since the Unix epoch; each is absent where the trial did not come so far.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Times {
+    /// The end of the baseline: the injection begins.
+    pub injecting: Option<i64>,
+    /// The fault was wholly in force.
+    pub in_force: Option<i64>,
+    /// The first revert began.
+    pub rolling_back: Option<i64>,
+    /// Every change was reverted.
+    pub rolled_back: Option<i64>,
 }
 
 /// What part of a trial a time is in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Part {
+pub enum Part {
+    /// The baseline is measured.
     Before,
     /// The fault is being injected or rolled back.
     Between,
+    /// The fault is wholly in force.
     During,
+    /// Every change is reverted.
     After,
 }
 
 impl Times {
-    fn part(&self, at: i64) -> Part {
+    /// Returns the part that a time is in, given in milliseconds since the Unix epoch.
+    pub fn part(&self, at: i64) -> Part {
         let is_past = |mark: Option<i64>| mark.is_some_and(|mark| at >= mark);
         if is_past(self.rolled_back) {
             Part::After
@@ -423,6 +434,7 @@ impl Judge {
                 .rolled_back
                 .map(|at| self.recovering.recovery(at)),
             metrics: self.metrics.clone(),
+            times: self.times,
         }
     }
 
