@@ -108,8 +108,10 @@ pub struct TrialRow {
     /// What it does.
     pub spec: StoredSpec,
     /// How it is measured and judged; absent where nothing is measured.
+    #[serde(skip)]
     pub experiment: Option<Value>,
     /// What is to be said of the experiment; absent until its end.
+    #[serde(skip)]
     pub findings: Option<Value>,
     /// The phase that runs or ran last.
     pub phase: Option<Phase>,

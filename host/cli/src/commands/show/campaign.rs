@@ -4,6 +4,7 @@ use duress_model::Result;
 use duress_store::{CampaignRow, Store};
 use serde_json::json;
 
+use super::comparison;
 use crate::context::Context;
 use crate::ui::print::{self, print_line, say};
 use crate::ui::{format, style, summary, table};
@@ -15,11 +16,14 @@ pub(super) async fn show(
     limit: usize,
 ) -> Result<()> {
     let combinations = store.summary(&campaign.id).await?;
-    let trials = store.trials_of_campaign(&campaign.id, limit).await?;
+    // What they show together is of all of them, however many are listed.
+    let mut trials = store.trials_of_campaign(&campaign.id, usize::MAX).await?;
+    let experiments = comparison::of(&trials);
+    trials.truncate(limit);
     if context.json {
-        print::json(
-            &json!({ "campaign": campaign, "combinations": combinations, "trials": trials }),
-        );
+        print::json(&json!({
+            "campaign": campaign, "combinations": combinations, "experiments": experiments, "trials": trials,
+        }));
         return Ok(());
     }
     print_line!("{}  {}", style::GOOD.paint(&campaign.name), campaign.id);
@@ -68,6 +72,7 @@ pub(super) async fn show(
     if usize::try_from(campaign.trials_ended).is_ok_and(|ended| ended > trials.len()) {
         say!("These are the newest {limit}; --limit shows more.");
     }
+    comparison::print(&experiments);
     for trial in trials.iter().filter(|trial| !trial.superseded) {
         if let Some(error) = &trial.error {
             print_line!();

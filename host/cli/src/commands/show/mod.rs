@@ -2,6 +2,8 @@
 
 mod audit;
 mod campaign;
+mod comparison;
+mod experiment;
 mod trial;
 
 use std::process::ExitCode;
@@ -18,6 +20,9 @@ pub(crate) struct Arguments {
     name: String,
     #[command(flatten)]
     filter: audit::Filter,
+    /// Also print every sample of the trial's metrics, and its workload by second
+    #[arg(long)]
+    metrics: bool,
     /// Also print the trial's log
     #[arg(long)]
     log: bool,
@@ -29,7 +34,7 @@ pub(crate) struct Arguments {
 pub(crate) async fn main(context: &Context, arguments: Arguments) -> Done {
     let store = context.existing_store()?;
     // A campaign's name may be a trial's too only where a trial was run again: its campaign holds just that trial.
-    let campaign_of_that_name = match arguments.filter.audit || arguments.log {
+    let campaign_of_that_name = match arguments.filter.audit || arguments.log || arguments.metrics {
         true => None,
         false => store.find_campaign(&arguments.name).await?,
     };

@@ -4,6 +4,7 @@ use duress_model::Result;
 use duress_store::{ChangeRow, PhaseRow, Store, TrialRow};
 use serde_json::{Value, json};
 
+use super::experiment::Experiment;
 use super::{Arguments, audit};
 use crate::context::Context;
 use crate::ui::print::{self, print_line};
@@ -23,10 +24,13 @@ pub(super) async fn show(
     } else {
         None
     };
+    let experiment = Experiment::of(store, trial, arguments.metrics).await?;
     if context.json {
-        print::json(&json!({
+        let mut value = json!({
             "trial": trial, "phases": phases, "changes": changes, "audit": audit, "log": log,
-        }));
+        });
+        experiment.add_to(trial, &mut value);
+        print::json(&value);
         return Ok(());
     }
     headline(trial);
@@ -37,7 +41,8 @@ pub(super) async fn show(
         print_line!();
         print_line!("{} {metadata}", style::FAINT.paint("metadata:"));
     }
-    metrics(trial);
+    state(trial);
+    experiment.print(trial);
     audit::print(
         audit.as_deref().unwrap_or_default(),
         left_out,
@@ -173,7 +178,7 @@ fn circumstances(trial: &TrialRow) {
 }
 
 /// The subject's own numbers before and after; the whole state is in the JSON.
-fn metrics(trial: &TrialRow) {
+fn state(trial: &TrialRow) {
     let of = |state: &Option<Value>| -> Vec<Value> {
         let metrics = state
             .as_ref()
