@@ -40,6 +40,7 @@ mod reach;
 mod recovery;
 mod registry;
 mod replacing;
+mod report;
 mod resume;
 mod runs;
 mod sandbox;

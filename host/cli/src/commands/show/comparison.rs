@@ -90,15 +90,15 @@ fn print_verdicts(combination: &Combination) {
 fn print_metrics(metrics: &[MetricOverTrials]) {
     let headings = [
         "metric",
-        "compared",
+        "comparison",
         "trials",
-        "then",
-        "with the fault",
+        "reference",
+        "measured",
         "difference",
         "p",
         "p (Holm)",
         "smallest p",
-        "",
+        "conclusion",
     ];
     let mut rows = table::table(&headings, 2);
     for metric in metrics {
@@ -109,7 +109,7 @@ fn print_metrics(metrics: &[MetricOverTrials]) {
             rows.add_row(against_row(metric, against));
         }
         if metric.paired.is_none() && metric.against_baseline.is_none() {
-            let mut cells = vec![metric.metric.clone(), "nothing".to_owned(), "0".to_owned()];
+            let mut cells = vec![metric.metric.clone(), "-".to_owned(), "0".to_owned()];
             cells.extend(std::iter::repeat_n("-".to_owned(), 6));
             cells.push("no trial has values both before and during".to_owned());
             rows.add_row(cells);
