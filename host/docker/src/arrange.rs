@@ -253,7 +253,9 @@ impl Docker {
         };
         let what = format!("stop container {}", short(id));
         let stopped = self.api.stop_container(&id.0, Some(options));
-        call_within(&what, id, PATIENCE + grace, stopped).await
+        call_within(&what, id, PATIENCE + grace, stopped).await?;
+        // What they shared has ended; and where the container bears no labels of duress, neither do they.
+        self.remove_toolboxes_of(id).await
     }
 
     async fn remove_copy(&self, id: &ContainerId) -> EngineResult<()> {
@@ -262,6 +264,7 @@ impl Docker {
             // The removal kills it.
             Err(error) => tracing::info!("{error}"),
         }
+        self.remove_toolboxes_of(id).await?;
         self.remove_container(id).await
     }
 

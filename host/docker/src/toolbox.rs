@@ -221,6 +221,16 @@ impl Docker {
         Ok(made)
     }
 
+    /// Removes the toolboxes of one container.
+    pub(super) async fn remove_toolboxes_of(&self, id: &ContainerId) -> EngineResult<()> {
+        for summary in self.summaries(&format!("{LABEL_TARGET}={}", id.0)).await? {
+            if let Some(toolbox) = summary.id {
+                self.remove_container(&ContainerId(toolbox)).await?;
+            }
+        }
+        Ok(())
+    }
+
     /// Removes the toolboxes of a stack, of which the compose tool knows nothing, and containers that changes have made from others:
     /// a volume without a name is removed with the container that had it first, once nobody else uses it.
     pub(super) async fn remove_made(&self, project: &Project) -> EngineResult<()> {
