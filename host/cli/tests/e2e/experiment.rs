@@ -93,7 +93,10 @@ impl Shop {
 
     fn trial(&self, number: u32) -> Value {
         let name = format!("trial-shop-process_pause-{number}");
-        self.program.json(&["show", &name])["trial"].clone()
+        let shown = self.program.json(&["show", &name]);
+        let mut trial = shown["trial"].clone();
+        trial["findings"] = shown["findings"].clone();
+        trial
     }
 
     fn is_paused(&self) -> bool {
