@@ -88,7 +88,10 @@ enum Verb {
         seconds: u64,
     },
     /// Set up, then measure what the design promises
-    Bench,
+    Bench {
+        /// Measure only these parts, e.g. `network`
+        parts: Vec<String>,
+    },
     /// Check the format, the lints and the language
     Lint,
     /// Generate docs/faults.md from the components' own descriptions, and docs/wit.md from wit/
@@ -141,7 +144,7 @@ fn run(verb: &Verb) -> Result<bool> {
             Setup::COMPONENTS.run()?;
             fuzz::run(*seconds)
         }
-        Verb::Bench => bench(),
+        Verb::Bench { parts } => bench(parts),
         Verb::Lint => lint::run(),
         Verb::Docs => {
             Setup::COMPONENTS.run_and_build_host()?;
@@ -175,7 +178,7 @@ fn demo() -> Result<bool> {
     Ok(passed)
 }
 
-fn bench() -> Result<bool> {
+fn bench(parts: &[String]) -> Result<bool> {
     Setup::BENCH.run()?;
     let sh = shell()?;
     cmd!(sh, "cargo build --release --bin duress --bin duress-bench").show()?;
@@ -186,7 +189,7 @@ fn bench() -> Result<bool> {
     )
     .env("PATH", tools::path()?)
     .show()?;
-    cmd!(sh, "target/release/duress-bench")
+    cmd!(sh, "target/release/duress-bench {parts...}")
         .envs(images::environment())
         .succeeds()
 }

@@ -198,6 +198,10 @@ impl Storm {
             }
             std::thread::sleep(Duration::from_millis(200));
         }
+        if !self.database().exists() {
+            // It was killed before it made one.
+            return Ok(());
+        }
         let nothing = cmd!(self.sh, "target/debug/duress recover --dry-run").succeeds()?;
         ensure!(nothing, "a recovery would find something");
         let sound = cmd!(self.sh, "target/debug/duress db check").capture();

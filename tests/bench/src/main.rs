@@ -1,4 +1,5 @@
-//! What the design promises, measured: one row for each promise. `cargo xtask bench` runs it, in release.
+//! What the design promises, measured: one row for each promise. `cargo xtask bench` runs it, in release; the names of parts
+//! run these alone.
 
 #![allow(clippy::print_stdout, reason = "its table is what it is for")]
 
@@ -14,8 +15,20 @@ mod workload;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use anyhow::Result;
+use anyhow::{Result, bail};
 use comfy_table::{Table, presets};
+
+/// What can be measured alone, in the order in which all is: `plugins` last, for programs are started more slowly by a process that has
+/// grown.
+const PARTS: [&str; 7] = [
+    "component",
+    "journal",
+    "network",
+    "workload",
+    "program",
+    "reliability",
+    "plugins",
+];
 
 /// A measurement and what was promised.
 struct Row {
@@ -44,14 +57,25 @@ impl Row {
 
 #[tokio::main]
 async fn main() -> Result<ExitCode> {
-    let mut rows = component::measure().await?;
-    rows.push(journal::measure().await?);
-    rows.extend(network::measure().await?);
-    rows.extend(workload::measure().await?);
-    rows.extend(program::measure()?);
-    rows.extend(reliability::measure().await?);
-    // Last, for programs are started more slowly by a process that has grown.
-    rows.extend(plugins::measure().await?);
+    let parts: Vec<String> = std::env::args().skip(1).collect();
+    if let Some(unknown) = parts.iter().find(|part| !PARTS.contains(&part.as_str())) {
+        bail!("unknown part `{unknown}`: there are {}", PARTS.join(", "));
+    }
+    let mut rows = Vec::new();
+    for part in PARTS {
+        if !parts.is_empty() && !parts.iter().any(|wanted| wanted == part) {
+            continue;
+        }
+        rows.extend(match part {
+            "component" => component::measure().await?,
+            "journal" => vec![journal::measure().await?],
+            "network" => network::measure().await?,
+            "workload" => workload::measure().await?,
+            "program" => program::measure()?,
+            "reliability" => reliability::measure().await?,
+            _ => plugins::measure().await?,
+        });
+    }
 
     let cores = std::thread::available_parallelism()?;
     let mut table = Table::new();
