@@ -53,11 +53,7 @@ impl<'a> Targets<'a> {
         part: &Part<'_>,
         found: &[(&str, &Subject, &FaultType)],
     ) -> Vec<Problem> {
-        let counted = [&part.pointer, &entry.pointer];
-        let is_counted = counted.iter().any(|place| {
-            let number = document.value().pointer(&format!("{place}/target_count"));
-            number.is_some()
-        });
+        let is_counted = count_in(document, &[&part.pointer, &entry.pointer]).is_some();
         let is_open = |subject: &Subject| {
             let allowed = subject.targets.as_deref().unwrap_or_default();
             subject.attached && allowed.iter().any(|pattern| pattern == "*")
@@ -126,12 +122,7 @@ impl<'a> Targets<'a> {
         found: &[(&str, &Subject, &FaultType)],
     ) -> Vec<Problem> {
         let places = [&part.pointer, &entry.pointer, "/defaults"];
-        let said = places.iter().find_map(|place| {
-            let pointer = format!("{place}/target_count");
-            let count = document.value().pointer(&pointer)?.as_u64()?;
-            Some((pointer, count))
-        });
-        let Some((pointer, count)) = said else {
+        let Some((pointer, count)) = count_in(document, &places) else {
             return Vec::new();
         };
         if self.is_share {
@@ -207,6 +198,15 @@ impl<'a> Targets<'a> {
         }
         problems
     }
+}
+
+/// Returns the `target_count` of the first of some places that has one, with its pointer.
+fn count_in(document: &Document, places: &[&str]) -> Option<(String, u64)> {
+    places.iter().find_map(|place| {
+        let pointer = format!("{place}/target_count");
+        let count = document.value().pointer(&pointer)?.as_u64()?;
+        Some((pointer, count))
+    })
 }
 
 /// Returns whether a target is a service that the fault may hurt.

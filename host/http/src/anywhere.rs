@@ -1,6 +1,5 @@
 //! Requests whose URL stands in the user's own file: to a container of one stack by its name, and else wherever the URL leads.
 
-use reqwest::Method;
 use reqwest::Url;
 use reqwest::header::HeaderValue;
 use std::sync::Arc;
@@ -10,7 +9,7 @@ use duress_model::{HttpRequest, innermost};
 
 use super::{
     Answers, Client, HttpError, HttpResponse, LONGEST_EXCHANGE, Reach, Transport,
-    choose_cryptography, destination, headers, unreachable,
+    choose_cryptography, destination, unreachable,
 };
 
 /// A client for URLs that the user wrote, this machine's among them. Neither redirects nor proxies lead it elsewhere.
@@ -60,10 +59,7 @@ impl Anywhere {
         let limit = request.timeout().min(LONGEST_EXCHANGE);
         let exchange = async {
             let (url, host) = find(engine, project, &request.url).await?;
-            let method = Method::from_bytes(request.method.as_bytes()).map_err(|_| {
-                HttpError::Invalid(format!("`{}` is not an HTTP method", request.method))
-            })?;
-            let headers = headers(request, host)?;
+            let (method, headers) = super::parts(request, host)?;
             let client = match &self.0 {
                 Way::Sockets(client) => client,
                 Way::Simulated(answers) => return answers.answer(request),

@@ -214,10 +214,7 @@ impl Client {
         let limit = request.timeout().min(LONGEST_EXCHANGE);
         let exchange = async {
             let (url, host) = destination(reach, book, &request.url).await?;
-            let method = Method::from_bytes(request.method.as_bytes()).map_err(|_| {
-                HttpError::Invalid(format!("`{}` is not an HTTP method", request.method))
-            })?;
-            let headers = headers(request, host)?;
+            let (method, headers) = parts(request, host)?;
             let client = match &self.0 {
                 Transport::Sockets(client) => client,
                 Transport::Simulated(answers) => return answers.answer(request),
@@ -278,6 +275,16 @@ fn parse(text: &str) -> Result<(Url, String, u16), HttpError> {
 fn host_header(authority: &str) -> Result<HeaderValue, HttpError> {
     HeaderValue::from_str(authority)
         .map_err(|_| HttpError::Invalid(format!("`{authority}` cannot stand in a header")))
+}
+
+/// Returns a request's method and headers, with this `Host` where it differs from the URL's. They are checked though nothing is sent.
+fn parts(
+    request: &HttpRequest,
+    host: Option<HeaderValue>,
+) -> Result<(Method, HeaderMap), HttpError> {
+    let method = Method::from_bytes(request.method.as_bytes())
+        .map_err(|_| HttpError::Invalid(format!("`{}` is not an HTTP method", request.method)))?;
+    Ok((method, headers(request, host)?))
 }
 
 /// Returns the URL to connect to, and the `Host` header when it differs: a container's name becomes its address.

@@ -7,23 +7,29 @@ use tokio::time::Instant;
 /// The time of this machine as it was at the start, and what has passed since: so that samples of one trial are in order whatever
 /// becomes of the machine's time, and simulated time passes here too.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Clock {
+pub struct Clock {
     began_at: i64,
     began: Instant,
 }
 
 impl Clock {
-    pub(crate) fn start() -> Self {
+    /// Returns a clock that starts now.
+    pub fn start() -> Self {
         Self {
             began_at: jiff::Timestamp::now().as_millisecond(),
             began: Instant::now(),
         }
     }
 
-    /// Milliseconds since the Unix epoch.
-    pub(crate) fn now(&self) -> i64 {
-        self.began_at
-            .saturating_add_unsigned(millis(self.began.elapsed()))
+    /// Returns the time now, in milliseconds since the Unix epoch.
+    pub fn now(&self) -> i64 {
+        self.at(Instant::now())
+    }
+
+    /// Returns the time of a moment after the start, in milliseconds since the Unix epoch.
+    pub fn at(&self, moment: Instant) -> i64 {
+        let passed = moment.saturating_duration_since(self.began);
+        self.began_at.saturating_add_unsigned(millis(passed))
     }
 }
 

@@ -8,6 +8,8 @@ use async_trait::async_trait;
 use duress_engine::{Container, Engine, EngineResult, Project, State};
 use duress_http::Anywhere;
 
+use crate::clock::Clock;
+
 /// A stack, and the ways to it.
 #[derive(Debug, Clone)]
 pub struct Context {
@@ -17,6 +19,8 @@ pub struct Context {
     pub project: Project,
     /// For URLs of the stack and elsewhere.
     pub client: Anywhere,
+    /// What dates the samples of one trial.
+    pub clock: Clock,
     /// What only the trial knows.
     pub inside: Arc<dyn Inside>,
 }

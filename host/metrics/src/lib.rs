@@ -16,6 +16,7 @@ mod probe;
 mod promql;
 mod words;
 
+pub use clock::Clock;
 pub use context::{Context, Inside};
 pub use exchange::BODY_LIMIT;
 pub use probe::{Probe, Unready};

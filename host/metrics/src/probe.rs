@@ -57,7 +57,7 @@ impl Probe {
     /// # Errors
     /// What is wrong with the metric: see [`crate::check`].
     pub fn new(metric: &Metric, context: &Context) -> duress_model::Result<Self> {
-        let clock = Clock::start();
+        let clock = context.clock;
         let wrong = |reason: String| {
             duress_model::Error::input(format!("metric `{}`: {reason}", metric.name))
         };

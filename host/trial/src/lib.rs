@@ -158,8 +158,8 @@ struct Run<'a> {
     watch: Watch,
     /// What is measured; `None` before the stack is up, and without an experiment.
     measuring: Option<Measuring>,
-    /// The rollback after an abort runs, or has run: nothing is cut short by it any more.
-    is_aborting: bool,
+    /// The rollback has begun: an abort interrupts nothing any more.
+    is_reverting: bool,
     end: TrialEnd,
 }
 
@@ -232,7 +232,7 @@ impl Trial {
             seen: Seen::default(),
             watch: Watch::default(),
             measuring: None,
-            is_aborting: false,
+            is_reverting: false,
             end: TrialEnd::default(),
         };
         let result = run.phases().await;
@@ -332,7 +332,7 @@ impl Run<'_> {
 
     /// From now on an abort interrupts nothing: the rollback has begun.
     fn begin_revert(&mut self) {
-        self.is_aborting = true;
+        self.is_reverting = true;
         if let Some(measuring) = &mut self.measuring {
             measuring.rollback_began();
         }
@@ -422,7 +422,7 @@ impl Run<'_> {
     async fn unless_cancelled<T>(&self, work: impl Future<Output = T>) -> Result<T, Failed> {
         let aborted = async {
             match &self.measuring {
-                Some(measuring) if !self.is_aborting => measuring.aborted().cancelled().await,
+                Some(measuring) if !self.is_reverting => measuring.aborted().cancelled().await,
                 _ => std::future::pending().await,
             }
         };

@@ -8,7 +8,7 @@ use duress_docker::Docker;
 use duress_engine::Project;
 use duress_experiment::{Metric, Sample, Source, Unit};
 use duress_http::{Anywhere, Client};
-use duress_metrics::{Context, Inside, Probe};
+use duress_metrics::{Clock, Context, Inside, Probe};
 use serde_json::{Value, json};
 
 /// A trial with a state and a workload of the test's own.
@@ -34,6 +34,7 @@ pub async fn context(project: &str) -> Context {
         engine: Arc::new(Docker::connect(None).await.unwrap()),
         project: Project(project.to_owned()),
         client: Anywhere::beside(&Client::new().unwrap()).unwrap(),
+        clock: Clock::start(),
         inside: Arc::new(Told),
     }
 }

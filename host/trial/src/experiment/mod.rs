@@ -3,7 +3,6 @@
 //! The judge is asked with each sample. An abort is known to the trial at that moment: between a sample and the first revert lies
 //! neither the store nor a plugin.
 
-mod clock;
 mod findings;
 mod inside;
 mod reread;
@@ -15,7 +14,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use duress_engine::AddressBook;
 use duress_experiment::{Judge, LoadClient, Plan, Sample, Verdict};
 use duress_http::Anywhere;
-use duress_metrics::{Context, Probe, Unready};
+use duress_metrics::{Clock, Context, Probe, Unready};
 use duress_model::{Error, Outcome, Phase};
 use duress_plugin::PluginClient;
 use duress_workload::{Client, HttpClient, Running, Workload};
@@ -23,7 +22,6 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use super::{Failed, Run};
-use clock::Clock;
 pub use findings::{AbortTimes, Findings, Reread};
 use inside::InTrial;
 use sampler::Sampler;
@@ -120,10 +118,15 @@ impl Measuring {
 impl Run<'_> {
     /// Starts the workload and the looks at each metric, where the trial has an experiment.
     pub(super) async fn begin_measuring(&mut self) -> Result<(), Failed> {
-        let (Some(plan), Some(engine)) = (&self.trial.experiment, &self.context.engine) else {
+        let Some(plan) = &self.trial.experiment else {
             return Ok(());
         };
         let environment = |error: Error| Failed::new(Outcome::Environment, error);
+        let engine = self.context.engine.as_ref().ok_or_else(|| {
+            environment(Error::failed(
+                "nothing can be measured: the subject has no containers",
+            ))
+        })?;
         let clock = Clock::start();
         let load = Arc::new(Mutex::new(None));
         if let Some(wanted) = &plan.load {
@@ -143,6 +146,7 @@ impl Run<'_> {
         let context = Context {
             engine: Arc::clone(engine),
             project: self.scope.project.clone(),
+            clock,
             client: Anywhere::beside(&self.context.http).map_err(environment)?,
             inside: Arc::new(InTrial {
                 plugin: Arc::clone(subject),
