@@ -139,7 +139,9 @@ impl Flags {
         if self.baseline {
             line.word("--baseline");
         }
-        if let Some(rate) = self.rate {
+        // A subject that is unknown has no operations, and is told itself.
+        let has_client = self.url.is_some() || !operations.is_empty();
+        if let Some(rate) = self.rate.filter(|_| has_client) {
             let rate = format!("{rate}/s");
             line.value("--rate", &rate, "/workload/rate");
             line.same("/workload/rate", "/workload");
