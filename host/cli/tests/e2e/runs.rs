@@ -177,6 +177,21 @@ fn the_time_to_recover_is_set_by_a_flag() {
 }
 
 #[test]
+fn the_newest_trials_of_a_campaign_are_shown_first_of_all() {
+    let program = Program::new();
+    let words = ["run", "--subject", "noop", "--baseline", "--duration", "0"];
+    let ran = program.run(&[&words[..], &["--trials", "3"]].concat());
+    assert_eq!(ran.code(), 0, "{}", ran.said());
+    let campaigns = program.json(&["list"]);
+    let id = campaigns[0]["id"].as_str().unwrap();
+    let shown = program.json(&["show", id, "--limit", "2"]);
+    let trials = shown["trials"].as_array().unwrap();
+    let names: Vec<_> = trials.iter().map(|trial| trial["name"].as_str()).collect();
+    let newest = ["trial-noop-baseline-2", "trial-noop-baseline-3"];
+    assert_eq!(names, newest.map(Some), "{shown}");
+}
+
+#[test]
 fn a_trial_runs_again_with_the_same_seed_and_targets() {
     let program = Program::new();
     let first = program.run(&[

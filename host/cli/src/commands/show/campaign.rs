@@ -16,10 +16,12 @@ pub(super) async fn show(
     limit: usize,
 ) -> Result<()> {
     let combinations = store.summary(&campaign.id).await?;
-    // What they show together is of all of them, however many are listed.
-    let mut trials = store.trials_of_campaign(&campaign.id, usize::MAX).await?;
-    let experiments = comparison::of(&trials);
-    trials.truncate(limit);
+    let trials = store.trials_of_campaign(&campaign.id, limit).await?;
+    // What they show together is of all of them, however many are listed. All trials of a campaign have its experiment, or none has.
+    let experiments = match trials.iter().any(|trial| trial.experiment.is_some()) {
+        true => comparison::of(&store.trials_of_campaign(&campaign.id, usize::MAX).await?),
+        false => Vec::new(),
+    };
     if context.json {
         print::json(&json!({
             "campaign": campaign, "combinations": combinations, "experiments": experiments, "trials": trials,

@@ -15,8 +15,7 @@ pub(super) fn of(trials: &[TrialRow]) -> Vec<Combination> {
     let real = trials
         .iter()
         .filter(|trial| !trial.dry_run && !trial.superseded);
-    // The newest are first.
-    let results: Vec<_> = real.rev().map(result).collect();
+    let results: Vec<_> = real.map(result).collect();
     duress_report::compare(&results)
 }
 
