@@ -179,12 +179,14 @@ fn guardian() -> Result<Row> {
         without.push(start("off")?);
         with.push(start("5")?);
     }
-    Ok(Row::below(
-        "a run's guardian, of its start",
-        median(with).saturating_sub(median(without)),
-        Duration::from_millis(100),
-        "< 100 ms",
-    ))
+    let (with, without) = (median(with), median(without));
+    // What it adds may be less than what a start differs from another.
+    Ok(Row {
+        what: "a run's start with a guardian",
+        measured: format!("{with:.1?} ({without:.1?} without)"),
+        promised: "< 100 ms more",
+        kept: with < without + Duration::from_millis(100),
+    })
 }
 
 /// From Ctrl+C to the first revert, of a fault whose way back is one call of the engine.
